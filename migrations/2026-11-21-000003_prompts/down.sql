@@ -1,0 +1,2 @@
+DROP TABLE prompt_sections;
+DROP TABLE prompt_bundles;

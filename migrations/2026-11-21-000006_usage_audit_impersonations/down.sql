@@ -1,0 +1,3 @@
+DROP TABLE audit_entries;
+DROP TABLE impersonations;
+DROP TABLE usage_entries;
