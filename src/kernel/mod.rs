@@ -1,0 +1,13 @@
+//! The leaf room: words and rules that every other room shares. Must not know the database, the graph's
+//! resolvers or HTTP; nothing here does I/O, but for the clock, which is handed in.
+
+pub mod clock;
+pub mod email;
+pub mod failure;
+pub mod ids;
+pub mod page;
+pub mod phone;
+pub mod slug;
+pub mod task;
+pub mod text;
+pub mod vocabulary;

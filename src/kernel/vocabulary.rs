@@ -1,0 +1,153 @@
+//! The closed word lists of the product. One declaration each: the same words are the Rust enum, the graph's enum
+//! and the text in the database.
+
+/// A column held a word that this build does not know: the database is newer than the program.
+#[derive(Debug, thiserror::Error)]
+#[error("unknown word in a column of type {0}")]
+pub struct UnknownWord(&'static str);
+
+macro_rules! vocabulary {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$word_doc:meta])* $variant:ident = $word:literal,)+ })+) => {
+        $(
+            $(#[$doc])*
+            #[derive(
+                async_graphql::Enum, Clone, Copy, Debug, PartialEq, Eq, Hash,
+                diesel::expression::AsExpression, diesel::deserialize::FromSqlRow,
+                serde::Serialize, serde::Deserialize,
+            )]
+            #[diesel(sql_type = diesel::sql_types::Text)]
+            pub enum $name {
+                $($(#[$word_doc])* #[serde(rename = $word)] $variant,)+
+            }
+
+            impl $name {
+                /// The word as it stands in the database and in the graph.
+                #[must_use]
+                pub fn as_str(self) -> &'static str {
+                    match self { $(Self::$variant => $word,)+ }
+                }
+            }
+
+            impl std::str::FromStr for $name {
+                type Err = UnknownWord;
+                fn from_str(word: &str) -> Result<Self, UnknownWord> {
+                    match word { $($word => Ok(Self::$variant),)+ _ => Err(UnknownWord(stringify!($name))) }
+                }
+            }
+
+            impl diesel::serialize::ToSql<diesel::sql_types::Text, diesel::pg::Pg> for $name {
+                fn to_sql<'b>(
+                    &'b self,
+                    out: &mut diesel::serialize::Output<'b, '_, diesel::pg::Pg>,
+                ) -> diesel::serialize::Result {
+                    <str as diesel::serialize::ToSql<diesel::sql_types::Text, diesel::pg::Pg>>::to_sql(
+                        self.as_str(),
+                        out,
+                    )
+                }
+            }
+
+            impl diesel::deserialize::FromSql<diesel::sql_types::Text, diesel::pg::Pg> for $name {
+                fn from_sql(value: diesel::pg::PgValue<'_>) -> diesel::deserialize::Result<Self> {
+                    let word = std::str::from_utf8(value.as_bytes())?;
+                    Ok(word.parse::<Self>()?)
+                }
+            }
+        )+
+    };
+}
+
+vocabulary! {
+    /// What a person may do.
+    Role {
+        /// A global administrator: belongs to no tenant, may act in any one at a time.
+        Admin = "ADMIN",
+        /// An administrator of one tenant.
+        TenantAdmin = "TENANT_ADMIN",
+        /// A member of one tenant's staff.
+        User = "USER",
+    }
+    /// Where a conversation takes place.
+    Channel {
+        /// The chat on a web page, or the graph itself.
+        Web = "WEB",
+        /// Text messages.
+        Sms = "SMS",
+        /// Phone calls.
+        Voice = "VOICE",
+        /// E-mail threads.
+        Email = "EMAIL",
+    }
+    /// How far the business got with a lead.
+    LeadStatus {
+        /// Nobody has been in touch yet.
+        New = "NEW",
+        /// Somebody has been in touch.
+        Contacted = "CONTACTED",
+        /// Worth pursuing.
+        Qualified = "QUALIFIED",
+        /// Became a customer.
+        Won = "WON",
+        /// Will not become a customer.
+        Lost = "LOST",
+    }
+    /// Who answers in a conversation.
+    ConversationStatus {
+        /// The assistant answers.
+        Bot = "BOT",
+        /// A person answers; the assistant keeps silent.
+        Human = "HUMAN",
+        /// Finished; no more messages are taken.
+        Closed = "CLOSED",
+    }
+    /// Who said a message.
+    MessageRole {
+        /// The customer.
+        Customer = "CUSTOMER",
+        /// The assistant.
+        Assistant = "ASSISTANT",
+        /// A person of the business.
+        Agent = "AGENT",
+        /// The platform itself.
+        System = "SYSTEM",
+        /// The result of a tool that the assistant called.
+        Tool = "TOOL",
+    }
+    /// How far a message has come.
+    MessageStatus {
+        /// A reply that waits for its turn.
+        Pending = "PENDING",
+        /// A reply that is being written.
+        Streaming = "STREAMING",
+        /// Whole.
+        Complete = "COMPLETE",
+        /// Stopped on request; keeps what was written.
+        Cancelled = "CANCELLED",
+        /// Broken off; keeps what was written.
+        Failed = "FAILED",
+    }
+    /// Where a prompt bundle is in its life.
+    PromptStatus {
+        /// Being edited; not in use.
+        Draft = "DRAFT",
+        /// In use. Each owner has at most one.
+        Production = "PRODUCTION",
+        /// Was in use, or was put away; can be published again.
+        Archived = "ARCHIVED",
+    }
+    /// Why a reply ended.
+    FinishReason {
+        /// The model had said all.
+        Stop = "STOP",
+        /// The model ran into its length limit.
+        Length = "LENGTH",
+        /// The model asked for tools.
+        ToolCalls = "TOOL_CALLS",
+        /// The provider's filter cut the reply.
+        ContentFilter = "CONTENT_FILTER",
+        /// Somebody stopped it.
+        Cancelled = "CANCELLED",
+        /// It broke off.
+        Error = "ERROR",
+    }
+}
