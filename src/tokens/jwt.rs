@@ -1,0 +1,193 @@
+//! Access tokens (JSON Web Tokens, RFC 7519): short-lived, one pinned algorithm, and a purpose (`typ`, `aud`) of
+//! their own. A [`VerifiedToken`] exists only when the signature and every claim were right; who stands behind it
+//! today is for `db::identity` to say.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, errors::ErrorKind};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::kernel::{
+    clock::Clock,
+    failure::{ErrorCode, Refusal},
+    ids::{TenantId, UserId, number},
+    vocabulary::Role,
+};
+
+const ISSUER: &str = "frontdesk";
+const AUDIENCE: &str = "frontdesk:graph";
+const KIND: &str = "access";
+
+/// What our access tokens say. `tenant_id` is the tenant's number, or null for a global administrator.
+#[derive(Serialize, Deserialize)]
+struct Claims {
+    iss: String,
+    aud: String,
+    typ: String,
+    sub: String,
+    email: String,
+    role: Role,
+    tenant_id: Option<i64>,
+    sid: Uuid,
+    jti: Uuid,
+    iat: i64,
+    exp: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    nbf: Option<i64>,
+}
+
+/// Whom to make a token for.
+pub struct Bearer<'a> {
+    /// The person.
+    pub user: UserId,
+    /// Their address.
+    pub email: &'a str,
+    /// Their role at the time of issue.
+    pub role: Role,
+    /// Their tenant.
+    pub tenant: Option<TenantId>,
+    /// The sign-in this token belongs to.
+    pub session: Uuid,
+}
+
+/// A token whose signature and claims were checked. Only [`TokenKeys::verify`] makes one.
+pub struct VerifiedToken {
+    user: UserId,
+    role: Role,
+    tenant: Option<TenantId>,
+    session: Uuid,
+    expires_at: DateTime<Utc>,
+}
+
+impl VerifiedToken {
+    /// Who it was issued to.
+    #[must_use]
+    pub fn user(&self) -> UserId {
+        self.user
+    }
+    /// The role it was issued with.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.role
+    }
+    /// The tenant it was issued for.
+    #[must_use]
+    pub fn tenant(&self) -> Option<TenantId> {
+        self.tenant
+    }
+    /// The sign-in it belongs to.
+    #[must_use]
+    pub fn session(&self) -> Uuid {
+        self.session
+    }
+    /// When it ends; an open socket ends with it.
+    #[must_use]
+    pub fn expires_at(&self) -> DateTime<Utc> {
+        self.expires_at
+    }
+}
+
+/// The key and rules for access tokens.
+pub struct TokenKeys {
+    encoding: EncodingKey,
+    decoding: DecodingKey,
+    algorithm: Algorithm,
+    lifetime: TimeDelta,
+    clock: Clock,
+}
+
+impl TokenKeys {
+    /// Keys from the shared secret (`JWT_SECRET_KEY`) and the one algorithm allowed (`ALGORITHM`).
+    #[must_use]
+    pub fn new(secret: &SecretString, algorithm: Algorithm, lifetime: TimeDelta, clock: Clock) -> Self {
+        let secret = secret.expose_secret().as_bytes();
+        Self {
+            encoding: EncodingKey::from_secret(secret),
+            decoding: DecodingKey::from_secret(secret),
+            algorithm,
+            lifetime,
+            clock,
+        }
+    }
+
+    /// How long a token lives.
+    #[must_use]
+    pub fn lifetime(&self) -> TimeDelta {
+        self.lifetime
+    }
+
+    /// Signs a token for `bearer`.
+    ///
+    /// # Errors
+    /// Only if the claims can't be encoded, which is a fault.
+    pub fn issue(&self, bearer: &Bearer<'_>) -> anyhow::Result<String> {
+        let now = self.clock.now();
+        let claims = Claims {
+            iss: ISSUER.into(),
+            aud: AUDIENCE.into(),
+            typ: KIND.into(),
+            sub: bearer.user.0.to_string(),
+            email: bearer.email.to_owned(),
+            role: bearer.role,
+            tenant_id: bearer.tenant.map(|tenant| tenant.0),
+            sid: bearer.session,
+            jti: Uuid::new_v4(),
+            iat: now.timestamp(),
+            exp: (now + self.lifetime).timestamp(),
+            nbf: None,
+        };
+        Ok(jsonwebtoken::encode(&Header::new(self.algorithm), &claims, &self.encoding)?)
+    }
+
+    /// Checks a token: algorithm, signature, issuer, audience, kind, and time by our own clock.
+    ///
+    /// # Errors
+    /// `UNAUTHENTICATED`, saying whether the token expired, lacks its tenant, or is no token of ours.
+    pub fn verify(&self, token: &str) -> Result<VerifiedToken, Refusal> {
+        let mut rules = Validation::new(self.algorithm);
+        rules.set_issuer(&[ISSUER]);
+        rules.set_audience(&[AUDIENCE]);
+        rules.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+        // Time is judged below, by the injected clock.
+        rules.validate_exp = false;
+        rules.validate_nbf = false;
+        let claims = jsonwebtoken::decode::<Claims>(token, &self.decoding, &rules)
+            .map_err(|error| {
+                refused(match error.kind() {
+                    ErrorKind::InvalidSignature => "The token's signature is wrong. Sign in again.",
+                    ErrorKind::InvalidAlgorithm => "The token's algorithm is not the one this server signs with.",
+                    _ => "This is not an access token of this server. Sign in again.",
+                })
+            })?
+            .claims;
+        if claims.typ != KIND {
+            return Err(refused("This token is for another purpose. Sign in to get an access token."));
+        }
+        let now = self.clock.now().timestamp();
+        if claims.exp <= now {
+            return Err(refused("The access token has expired. Refresh it or sign in again."));
+        }
+        if claims.nbf.is_some_and(|from| from > now) || claims.iat > now + 60 {
+            return Err(refused("The access token is not valid yet. Check the clock that issued it."));
+        }
+        let user = number(&claims.sub).map(UserId).ok_or_else(|| refused("The token names no user. Sign in again."))?;
+        let tenant = claims.tenant_id.map(TenantId);
+        if tenant.is_none() && claims.role != Role::Admin {
+            return Err(refused(
+                "The token has no `tenant_id`, which every token of a tenant's people carries. Sign in again.",
+            ));
+        }
+        Ok(VerifiedToken {
+            user,
+            role: claims.role,
+            tenant,
+            session: claims.sid,
+            expires_at: DateTime::from_timestamp(claims.exp, 0).unwrap_or_default(),
+        })
+    }
+}
+
+fn refused(message: &'static str) -> Refusal {
+    Refusal::new(ErrorCode::Unauthenticated, message)
+}
