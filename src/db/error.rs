@@ -1,0 +1,56 @@
+//! What PostgreSQL's errors mean to a caller. Must not know who asked.
+
+use diesel::result::{DatabaseErrorKind, Error};
+
+use crate::kernel::failure::{ErrorCode, Failure, Refusal};
+
+/// Unique constraints that a caller can run into, with the argument at fault and the sentence for it. The sentences
+/// never say whose row is in the way: it may be another tenant's.
+const CONFLICTS: &[(&str, &str, &str)] = &[
+    ("tenants_subdomain_key", "subdomain", "This subdomain is taken; choose another."),
+    ("users_email_key", "email", "An account with this e-mail address exists already."),
+    (
+        "prompt_bundles_one_in_production",
+        "id",
+        "Another bundle was published at the same moment. Look at what is in production now, then try again.",
+    ),
+    ("prompt_bundles_version_key", "name", "Another version was made at the same moment. Try again."),
+];
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        if let Error::DatabaseError(kind, info) = &error {
+            let constraint = info.constraint_name().unwrap_or_default();
+            if let Some((_, field, sentence)) = CONFLICTS.iter().find(|(name, ..)| *name == constraint) {
+                return Refusal::conflict(field, *sentence).into();
+            }
+            match kind {
+                DatabaseErrorKind::SerializationFailure => {
+                    return Refusal::new(
+                        ErrorCode::Conflict,
+                        "Somebody else changed this at the same moment. Try again.",
+                    )
+                    .into();
+                }
+                DatabaseErrorKind::ReadOnlyTransaction => {
+                    return Refusal::new(ErrorCode::Forbidden, "This access is read-only.").into();
+                }
+                DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand => {
+                    return unreachable(anyhow::Error::new(error));
+                }
+                _ => {}
+            }
+        }
+        Self::Fault(anyhow::Error::new(error).context("database"))
+    }
+}
+
+/// The database is away: logged here, since the caller only learns that it may try again.
+pub(in crate::db) fn unreachable(cause: anyhow::Error) -> Failure {
+    tracing::error!(error = %format!("{cause:#}"), "the database can't be reached");
+    Refusal::new(
+        ErrorCode::UpstreamUnavailable,
+        "The database can't be reached just now. Nothing was changed; try again in a moment.",
+    )
+    .into()
+}

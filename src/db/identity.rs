@@ -1,0 +1,164 @@
+//! The only mint of scopes. A proof goes in (a verified access token, a piece of the server's own work, an operator at
+//! the command line), a scope comes out. Must not know how the proof travelled.
+
+use chrono::{DateTime, Utc};
+
+use crate::{
+    db::{
+        Db,
+        scope::{Actor, AdminScope, TenantScope},
+        tables::{
+            tenants::{self, TenantRow},
+            users,
+        },
+    },
+    kernel::{
+        failure::{ErrorCode, Outcome, Refusal},
+        ids::{self, TenantId},
+        slug,
+        vocabulary::Role,
+    },
+    tokens::jwt::VerifiedToken,
+};
+
+/// Where the caller stands, as the database says now.
+pub enum Standing {
+    /// A person of one tenant, acting in it.
+    Person(TenantScope),
+    /// A global administrator, and the tenant they act in, if they named one.
+    Administrator(AdminScope, Option<TenantScope>),
+}
+
+/// A tenant as a client may name it in `X-Tenant-Id`: `1042`, `tenant_1042` or `exampleco`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TenantName {
+    /// By number.
+    Id(TenantId),
+    /// By subdomain.
+    Subdomain(String),
+}
+
+impl TenantName {
+    /// Reads one name. A list, padding, or a second header joined by a comma is none.
+    ///
+    /// # Errors
+    /// `BAD_USER_INPUT`.
+    pub fn parse(text: &str) -> Result<Self, Refusal> {
+        if let Some(number) = ids::number(text) {
+            return Ok(Self::Id(TenantId(number)));
+        }
+        if let Ok(id) = ids::parse::<TenantId>(text, "X-Tenant-Id") {
+            return Ok(Self::Id(id));
+        }
+        match slug::normalise(text) {
+            Ok(slug) if slug == text => Ok(Self::Subdomain(slug)),
+            _ => Err(Refusal::new(
+                ErrorCode::BadUserInput,
+                "`X-Tenant-Id` must name one tenant: its number (1042), its id (tenant_1042) or its subdomain.",
+            )),
+        }
+    }
+
+    fn names(&self, tenant: &TenantRow) -> bool {
+        match self {
+            Self::Id(id) => *id == tenant.id,
+            Self::Subdomain(slug) => *slug == tenant.subdomain,
+        }
+    }
+}
+
+/// Resolves a verified token to scopes. The rows decide, not the claims: the user is active now, has this role and this
+/// tenant now, the session still stands, and the tenant is active.
+///
+/// # Errors
+/// `UNAUTHENTICATED`, `TENANT_INACTIVE`, or `FORBIDDEN` for a tenant that is not the caller's.
+pub async fn resolve(
+    db: &Db,
+    token: &VerifiedToken,
+    wanted: Option<&TenantName>,
+    now: DateTime<Utc>,
+) -> Outcome<Standing> {
+    db.identify(async |tx| {
+        let Some((user, tenant, session)) = users::with_session(tx, token.user(), token.session()).await? else {
+            return Err(unauthenticated("This account or session no longer exists. Sign in again.").into());
+        };
+        if !user.is_active {
+            return Err(unauthenticated("This account was deactivated. Ask your administrator.").into());
+        }
+        if session.revoked_at.is_some() || session.expires_at <= now {
+            return Err(unauthenticated("This session has ended. Sign in again.").into());
+        }
+        if user.role != token.role() || user.tenant_id != token.tenant() {
+            return Err(unauthenticated("Your role or tenant has changed since you signed in. Sign in again.").into());
+        }
+        let actor = Actor::Person { id: user.id, role: user.role };
+        if user.role == Role::Admin {
+            let acting_in = match wanted {
+                Some(name) => Some(TenantScope { tenant: find(tx, name).await?.id, actor }),
+                None => None,
+            };
+            return Ok(Standing::Administrator(AdminScope { actor }, acting_in));
+        }
+        let Some(tenant) = tenant else {
+            return Err(unauthenticated("This account belongs to no tenant yet. Ask an administrator.").into());
+        };
+        if wanted.is_some_and(|name| !name.names(&tenant)) {
+            return Err(Refusal::new(
+                ErrorCode::Forbidden,
+                "`X-Tenant-Id` names a tenant that is not yours. Leave the header out.",
+            )
+            .into());
+        }
+        if !tenant.is_active {
+            return Err(inactive().into());
+        }
+        Ok(Standing::Person(TenantScope { tenant: tenant.id, actor }))
+    })
+    .await
+}
+
+async fn find(tx: &mut crate::db::tx::Tx<crate::db::tx::Identity>, name: &TenantName) -> Outcome<TenantRow> {
+    let found = match name {
+        TenantName::Id(id) => tenants::by_id(tx, *id).await?,
+        TenantName::Subdomain(slug) => tenants::by_subdomain(tx, slug).await?,
+    };
+    // An administrator may look into a deactivated tenant: that is how it is looked after.
+    found.ok_or_else(|| Refusal::new(ErrorCode::NotFound, "`X-Tenant-Id` names no tenant that exists.").into())
+}
+
+fn unauthenticated(message: &'static str) -> Refusal {
+    Refusal::new(ErrorCode::Unauthenticated, message)
+}
+
+/// The refusal for people of a deactivated tenant.
+#[must_use]
+pub fn inactive() -> Refusal {
+    Refusal::new(ErrorCode::TenantInactive, "This tenant was deactivated. Ask the platform's administrators.")
+}
+
+/// The right to administer, for whoever runs the program's own commands: they hold its keys already.
+#[must_use]
+pub fn operator() -> AdminScope {
+    AdminScope { actor: Actor::Server }
+}
+
+/// The right to act in a tenant, for work of the server's own that names it: seeding, and ending a dead node's replies.
+#[must_use]
+pub fn server_work(tenant: TenantId) -> TenantScope {
+    TenantScope { tenant, actor: Actor::Server }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tenant_is_named_in_three_ways_and_no_other() {
+        assert_eq!(TenantName::parse("1042"), Ok(TenantName::Id(TenantId(1042))));
+        assert_eq!(TenantName::parse("tenant_1042"), Ok(TenantName::Id(TenantId(1042))));
+        assert_eq!(TenantName::parse("exampleco"), Ok(TenantName::Subdomain("exampleco".into())));
+        for text in ["", " 1042", "1042,1043", "1042, 1042", "01042", "-1", "Example", "1042;", "user_1", "*"] {
+            assert!(TenantName::parse(text).is_err(), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! Makes a database ready: migrations under a lock, the plain login role, and the start-up check. Must not know
+//! what is stored.
+
+use anyhow::{Context, bail, ensure};
+use diesel::{QueryableByName, sql_query, sql_types::Text};
+use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::{
+    db::{
+        Db, DbSettings,
+        connect::Target,
+        guardrail::{self, Login},
+    },
+    kernel::failure::{Failure, Outcome},
+    tokens::hmac_sha256,
+};
+
+const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
+/// Two nodes that start together migrate one after the other.
+const LOCK: i64 = 0x0046_726f_6e74_6465;
+/// The role that development signs in with.
+const APP_ROLE: &str = "frontdesk_app";
+
+/// What to make ready, and how strictly.
+#[derive(Debug, Clone)]
+pub struct OpenSettings {
+    /// The login role's URL (`DATABASE_URL`).
+    pub db: DbSettings,
+    /// The owner's URL (`DATABASE_PUBLIC_URL`), where it differs: migrations run with it.
+    pub owner_url: Option<SecretString>,
+    /// Refuse a login that could pass row-level security by, instead of making a plain one.
+    pub is_production: bool,
+    /// Run pending migrations.
+    pub migrate: bool,
+}
+
+/// Opens the database for serving: migrated, signed in as a plain role, every table guarded.
+///
+/// # Errors
+/// In words for an operator: what is wrong with the login, the schema or the connection, and what to do.
+pub async fn open(settings: &OpenSettings) -> anyhow::Result<Db> {
+    let target = Target::parse(&settings.db.url)?;
+    let mut connection = connect(&target, "DATABASE_URL").await?;
+    let login = Login::inspect(&mut connection).await?;
+    let dangers = login.dangers();
+    let mut served = settings.db.clone();
+    if let Some(owner) = &settings.owner_url {
+        if settings.migrate {
+            migrate_as_owner(owner, Some(&target)).await?;
+        }
+    } else if settings.is_production {
+        ensure!(dangers.is_empty(), refusal(&login, &dangers));
+    } else if login.makes_roles {
+        if settings.migrate {
+            run(&target).await?;
+        }
+        served.url = plain_login(&target, &settings.db.url, &mut connection).await?;
+    }
+    let db = Db::new(&served)?;
+    check(&db, settings.is_production).await?;
+    Ok(db)
+}
+
+/// Migrates with the owner's URL, and makes or mends the plain login role that `DATABASE_URL` names.
+///
+/// # Errors
+/// In words for an operator.
+async fn migrate_as_owner(owner: &SecretString, login: Option<&Target>) -> anyhow::Result<()> {
+    let owner = Target::parse(owner)?;
+    run(&owner).await?;
+    let Some((name, password)) = login.and_then(|login| {
+        let config = login.config();
+        Some((config.get_user()?, config.get_password()))
+    }) else {
+        return Ok(());
+    };
+    if owner.config().get_user() == Some(name) {
+        return Ok(());
+    }
+    let password = password.map(String::from_utf8_lossy);
+    let mut connection = connect(&owner, "DATABASE_PUBLIC_URL").await?;
+    make_login(&mut connection, name, password.as_deref()).await
+}
+
+/// `frontdesk migrate`: with the owner's URL where one is given, else with `DATABASE_URL` itself.
+///
+/// # Errors
+/// In words for an operator.
+pub async fn migrate(settings: &OpenSettings) -> anyhow::Result<()> {
+    let target = Target::parse(&settings.db.url)?;
+    match &settings.owner_url {
+        Some(owner) => migrate_as_owner(owner, Some(&target)).await,
+        None => run(&target).await,
+    }
+}
+
+/// Takes back the newest `steps` migrations.
+///
+/// # Errors
+/// When a migration can't be taken back.
+pub async fn revert(settings: &OpenSettings, steps: usize) -> anyhow::Result<()> {
+    let target = Target::parse(settings.owner_url.as_ref().unwrap_or(&settings.db.url))?;
+    locked(&target, move |harness| {
+        for _ in 0..steps {
+            harness
+                .revert_last_migration(MIGRATIONS)
+                .map_err(|error| anyhow::anyhow!("taking back a migration: {error}"))?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+async fn run(target: &Target) -> anyhow::Result<()> {
+    locked(target, |harness| {
+        let ran = harness.run_pending_migrations(MIGRATIONS).map_err(|error| anyhow::anyhow!("migrating: {error}"))?;
+        for version in &ran {
+            tracing::info!(%version, "migrated");
+        }
+        Ok(())
+    })
+    .await
+}
+
+async fn locked(
+    target: &Target,
+    work: impl FnOnce(&mut AsyncMigrationHarness<AsyncPgConnection>) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let mut connection = connect(target, "the database to migrate").await?;
+    connection.batch_execute(&format!("SELECT pg_advisory_lock({LOCK})")).await?;
+    // The lock ends with the connection, also when the work fails.
+    let mut harness = AsyncMigrationHarness::new(connection);
+    work(&mut harness)
+}
+
+async fn connect(target: &Target, name: &str) -> anyhow::Result<AsyncPgConnection> {
+    target.connect().await.map_err(|error| anyhow::anyhow!("can't connect to {name}: {error}"))
+}
+
+/// Development's own plain role, so that the guard holds there too. The password follows from the administrator's, so
+/// that two nodes on one database agree without talking.
+async fn plain_login(
+    target: &Target,
+    url: &SecretString,
+    connection: &mut AsyncPgConnection,
+) -> anyhow::Result<SecretString> {
+    let password =
+        target.config().get_password().map(|secret| hex::encode(hmac_sha256(secret, b"frontdesk_app login")));
+    let login = target.with_login(APP_ROLE, password.as_deref());
+    let works = match login.connect().await {
+        Ok(mut connection) => can_take_roles(&mut connection).await,
+        Err(_) => false,
+    };
+    if !works {
+        make_login(connection, APP_ROLE, password.as_deref()).await?;
+    }
+    with_user(url, APP_ROLE, password.as_deref())
+}
+
+async fn can_take_roles(connection: &mut AsyncPgConnection) -> bool {
+    connection
+        .batch_execute(
+            "BEGIN; SET LOCAL ROLE frontdesk_worker; ROLLBACK; \
+             SELECT count(*) FROM __diesel_schema_migrations",
+        )
+        .await
+        .is_ok()
+}
+
+async fn make_login(connection: &mut AsyncPgConnection, name: &str, password: Option<&str>) -> anyhow::Result<()> {
+    let quoted = format!("\"{}\"", name.replace('"', "\"\""));
+    let literal = name.replace('\'', "''");
+    let password = password.map_or_else(String::new, |password| {
+        format!("ALTER ROLE {quoted} PASSWORD '{}';", password.replace('\'', "''"))
+    });
+    // Roles are the cluster's, so another database may be doing the same: "exists already" is fine.
+    connection
+        .batch_execute(&format!(
+            "DO $$ BEGIN
+                 IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{literal}') THEN
+                     CREATE ROLE {quoted} LOGIN NOINHERIT NOCREATEDB NOCREATEROLE;
+                 END IF;
+             EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+             END $$;
+             ALTER ROLE {quoted} LOGIN NOINHERIT;
+             {password}
+             GRANT frontdesk_tenant, frontdesk_admin, frontdesk_identity, frontdesk_worker TO {quoted};
+             GRANT SELECT ON __diesel_schema_migrations TO {quoted};"
+        ))
+        .await
+        .map_err(|error| anyhow::anyhow!("making the login role `{name}`: {error}"))
+}
+
+fn with_user(url: &SecretString, user: &str, password: Option<&str>) -> anyhow::Result<SecretString> {
+    let text = url.expose_secret();
+    if let Ok(mut parsed) = url::Url::parse(text) {
+        let changed = parsed.set_username(user).and_then(|()| parsed.set_password(password));
+        ensure!(changed.is_ok(), "DATABASE_URL can't carry another user name");
+        return Ok(parsed.to_string().into());
+    }
+    // `key=value` form: a later key wins.
+    let password = password.map_or_else(String::new, |password| format!(" password={password}"));
+    Ok(format!("{text} user={user}{password}").into())
+}
+
+fn refusal(login: &Login, dangers: &[&str]) -> String {
+    format!(
+        "DATABASE_URL signs in as `{}`, which row-level security can't hold: {}.\n\
+         Give that URL as DATABASE_PUBLIC_URL instead (migrations run with it), and in DATABASE_URL name a plain role, \
+         for example postgres://frontdesk_app:<password>@host/database. `frontdesk migrate` makes that role when it \
+         is not there yet.",
+        login.name,
+        dangers.join("; ")
+    )
+}
+
+async fn check(db: &Db, is_production: bool) -> anyhow::Result<()> {
+    let mut connection = db.checkout().await.map_err(|_| anyhow::anyhow!("can't connect with the plain login role"))?;
+    let login = Login::inspect(&mut connection).await?;
+    let dangers = login.dangers();
+    if !dangers.is_empty() {
+        if is_production {
+            bail!(refusal(&login, &dangers));
+        }
+        bail!("the login role `{}` could pass row-level security by: {}", login.name, dangers.join("; "));
+    }
+    let pending = pending(&mut connection).await?;
+    ensure!(
+        pending.is_empty(),
+        "the database lacks migrations ({}); run `frontdesk migrate` with the owner's URL in DATABASE_PUBLIC_URL",
+        pending.join(", ")
+    );
+    let open = guardrail::unguarded_tables(&mut connection).await?;
+    ensure!(open.is_empty(), "tables without forced row-level security: {}", open.join(", "));
+    Ok(())
+}
+
+#[derive(QueryableByName)]
+struct Applied {
+    #[diesel(sql_type = Text)]
+    version: String,
+}
+
+/// Versions that this program has and the database lacks.
+#[expect(clippy::disallowed_methods, reason = "diesel's own table, which has no typed schema here")]
+async fn pending(connection: &mut AsyncPgConnection) -> anyhow::Result<Vec<String>> {
+    let applied = sql_query("SELECT version::text AS version FROM __diesel_schema_migrations")
+        .load::<Applied>(connection)
+        .await
+        .context("the database has not been migrated; run `frontdesk migrate`")?;
+    let known = diesel::migration::MigrationSource::<diesel::pg::Pg>::migrations(&MIGRATIONS)
+        .map_err(|error| anyhow::anyhow!("reading the embedded migrations: {error}"))?;
+    Ok(known
+        .iter()
+        .map(|migration| migration.name().version().to_string())
+        .filter(|version| !applied.iter().any(|row| row.version == *version))
+        .collect())
+}
+
+/// For `/readyz`: the database answers, and has every migration of this program.
+///
+/// # Errors
+/// `UPSTREAM_UNAVAILABLE` when it is away.
+pub async fn is_ready(db: &Db) -> Outcome<bool> {
+    let mut connection = db.checkout().await?;
+    pending(&mut connection).await.map(|list| list.is_empty()).map_err(Failure::Fault)
+}

@@ -1,0 +1,21 @@
+//! The only way to a connection. Rooms above see [`Db`], scopes, [`Tx`](tx::Tx) and the table queries; a raw
+//! connection never leaves this folder. Must not know the graph, HTTP or what a business does.
+
+mod connect;
+pub mod embedded;
+mod error;
+mod guardrail;
+pub mod identity;
+mod joins;
+pub mod migrate;
+mod pool;
+#[rustfmt::skip]
+mod schema;
+pub mod scope;
+pub mod tables;
+pub mod tx;
+
+pub use pool::{Db, DbSettings};
+
+/// The query that prints `schema.rs` from a migrated database.
+pub const SCHEMA_QUERY: &str = include_str!("schema.sql");

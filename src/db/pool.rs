@@ -1,0 +1,163 @@
+//! The pool, and transactions in a scope's name. Must not know any table.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::Context;
+use deadpool::Runtime;
+use diesel::connection::InstrumentationEvent;
+use diesel_async::{
+    AsyncConnection, AsyncPgConnection,
+    pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod, deadpool::Pool},
+};
+use futures_util::FutureExt;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::{
+    db::{
+        connect,
+        error::unreachable,
+        scope::{AdminScope, TenantScope},
+        tx::{Admin, Identity, Mode, Tenant, Tx, Worker},
+    },
+    kernel::failure::Outcome,
+};
+
+pub(in crate::db) type PooledConnection = diesel_async::pooled_connection::deadpool::Object<AsyncPgConnection>;
+
+/// How to reach the database.
+#[derive(Debug, Clone)]
+pub struct DbSettings {
+    /// A URL or key-value string of the login role.
+    pub url: SecretString,
+    /// Connections at the most.
+    pub pool_size: usize,
+}
+
+/// A pool of connections that sign in as a plain role. Cheap to clone.
+#[derive(Clone)]
+pub struct Db {
+    pool: Pool<AsyncPgConnection>,
+    statements: Arc<AtomicU64>,
+}
+
+impl Db {
+    /// Makes a pool. No connection is opened yet.
+    ///
+    /// # Errors
+    /// When the URL can't be read.
+    pub fn new(settings: &DbSettings) -> anyhow::Result<Self> {
+        let target = Arc::new(connect::Target::parse(&settings.url)?);
+        let statements = Arc::new(AtomicU64::new(0));
+        let mut config = ManagerConfig::<AsyncPgConnection>::default();
+        // A closed connection is noticed without a round trip; `Verified` would cost one for each checkout.
+        config.recycling_method = RecyclingMethod::Fast;
+        let counter = statements.clone();
+        config.custom_setup = Box::new(move |_| {
+            let (target, counter) = (target.clone(), counter.clone());
+            async move {
+                let mut connection = target.connect().await?;
+                connection.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+                    if matches!(event, InstrumentationEvent::StartQuery { .. }) {
+                        counter.fetch_add(1, Ordering::Relaxed);
+                    }
+                });
+                Ok(connection)
+            }
+            .boxed()
+        });
+        let manager = AsyncDieselConnectionManager::new_with_config(settings.url.expose_secret(), config);
+        let pool = Pool::builder(manager)
+            .max_size(settings.pool_size)
+            .runtime(Runtime::Tokio1)
+            .wait_timeout(Some(Duration::from_secs(5)))
+            .create_timeout(Some(Duration::from_secs(5)))
+            .recycle_timeout(Some(Duration::from_secs(5)))
+            .build()
+            .context("connection pool")?;
+        Ok(Self { pool, statements })
+    }
+
+    /// SQL statements sent so far, the bracket of each transaction included. For the round-trip tests and metrics.
+    #[must_use]
+    pub fn statements(&self) -> u64 {
+        self.statements.load(Ordering::Relaxed)
+    }
+
+    /// Reads in a tenant's name.
+    ///
+    /// # Errors
+    /// Whatever `work` returns, or `UPSTREAM_UNAVAILABLE` when the database is away.
+    pub async fn read<T>(
+        &self,
+        scope: &TenantScope,
+        work: impl AsyncFnOnce(&mut Tx<Tenant>) -> Outcome<T>,
+    ) -> Outcome<T> {
+        let mut tx = Tx::begin(self.checkout().await?, Mode::Read, Some(scope.tenant())).await?;
+        let result = work(&mut tx).await;
+        tx.end(result).await
+    }
+
+    /// Writes in a tenant's name: all of `work`, or nothing.
+    ///
+    /// # Errors
+    /// As [`Db::read`].
+    pub async fn write<T>(
+        &self,
+        scope: &TenantScope,
+        work: impl AsyncFnOnce(&mut Tx<Tenant>) -> Outcome<T>,
+    ) -> Outcome<T> {
+        let mut tx = Tx::begin(self.checkout().await?, Mode::Write, Some(scope.tenant())).await?;
+        let result = work(&mut tx).await;
+        tx.end(result).await
+    }
+
+    /// Administers the platform.
+    ///
+    /// # Errors
+    /// As [`Db::read`].
+    pub async fn administer<T>(
+        &self,
+        _scope: &AdminScope,
+        work: impl AsyncFnOnce(&mut Tx<Admin>) -> Outcome<T>,
+    ) -> Outcome<T> {
+        let mut tx = Tx::begin(self.checkout().await?, Mode::Write, None).await?;
+        let result = work(&mut tx).await;
+        tx.end(result).await
+    }
+
+    /// Finds out who somebody is. Needs no scope: it is what scopes come from. Its role reads accounts, tenants and
+    /// sessions, and nothing that a tenant's customers said.
+    ///
+    /// # Errors
+    /// As [`Db::read`].
+    pub async fn identify<T>(&self, work: impl AsyncFnOnce(&mut Tx<Identity>) -> Outcome<T>) -> Outcome<T> {
+        let mut tx = Tx::begin(self.checkout().await?, Mode::Write, None).await?;
+        let result = work(&mut tx).await;
+        tx.end(result).await
+    }
+
+    /// Looks for the server's own open work over all tenants.
+    ///
+    /// # Errors
+    /// As [`Db::read`].
+    pub async fn housekeep<T>(&self, work: impl AsyncFnOnce(&mut Tx<Worker>) -> Outcome<T>) -> Outcome<T> {
+        let mut tx = Tx::begin(self.checkout().await?, Mode::Write, None).await?;
+        let result = work(&mut tx).await;
+        tx.end(result).await
+    }
+
+    /// Closes the pool; what is checked out is closed on return.
+    pub fn close(&self) {
+        self.pool.close();
+    }
+
+    pub(in crate::db) async fn checkout(&self) -> Outcome<PooledConnection> {
+        self.pool.get().await.map_err(|error| unreachable(anyhow::Error::new(error).context("connection pool")))
+    }
+}

@@ -1,0 +1,124 @@
+//! Scopes: the right to act. A query takes a transaction, a transaction takes a scope, and a scope is made only by
+//! `identity.rs` next door, from a verified proof. Fields are private, nothing is `Clone` or `Deserialize`, so a scope
+//! can't be copied, forged or read from a request.
+//!
+//! ```compile_fail
+//! // A tenant's scope can't be written down...
+//! use frontdesk::db::scope::TenantScope;
+//! use frontdesk::kernel::ids::TenantId;
+//! let forged = TenantScope { tenant: TenantId(1) };
+//! ```
+//! ```compile_fail
+//! // ...nor copied from one that exists...
+//! fn twice(scope: &frontdesk::db::scope::TenantScope) -> frontdesk::db::scope::TenantScope {
+//!     scope.clone()
+//! }
+//! ```
+//! ```compile_fail
+//! // ...nor read from a request.
+//! let scope: frontdesk::db::scope::TenantScope = serde_json::from_str("{\"tenant\":1}").unwrap();
+//! ```
+//! ```compile_fail
+//! // Administration is no licence to read a tenant's rows: this query takes a tenant's transaction.
+//! async fn peek(tx: &mut frontdesk::db::tx::Tx<frontdesk::db::tx::Admin>) {
+//!     let _ = frontdesk::db::tables::leads::find(tx, frontdesk::kernel::ids::LeadId(1)).await;
+//! }
+//! ```
+//! ```compile_fail
+//! // Without a scope there is no transaction, and without a transaction no query.
+//! async fn peek(db: &frontdesk::db::Db) {
+//!     let _ = frontdesk::db::tables::leads::find(db, frontdesk::kernel::ids::LeadId(1)).await;
+//! }
+//! ```
+//! ```compile_fail
+//! // The connection inside a transaction is out of reach.
+//! async fn peek(tx: &mut frontdesk::db::tx::Tx<frontdesk::db::tx::Tenant>) {
+//!     let _ = tx.conn();
+//! }
+//! ```
+
+use crate::kernel::{
+    ids::{TenantId, UserId},
+    vocabulary::Role,
+};
+
+/// Who acts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Actor {
+    /// A signed-in person.
+    Person {
+        /// Who.
+        id: UserId,
+        /// With which role, read from the database for this request.
+        role: Role,
+    },
+    /// The server itself: background work, or an operator at the command line.
+    Server,
+}
+
+impl Actor {
+    /// The person, if it is one.
+    #[must_use]
+    pub fn user(self) -> Option<UserId> {
+        match self {
+            Self::Person { id, .. } => Some(id),
+            Self::Server => None,
+        }
+    }
+}
+
+/// The right to act inside one tenant.
+pub struct TenantScope {
+    pub(in crate::db) tenant: TenantId,
+    pub(in crate::db) actor: Actor,
+}
+
+impl TenantScope {
+    /// The one tenant.
+    #[must_use]
+    pub fn tenant(&self) -> TenantId {
+        self.tenant
+    }
+
+    /// Who acts.
+    #[must_use]
+    pub fn actor(&self) -> Actor {
+        self.actor
+    }
+
+    /// A global administrator is acting inside the tenant.
+    #[must_use]
+    pub fn is_impersonated(&self) -> bool {
+        matches!(self.actor, Actor::Person { role: Role::Admin, .. })
+    }
+
+    /// May do what the tenant's administrators may.
+    #[must_use]
+    pub fn administers(&self) -> bool {
+        match self.actor {
+            Actor::Person { role, .. } => matches!(role, Role::Admin | Role::TenantAdmin),
+            Actor::Server => true,
+        }
+    }
+
+    /// The same tenant, for work of the server's that outlives the request which caused it: a reply goes on when its
+    /// asker is gone.
+    #[must_use]
+    pub fn for_background(&self) -> Self {
+        Self { tenant: self.tenant, actor: Actor::Server }
+    }
+}
+
+/// The right to administer the platform: tenants, accounts, the global base prompt. Reads no tenant's leads,
+/// conversations or messages.
+pub struct AdminScope {
+    pub(in crate::db) actor: Actor,
+}
+
+impl AdminScope {
+    /// Who acts.
+    #[must_use]
+    pub fn actor(&self) -> Actor {
+        self.actor
+    }
+}

@@ -1,0 +1,385 @@
+//! `messages`. A reply in progress carries a lease; see the migration.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use diesel::{
+    dsl::{AsSelect, SqlTypeOf},
+    pg::Pg,
+    prelude::*,
+    query_builder::{AstPass, Query, QueryFragment, QueryId},
+    sql_types::{Array, BigInt},
+};
+use diesel_async::RunQueryDsl;
+
+use crate::{
+    db::{
+        schema::messages,
+        tx::{Tenant, Tx, Worker},
+    },
+    kernel::{
+        failure::Outcome,
+        ids::{ConversationId, MessageId, TenantId, UserId},
+        page::{Page, Slice},
+        vocabulary::{FinishReason, MessageRole, MessageStatus},
+    },
+};
+
+/// One message.
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = messages)]
+#[expect(missing_docs, reason = "the columns are described in the migration and in the graph")]
+pub struct MessageRow {
+    pub id: MessageId,
+    pub conversation_id: ConversationId,
+    pub role: MessageRole,
+    pub status: MessageStatus,
+    pub content: String,
+    pub author_id: Option<UserId>,
+    pub reply_to_id: Option<MessageId>,
+    pub client_message_id: Option<String>,
+    pub model: Option<String>,
+    pub prompt_tokens: Option<i32>,
+    pub completion_tokens: Option<i32>,
+    pub prompt_hash: Option<String>,
+    pub finish_reason: Option<FinishReason>,
+    pub failure_code: Option<String>,
+    pub failure_reason: Option<String>,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// A message to be.
+#[derive(Insertable)]
+#[diesel(table_name = messages)]
+#[expect(missing_docs, reason = "as the row")]
+pub struct NewMessage {
+    pub tenant_id: TenantId,
+    pub conversation_id: ConversationId,
+    pub role: MessageRole,
+    pub status: MessageStatus,
+    pub content: String,
+    pub author_id: Option<UserId>,
+    pub reply_to_id: Option<MessageId>,
+    pub client_message_id: Option<String>,
+    pub lease_expires_at: Option<DateTime<Utc>>,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// How a reply ended.
+#[derive(AsChangeset)]
+#[diesel(table_name = messages, treat_none_as_null = true)]
+#[expect(missing_docs, reason = "as the row")]
+pub struct ReplyEnd {
+    pub status: MessageStatus,
+    pub content: String,
+    pub model: Option<String>,
+    pub prompt_tokens: Option<i32>,
+    pub completion_tokens: Option<i32>,
+    pub finish_reason: Option<FinishReason>,
+    pub failure_code: Option<String>,
+    pub failure_reason: Option<String>,
+    pub lease_expires_at: Option<DateTime<Utc>>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// One message.
+///
+/// # Errors
+/// Database faults.
+pub async fn find(tx: &mut Tx<Tenant>, id: MessageId) -> Outcome<Option<MessageRow>> {
+    let tenant = tx.tenant();
+    Ok(messages::table
+        .find(id)
+        .filter(messages::tenant_id.eq(tenant))
+        .select(MessageRow::as_select())
+        .first(tx.conn())
+        .await
+        .optional()?)
+}
+
+/// The message that a client already sent under this id.
+///
+/// # Errors
+/// Database faults.
+pub async fn sent_before(
+    tx: &mut Tx<Tenant>,
+    conversation: ConversationId,
+    client_message_id: &str,
+) -> Outcome<Option<MessageRow>> {
+    let tenant = tx.tenant();
+    Ok(messages::table
+        .filter(messages::tenant_id.eq(tenant))
+        .filter(messages::conversation_id.eq(conversation))
+        .filter(messages::client_message_id.eq(client_message_id))
+        .select(MessageRow::as_select())
+        .first(tx.conn())
+        .await
+        .optional()?)
+}
+
+/// The reply to a message.
+///
+/// # Errors
+/// Database faults.
+pub async fn reply_to(tx: &mut Tx<Tenant>, id: MessageId) -> Outcome<Option<MessageRow>> {
+    let tenant = tx.tenant();
+    Ok(messages::table
+        .filter(messages::tenant_id.eq(tenant))
+        .filter(messages::reply_to_id.eq(id))
+        .select(MessageRow::as_select())
+        .first(tx.conn())
+        .await
+        .optional()?)
+}
+
+/// The newest messages up to and with `until`, oldest first: what a model is told of the past.
+///
+/// # Errors
+/// Database faults.
+pub async fn history(
+    tx: &mut Tx<Tenant>,
+    conversation: ConversationId,
+    until: MessageId,
+    limit: i64,
+) -> Outcome<Vec<MessageRow>> {
+    let tenant = tx.tenant();
+    let mut rows: Vec<MessageRow> = messages::table
+        .filter(messages::tenant_id.eq(tenant))
+        .filter(messages::conversation_id.eq(conversation))
+        .filter(messages::id.le(until))
+        .order(messages::id.desc())
+        .limit(limit)
+        .select(MessageRow::as_select())
+        .load(tx.conn())
+        .await?;
+    rows.reverse();
+    Ok(rows)
+}
+
+/// Messages that were added or ended after `since`: what a watcher missed, when the log of events is gone.
+///
+/// # Errors
+/// Database faults.
+pub async fn changed_since(
+    tx: &mut Tx<Tenant>,
+    conversation: ConversationId,
+    since: DateTime<Utc>,
+    limit: i64,
+) -> Outcome<Vec<MessageRow>> {
+    let tenant = tx.tenant();
+    Ok(messages::table
+        .filter(messages::tenant_id.eq(tenant))
+        .filter(messages::conversation_id.eq(conversation))
+        .filter(messages::updated_at.gt(since))
+        .order(messages::id.asc())
+        .limit(limit)
+        .select(MessageRow::as_select())
+        .load(tx.conn())
+        .await?)
+}
+
+/// The same page of several conversations at once, each oldest first as one reads it: one statement, whatever their
+/// number.
+///
+/// # Errors
+/// Database faults.
+pub async fn pages(
+    tx: &mut Tx<Tenant>,
+    conversations: &[ConversationId],
+    page: &Page,
+) -> Outcome<HashMap<ConversationId, Slice<MessageRow>>> {
+    let rows: Vec<MessageRow> = LatestOfEach {
+        columns: MessageRow::as_select(),
+        tenant: tx.tenant(),
+        conversations: conversations.to_vec(),
+        after: page.after.map_or(0, |place| place.id),
+        before: page.before.map_or(i64::MAX, |place| place.id),
+        limit: page.limit(),
+        backwards: page.backwards,
+    }
+    .load(tx.conn())
+    .await?;
+    let mut pages: HashMap<ConversationId, Vec<MessageRow>> =
+        conversations.iter().map(|id| (*id, Vec::new())).collect();
+    for row in rows {
+        pages.entry(row.conversation_id).or_default().push(row);
+    }
+    Ok(pages.into_iter().map(|(id, rows)| (id, page.cut(rows))).collect())
+}
+
+/// "The first or last n rows of each group", which needs a lateral join that diesel has no words for. A query of its own
+/// rather than `sql_query`, so that it is prepared once and its columns are checked by [`MessageRow`].
+struct LatestOfEach {
+    columns: AsSelect<MessageRow, Pg>,
+    tenant: TenantId,
+    conversations: Vec<ConversationId>,
+    after: i64,
+    before: i64,
+    limit: i64,
+    backwards: bool,
+}
+
+impl QueryFragment<Pg> for LatestOfEach {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("SELECT ");
+        self.columns.walk_ast(out.reborrow())?;
+        out.push_sql(" FROM unnest(");
+        out.push_bind_param::<Array<BigInt>, _>(&self.conversations)?;
+        out.push_sql(") AS wanted(id) CROSS JOIN LATERAL (SELECT * FROM messages WHERE tenant_id = ");
+        out.push_bind_param::<BigInt, _>(&self.tenant)?;
+        out.push_sql(" AND conversation_id = wanted.id AND id > ");
+        out.push_bind_param::<BigInt, _>(&self.after)?;
+        out.push_sql(" AND id < ");
+        out.push_bind_param::<BigInt, _>(&self.before)?;
+        out.push_sql(if self.backwards { " ORDER BY id DESC LIMIT " } else { " ORDER BY id ASC LIMIT " });
+        out.push_bind_param::<BigInt, _>(&self.limit)?;
+        out.push_sql(") AS messages");
+        Ok(())
+    }
+}
+
+impl QueryId for LatestOfEach {
+    type QueryId = ();
+    // The two directions are two texts.
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl Query for LatestOfEach {
+    type SqlType = SqlTypeOf<AsSelect<MessageRow, Pg>>;
+}
+
+/// How many messages a conversation has.
+///
+/// # Errors
+/// Database faults.
+pub async fn count(tx: &mut Tx<Tenant>, conversation: ConversationId) -> Outcome<i64> {
+    let tenant = tx.tenant();
+    Ok(messages::table
+        .filter(messages::tenant_id.eq(tenant))
+        .filter(messages::conversation_id.eq(conversation))
+        .count()
+        .get_result(tx.conn())
+        .await?)
+}
+
+/// Adds one.
+///
+/// # Errors
+/// Database faults.
+pub async fn insert(tx: &mut Tx<Tenant>, message: &NewMessage) -> Outcome<MessageRow> {
+    Ok(diesel::insert_into(messages::table)
+        .values(message)
+        .returning(MessageRow::as_returning())
+        .get_result(tx.conn())
+        .await?)
+}
+
+/// Marks a waiting reply as being written, with the hash of the prompt it is written under. Nothing comes back when it
+/// was ended meanwhile.
+///
+/// # Errors
+/// Database faults.
+pub async fn start_reply(
+    tx: &mut Tx<Tenant>,
+    id: MessageId,
+    prompt_hash: &str,
+    lease_expires_at: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Outcome<Option<MessageRow>> {
+    let tenant = tx.tenant();
+    Ok(diesel::update(
+        messages::table
+            .find(id)
+            .filter(messages::tenant_id.eq(tenant))
+            .filter(messages::status.eq(MessageStatus::Pending)),
+    )
+    .set((
+        messages::status.eq(MessageStatus::Streaming),
+        messages::prompt_hash.eq(prompt_hash),
+        messages::lease_expires_at.eq(lease_expires_at),
+        messages::updated_at.eq(now),
+    ))
+    .returning(MessageRow::as_returning())
+    .get_result(tx.conn())
+    .await
+    .optional()?)
+}
+
+/// Keeps what was written so far and renews the lease. `false` when the reply is not open any more.
+///
+/// # Errors
+/// Database faults.
+pub async fn checkpoint(
+    tx: &mut Tx<Tenant>,
+    id: MessageId,
+    content: Option<&str>,
+    lease_expires_at: DateTime<Utc>,
+) -> Outcome<bool> {
+    let tenant = tx.tenant();
+    let open = messages::table
+        .find(id)
+        .filter(messages::tenant_id.eq(tenant))
+        .filter(messages::lease_expires_at.is_not_null());
+    let changed = match content {
+        Some(content) => {
+            diesel::update(open)
+                .set((messages::content.eq(content), messages::lease_expires_at.eq(lease_expires_at)))
+                .execute(tx.conn())
+                .await?
+        }
+        None => diesel::update(open).set(messages::lease_expires_at.eq(lease_expires_at)).execute(tx.conn()).await?,
+    };
+    Ok(changed == 1)
+}
+
+/// Ends an open reply, once: of two that try, the second gets nothing back.
+///
+/// # Errors
+/// Database faults.
+pub async fn end_reply(tx: &mut Tx<Tenant>, id: MessageId, end: &ReplyEnd) -> Outcome<Option<MessageRow>> {
+    let tenant = tx.tenant();
+    Ok(diesel::update(
+        messages::table
+            .find(id)
+            .filter(messages::tenant_id.eq(tenant))
+            .filter(messages::lease_expires_at.is_not_null()),
+    )
+    .set(end)
+    .returning(MessageRow::as_returning())
+    .get_result(tx.conn())
+    .await
+    .optional()?)
+}
+
+/// One of them, locked, unless it was ended or renewed meanwhile.
+///
+/// # Errors
+/// Database faults.
+pub async fn lock_abandoned(tx: &mut Tx<Tenant>, id: MessageId, now: DateTime<Utc>) -> Outcome<Option<MessageRow>> {
+    let tenant = tx.tenant();
+    Ok(messages::table
+        .find(id)
+        .filter(messages::tenant_id.eq(tenant))
+        .filter(messages::lease_expires_at.lt(now))
+        .select(MessageRow::as_select())
+        .for_update()
+        .first(tx.conn())
+        .await
+        .optional()?)
+}
+
+/// Open replies whose lease ran out: their node is gone.
+///
+/// # Errors
+/// Database faults.
+pub async fn abandoned(tx: &mut Tx<Worker>, now: DateTime<Utc>) -> Outcome<Vec<(TenantId, MessageId)>> {
+    Ok(messages::table
+        .filter(messages::lease_expires_at.lt(now))
+        .order(messages::id.asc())
+        .limit(100)
+        .select((messages::tenant_id, messages::id))
+        .load(tx.conn())
+        .await?)
+}

@@ -1,0 +1,99 @@
+//! `sessions`: a sign-in, and the one refresh token that is good for it now.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
+
+use crate::{
+    db::{
+        schema::sessions,
+        tx::{Identity, Tx},
+    },
+    kernel::{
+        failure::Outcome,
+        ids::{TenantId, UserId},
+    },
+};
+
+/// A sign-in.
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = sessions)]
+#[expect(missing_docs, reason = "the columns are described in the migration")]
+pub struct SessionRow {
+    pub id: Uuid,
+    pub user_id: UserId,
+    pub expires_at: DateTime<Utc>,
+    pub revoked_at: Option<DateTime<Utc>>,
+}
+
+/// A sign-in to be.
+#[derive(Insertable)]
+#[diesel(table_name = sessions)]
+#[expect(missing_docs, reason = "as the row")]
+pub struct NewSession {
+    pub id: Uuid,
+    pub user_id: UserId,
+    pub tenant_id: Option<TenantId>,
+    pub refresh_hash: Vec<u8>,
+    pub created_at: DateTime<Utc>,
+    pub expires_at: DateTime<Utc>,
+}
+
+/// Adds one.
+///
+/// # Errors
+/// Database faults.
+pub async fn insert(tx: &mut Tx<Identity>, session: &NewSession) -> Outcome<()> {
+    diesel::insert_into(sessions::table).values(session).execute(tx.conn()).await?;
+    Ok(())
+}
+
+/// Spends a refresh token and puts the next in its place, in one statement: of two that come at once, one wins.
+///
+/// # Errors
+/// Database faults.
+pub async fn rotate(
+    tx: &mut Tx<Identity>,
+    spent: &[u8],
+    next: &[u8],
+    now: DateTime<Utc>,
+) -> Outcome<Option<SessionRow>> {
+    Ok(diesel::update(
+        sessions::table
+            .filter(sessions::refresh_hash.eq(spent))
+            .filter(sessions::revoked_at.is_null())
+            .filter(sessions::expires_at.gt(now)),
+    )
+    .set((sessions::refresh_hash.eq(next), sessions::previous_hash.eq(spent), sessions::rotated_at.eq(now)))
+    .returning(SessionRow::as_returning())
+    .get_result(tx.conn())
+    .await
+    .optional()?)
+}
+
+/// Ends the session in which this token was spent before: somebody has a copy.
+///
+/// # Errors
+/// Database faults.
+pub async fn revoke_spent(tx: &mut Tx<Identity>, spent: &[u8], now: DateTime<Utc>) -> Outcome<bool> {
+    let ended = diesel::update(
+        sessions::table.filter(sessions::previous_hash.eq(spent)).filter(sessions::revoked_at.is_null()),
+    )
+    .set(sessions::revoked_at.eq(now))
+    .execute(tx.conn())
+    .await?;
+    Ok(ended > 0)
+}
+
+/// Ends one session.
+///
+/// # Errors
+/// Database faults.
+pub async fn revoke(tx: &mut Tx<Identity>, id: Uuid, now: DateTime<Utc>) -> Outcome<()> {
+    diesel::update(sessions::table.find(id).filter(sessions::revoked_at.is_null()))
+        .set(sessions::revoked_at.eq(now))
+        .execute(tx.conn())
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,175 @@
+//! `tenants`.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+
+use crate::{
+    db::{
+        schema::tenants,
+        tables::{contains, page_of},
+        tx::{Admin, Identity, Tenant, Tx},
+    },
+    kernel::{
+        failure::Outcome,
+        ids::TenantId,
+        page::{Page, Slice},
+    },
+};
+
+/// A business.
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = tenants)]
+#[expect(missing_docs, reason = "the columns are described in the migration and in the graph")]
+pub struct TenantRow {
+    pub id: TenantId,
+    pub subdomain: String,
+    pub name: String,
+    pub is_active: bool,
+    pub system_prompt: Option<String>,
+    pub allowed_origins: serde_json::Value,
+    pub monthly_token_quota: Option<i32>,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// A business to be.
+#[derive(Insertable)]
+#[diesel(table_name = tenants)]
+#[expect(missing_docs, reason = "as the row")]
+pub struct NewTenant {
+    pub subdomain: String,
+    pub name: String,
+    pub is_active: bool,
+    pub system_prompt: Option<String>,
+    pub allowed_origins: serde_json::Value,
+    pub monthly_token_quota: Option<i32>,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// What an administrator may change. The outer `None` leaves a column as it is, an inner one clears it.
+#[derive(AsChangeset)]
+#[diesel(table_name = tenants)]
+#[expect(missing_docs, reason = "as the row")]
+pub struct TenantChanges {
+    pub subdomain: Option<String>,
+    pub name: Option<String>,
+    pub is_active: Option<bool>,
+    pub system_prompt: Option<Option<String>>,
+    pub allowed_origins: Option<serde_json::Value>,
+    pub monthly_token_quota: Option<Option<i32>>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// The transaction's own tenant.
+///
+/// # Errors
+/// Database faults.
+pub async fn own(tx: &mut Tx<Tenant>) -> Outcome<TenantRow> {
+    let id = tx.tenant();
+    Ok(tenants::table.find(id).select(TenantRow::as_select()).first(tx.conn()).await?)
+}
+
+/// By id, to find out who somebody is.
+///
+/// # Errors
+/// Database faults.
+pub async fn by_id(tx: &mut Tx<Identity>, id: TenantId) -> Outcome<Option<TenantRow>> {
+    Ok(tenants::table.find(id).select(TenantRow::as_select()).first(tx.conn()).await.optional()?)
+}
+
+/// By subdomain, to find out who somebody is.
+///
+/// # Errors
+/// Database faults.
+pub async fn by_subdomain(tx: &mut Tx<Identity>, subdomain: &str) -> Outcome<Option<TenantRow>> {
+    Ok(tenants::table
+        .filter(tenants::subdomain.eq(subdomain))
+        .select(TenantRow::as_select())
+        .first(tx.conn())
+        .await
+        .optional()?)
+}
+
+/// Any tenant, for administrators.
+///
+/// # Errors
+/// Database faults.
+pub async fn find(tx: &mut Tx<Admin>, id: TenantId) -> Outcome<Option<TenantRow>> {
+    Ok(tenants::table.find(id).select(TenantRow::as_select()).first(tx.conn()).await.optional()?)
+}
+
+/// Several tenants, for administrators' loaders.
+///
+/// # Errors
+/// Database faults.
+pub async fn find_many(tx: &mut Tx<Admin>, ids: &[TenantId]) -> Outcome<Vec<TenantRow>> {
+    Ok(tenants::table.filter(tenants::id.eq_any(ids)).select(TenantRow::as_select()).load(tx.conn()).await?)
+}
+
+/// Which tenants to list.
+#[derive(Debug, Default)]
+pub struct TenantFilter {
+    /// Only those whose name or subdomain contains this.
+    pub search: Option<String>,
+    /// Only active or only deactivated ones.
+    pub is_active: Option<bool>,
+}
+
+fn filtered(filter: &TenantFilter) -> tenants::BoxedQuery<'static, diesel::pg::Pg> {
+    let mut query = tenants::table.into_boxed();
+    if let Some(search) = &filter.search {
+        let pattern = contains(search);
+        query = query.filter(tenants::name.ilike(pattern.clone()).or(tenants::subdomain.ilike(pattern)));
+    }
+    if let Some(is_active) = filter.is_active {
+        query = query.filter(tenants::is_active.eq(is_active));
+    }
+    query
+}
+
+/// A page of all tenants, newest first.
+///
+/// # Errors
+/// Database faults.
+pub async fn page(tx: &mut Tx<Admin>, filter: &TenantFilter, page: &Page) -> Outcome<Slice<TenantRow>> {
+    let rows = page_of!(filtered(filter), page, tenants::created_at, tenants::id)
+        .select(TenantRow::as_select())
+        .load(tx.conn())
+        .await?;
+    Ok(page.cut(rows))
+}
+
+/// How many tenants there are.
+///
+/// # Errors
+/// Database faults.
+pub async fn count(tx: &mut Tx<Admin>, filter: &TenantFilter) -> Outcome<i64> {
+    Ok(filtered(filter).count().get_result(tx.conn()).await?)
+}
+
+/// Adds one.
+///
+/// # Errors
+/// `CONFLICT` on a taken subdomain.
+pub async fn insert(tx: &mut Tx<Admin>, tenant: &NewTenant) -> Outcome<TenantRow> {
+    Ok(diesel::insert_into(tenants::table)
+        .values(tenant)
+        .returning(TenantRow::as_returning())
+        .get_result(tx.conn())
+        .await?)
+}
+
+/// Changes one.
+///
+/// # Errors
+/// `CONFLICT` on a taken subdomain.
+pub async fn update(tx: &mut Tx<Admin>, id: TenantId, changes: &TenantChanges) -> Outcome<Option<TenantRow>> {
+    Ok(diesel::update(tenants::table.find(id))
+        .set(changes)
+        .returning(TenantRow::as_returning())
+        .get_result(tx.conn())
+        .await
+        .optional()?)
+}

@@ -1,0 +1,245 @@
+//! `users`.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
+
+use crate::{
+    db::{
+        schema::{sessions, tenants, users},
+        tables::{contains, page_of, sessions::SessionRow, tenants::TenantRow},
+        tx::{Admin, Identity, Tenant, Tx},
+    },
+    kernel::{
+        failure::Outcome,
+        ids::{TenantId, UserId},
+        page::{Page, Slice},
+        vocabulary::Role,
+    },
+};
+
+diesel::define_sql_function! {
+    /// PostgreSQL's `lower`.
+    fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text;
+}
+
+/// A person who signs in. Holds no password hash: only [`credentials`] reads that.
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = users)]
+#[expect(missing_docs, reason = "the columns are described in the migration and in the graph")]
+pub struct UserRow {
+    pub id: UserId,
+    pub tenant_id: Option<TenantId>,
+    pub email: String,
+    pub name: Option<String>,
+    pub role: Role,
+    pub is_active: bool,
+    pub created_at: DateTime<Utc>,
+    pub last_login_at: Option<DateTime<Utc>>,
+}
+
+/// A person to be.
+#[derive(Insertable)]
+#[diesel(table_name = users)]
+#[expect(missing_docs, reason = "as the row")]
+pub struct NewUser {
+    pub tenant_id: Option<TenantId>,
+    pub email: String,
+    pub password_hash: String,
+    pub name: Option<String>,
+    pub role: Role,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// The person of a session, their tenant, and the session itself.
+///
+/// # Errors
+/// Database faults.
+pub async fn with_session(
+    tx: &mut Tx<Identity>,
+    user: UserId,
+    session: Uuid,
+) -> Outcome<Option<(UserRow, Option<TenantRow>, SessionRow)>> {
+    Ok(users::table
+        .inner_join(sessions::table)
+        .left_join(tenants::table.on(tenants::id.nullable().eq(users::tenant_id)))
+        .filter(users::id.eq(user))
+        .filter(sessions::id.eq(session))
+        .select((UserRow::as_select(), Option::<TenantRow>::as_select(), SessionRow::as_select()))
+        .first(tx.conn())
+        .await
+        .optional()?)
+}
+
+/// The person with this address, and the hash of their password.
+///
+/// # Errors
+/// Database faults.
+pub async fn credentials(tx: &mut Tx<Identity>, email: &str) -> Outcome<Option<(UserRow, String)>> {
+    Ok(users::table
+        .filter(lower(users::email).eq(email.to_lowercase()))
+        .select((UserRow::as_select(), users::password_hash))
+        .first(tx.conn())
+        .await
+        .optional()?)
+}
+
+/// By id, for a session that is refreshed.
+///
+/// # Errors
+/// Database faults.
+pub async fn identified(tx: &mut Tx<Identity>, id: UserId) -> Outcome<Option<UserRow>> {
+    Ok(users::table.find(id).select(UserRow::as_select()).first(tx.conn()).await.optional()?)
+}
+
+/// Notes that somebody signed in.
+///
+/// # Errors
+/// Database faults.
+pub async fn note_login(tx: &mut Tx<Identity>, id: UserId, at: DateTime<Utc>) -> Outcome<()> {
+    diesel::update(users::table.find(id)).set(users::last_login_at.eq(at)).execute(tx.conn()).await?;
+    Ok(())
+}
+
+/// One person of the tenant.
+///
+/// # Errors
+/// Database faults.
+pub async fn find(tx: &mut Tx<Tenant>, id: UserId) -> Outcome<Option<UserRow>> {
+    let tenant = tx.tenant();
+    Ok(users::table
+        .find(id)
+        .filter(users::tenant_id.eq(tenant))
+        .select(UserRow::as_select())
+        .first(tx.conn())
+        .await
+        .optional()?)
+}
+
+/// Several people of the tenant, for its loader.
+///
+/// # Errors
+/// Database faults.
+pub async fn find_many(tx: &mut Tx<Tenant>, ids: &[UserId]) -> Outcome<Vec<UserRow>> {
+    let tenant = tx.tenant();
+    Ok(users::table
+        .filter(users::id.eq_any(ids))
+        .filter(users::tenant_id.eq(tenant))
+        .select(UserRow::as_select())
+        .load(tx.conn())
+        .await?)
+}
+
+/// Any person, for administrators.
+///
+/// # Errors
+/// Database faults.
+pub async fn find_any(tx: &mut Tx<Admin>, id: UserId) -> Outcome<Option<UserRow>> {
+    Ok(users::table.find(id).select(UserRow::as_select()).first(tx.conn()).await.optional()?)
+}
+
+/// Which people to list.
+#[derive(Debug, Default)]
+pub struct UserFilter {
+    /// Only those whose name or address contains this.
+    pub search: Option<String>,
+    /// Only those with this role.
+    pub role: Option<Role>,
+    /// Only active or only deactivated ones.
+    pub is_active: Option<bool>,
+}
+
+fn filtered(tenant: TenantId, filter: &UserFilter) -> users::BoxedQuery<'static, diesel::pg::Pg> {
+    let mut query = users::table.filter(users::tenant_id.eq(tenant)).into_boxed();
+    if let Some(search) = &filter.search {
+        let pattern = contains(search);
+        query = query.filter(users::email.nullable().ilike(pattern.clone()).or(users::name.ilike(pattern)));
+    }
+    if let Some(role) = filter.role {
+        query = query.filter(users::role.eq(role));
+    }
+    if let Some(is_active) = filter.is_active {
+        query = query.filter(users::is_active.eq(is_active));
+    }
+    query
+}
+
+/// A page of the tenant's people, newest first.
+///
+/// # Errors
+/// Database faults.
+pub async fn page(tx: &mut Tx<Tenant>, filter: &UserFilter, page: &Page) -> Outcome<Slice<UserRow>> {
+    let rows = page_of!(filtered(tx.tenant(), filter), page, users::created_at, users::id)
+        .select(UserRow::as_select())
+        .load(tx.conn())
+        .await?;
+    Ok(page.cut(rows))
+}
+
+/// How many people the tenant has.
+///
+/// # Errors
+/// Database faults.
+pub async fn count(tx: &mut Tx<Tenant>, filter: &UserFilter) -> Outcome<i64> {
+    Ok(filtered(tx.tenant(), filter).count().get_result(tx.conn()).await?)
+}
+
+/// Adds a person to the tenant.
+///
+/// # Errors
+/// `CONFLICT` on a taken address.
+pub async fn insert(tx: &mut Tx<Tenant>, user: &NewUser) -> Outcome<UserRow> {
+    Ok(diesel::insert_into(users::table).values(user).returning(UserRow::as_returning()).get_result(tx.conn()).await?)
+}
+
+/// Adds a global administrator.
+///
+/// # Errors
+/// `CONFLICT` on a taken address.
+pub async fn insert_admin(tx: &mut Tx<Admin>, user: &NewUser) -> Outcome<UserRow> {
+    Ok(diesel::insert_into(users::table).values(user).returning(UserRow::as_returning()).get_result(tx.conn()).await?)
+}
+
+/// Switches a person of the tenant off.
+///
+/// # Errors
+/// Database faults.
+pub async fn deactivate(tx: &mut Tx<Tenant>, id: UserId, at: DateTime<Utc>) -> Outcome<Option<UserRow>> {
+    let tenant = tx.tenant();
+    Ok(diesel::update(users::table.find(id).filter(users::tenant_id.eq(tenant)))
+        .set((users::is_active.eq(false), users::updated_at.eq(at)))
+        .returning(UserRow::as_returning())
+        .get_result(tx.conn())
+        .await
+        .optional()?)
+}
+
+/// Locks the tenant's active administrators, so that two of them can't switch each other off at once, and counts them.
+///
+/// # Errors
+/// Database faults.
+pub async fn lock_active_administrators(tx: &mut Tx<Tenant>) -> Outcome<Vec<UserId>> {
+    let tenant = tx.tenant();
+    Ok(users::table
+        .filter(users::tenant_id.eq(tenant))
+        .filter(users::role.eq(Role::TenantAdmin))
+        .filter(users::is_active.eq(true))
+        .select(users::id)
+        .for_update()
+        .load(tx.conn())
+        .await?)
+}
+
+/// Whether there is a global administrator who can sign in.
+///
+/// # Errors
+/// Database faults.
+pub async fn any_admin(tx: &mut Tx<Admin>) -> Outcome<bool> {
+    Ok(diesel::select(diesel::dsl::exists(
+        users::table.filter(users::role.eq(Role::Admin)).filter(users::is_active.eq(true)),
+    ))
+    .get_result(tx.conn())
+    .await?)
+}

@@ -1,0 +1,133 @@
+//! Transactions. Each begins with one statement batch that takes a no-login role and the tenant for the length of the
+//! transaction only (`set_config(…, true)`), which is right behind a transaction-mode pooler too. A transaction that is
+//! dropped half-way (a cancelled request) takes its connection with it, so that no open transaction, and no tenant,
+//! ever returns to the pool.
+
+use std::marker::PhantomData;
+
+use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
+
+use crate::{
+    db::{error::unreachable, pool::PooledConnection},
+    kernel::{failure::Outcome, ids::TenantId},
+};
+
+/// Milliseconds that one statement may take.
+const STATEMENT_TIMEOUT: u32 = 15_000;
+
+mod sealed {
+    pub trait Role {
+        const NAME: &'static str;
+    }
+}
+use sealed::Role;
+
+/// Work inside one tenant.
+pub enum Tenant {}
+/// Administration of the platform.
+pub enum Admin {}
+/// Finding out who somebody is.
+pub enum Identity {}
+/// The server's own housekeeping over all tenants; sees which work is open, not what it says.
+pub enum Worker {}
+
+impl Role for Tenant {
+    const NAME: &'static str = "frontdesk_tenant";
+}
+impl Role for Admin {
+    const NAME: &'static str = "frontdesk_admin";
+}
+impl Role for Identity {
+    const NAME: &'static str = "frontdesk_identity";
+}
+impl Role for Worker {
+    const NAME: &'static str = "frontdesk_worker";
+}
+
+/// Whether a transaction may write; the database holds it to that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Only reads.
+    Read,
+    /// Reads and writes.
+    Write,
+}
+
+/// An open transaction in the role `R`. The signature of a query says in which role it may run.
+pub struct Tx<R> {
+    /// `None` only after the end.
+    connection: Option<PooledConnection>,
+    tenant: Option<TenantId>,
+    role: PhantomData<fn() -> R>,
+}
+
+impl<R: Role> Tx<R> {
+    pub(in crate::db) async fn begin(
+        connection: PooledConnection,
+        mode: Mode,
+        tenant: Option<TenantId>,
+    ) -> Outcome<Self> {
+        let mut tx = Self { connection: Some(connection), tenant, role: PhantomData };
+        let begin = match mode {
+            Mode::Read => "BEGIN READ ONLY",
+            Mode::Write => "BEGIN",
+        };
+        // The simple protocol takes no parameters, and saves two round trips. What is written into the text is a
+        // constant or a number.
+        let tenant = tenant.map_or_else(String::new, |tenant| tenant.0.to_string());
+        let batch = format!(
+            "{begin}; SELECT set_config('role', '{}', true), set_config('app.tenant_id', '{tenant}', true), \
+             set_config('statement_timeout', '{STATEMENT_TIMEOUT}', true)",
+            R::NAME,
+        );
+        tx.conn().batch_execute(&batch).await?;
+        Ok(tx)
+    }
+
+    /// Commits what succeeded, rolls back what did not, and gives the result on.
+    pub(in crate::db) async fn end<T>(mut self, result: Outcome<T>) -> Outcome<T> {
+        let statement = if result.is_ok() { "COMMIT" } else { "ROLLBACK" };
+        let ended = self.conn().batch_execute(statement).await;
+        // A connection that could not even end its transaction is not fit for the pool: `Drop` closes it.
+        match (result, ended) {
+            (Ok(value), Ok(())) => {
+                self.release();
+                Ok(value)
+            }
+            (Err(failure), Ok(())) => {
+                self.release();
+                Err(failure)
+            }
+            (Ok(_), Err(error)) => Err(unreachable(anyhow::Error::new(error).context(statement))),
+            (Err(failure), Err(_)) => Err(failure),
+        }
+    }
+
+    fn release(&mut self) {
+        drop(self.connection.take());
+    }
+
+    #[expect(clippy::expect_used, reason = "the connection is there until `end`, which consumes the transaction")]
+    pub(in crate::db) fn conn(&mut self) -> &mut AsyncPgConnection {
+        self.connection.as_mut().expect("a transaction has its connection until it ends")
+    }
+}
+
+impl Tx<Tenant> {
+    /// The tenant that this transaction is bound to. Queries filter by it as well: the policies and the filter must
+    /// each hold alone.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "a tenant's transaction is only begun with a tenant")]
+    pub fn tenant(&self) -> TenantId {
+        self.tenant.expect("a tenant's transaction has a tenant")
+    }
+}
+
+impl<R> Drop for Tx<R> {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            // Dropped in mid-transaction: out of the pool and closed, which makes PostgreSQL roll back.
+            drop(PooledConnection::take(connection));
+        }
+    }
+}
