@@ -1,0 +1,215 @@
+//! What a resolver holds while it serves one operation: a scope, the way to the database in that scope's name, the
+//! loaders bound to it, the clock and the request's id. Must not know GraphQL or HTTP.
+
+pub mod audit;
+mod loaders;
+
+use std::{ops::Deref, sync::Arc};
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+pub use loaders::{Loaders, PageKey};
+
+use crate::{
+    db::{
+        Db,
+        identity::Standing,
+        scope::{AdminScope, TenantScope},
+        tx::{Admin, Tenant, Tx},
+    },
+    kernel::{clock::Clock, failure::Outcome},
+    tokens::{jwt::TokenKeys, password::Passwords},
+};
+
+/// What every context shares for the life of the program.
+pub struct Services {
+    /// The database.
+    pub db: Db,
+    /// The time.
+    pub clock: Clock,
+    /// Hashing.
+    pub passwords: Passwords,
+    /// Access tokens.
+    pub tokens: TokenKeys,
+    /// How long a sign-in can be refreshed.
+    pub refresh_lifetime: TimeDelta,
+}
+
+/// Identifies one request in answers, audit rows and logs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestId(pub Arc<str>);
+
+/// The context of an operation in one tenant. A handle: cloning it gives the same scope and the same loaders.
+#[derive(Clone)]
+pub struct TenantCx {
+    core: Arc<TenantCore>,
+    loaders: Arc<Loaders>,
+}
+
+/// The part that loaders need too.
+pub struct TenantCore {
+    scope: TenantScope,
+    services: Arc<Services>,
+    request: RequestId,
+}
+
+impl TenantCx {
+    /// A context with fresh loaders.
+    #[must_use]
+    pub fn new(scope: TenantScope, services: Arc<Services>, request: RequestId) -> Self {
+        Self::over(Arc::new(TenantCore { scope, services, request }))
+    }
+
+    /// The same scope with fresh loaders: for each event of a subscription, whose rows must not be stale.
+    #[must_use]
+    pub fn renewed(&self) -> Self {
+        Self::over(self.core.clone())
+    }
+
+    /// A context for work that outlives the request, in the server's own name.
+    #[must_use]
+    pub fn for_background(&self) -> Self {
+        Self::new(self.scope.for_background(), self.services.clone(), self.request.clone())
+    }
+
+    fn over(core: Arc<TenantCore>) -> Self {
+        Self { loaders: Arc::new(Loaders::new(&core)), core }
+    }
+
+    /// The loaders of this operation.
+    #[must_use]
+    pub fn loaders(&self) -> &Loaders {
+        &self.loaders
+    }
+}
+
+impl Deref for TenantCx {
+    type Target = TenantCore;
+    fn deref(&self) -> &TenantCore {
+        &self.core
+    }
+}
+
+impl TenantCore {
+    /// The right to act.
+    #[must_use]
+    pub fn scope(&self) -> &TenantScope {
+        &self.scope
+    }
+
+    /// What the program shares.
+    #[must_use]
+    pub fn services(&self) -> &Services {
+        &self.services
+    }
+
+    /// Now.
+    #[must_use]
+    pub fn now(&self) -> DateTime<Utc> {
+        self.services.clock.now()
+    }
+
+    /// Reads in the tenant's name.
+    ///
+    /// # Errors
+    /// As [`Db::read`].
+    pub async fn read<T>(&self, work: impl AsyncFnOnce(&mut Tx<Tenant>) -> Outcome<T>) -> Outcome<T> {
+        self.services.db.read(&self.scope, work).await
+    }
+
+    /// Writes in the tenant's name, all or nothing.
+    ///
+    /// # Errors
+    /// As [`Db::write`].
+    pub async fn write<T>(&self, work: impl AsyncFnOnce(&mut Tx<Tenant>) -> Outcome<T>) -> Outcome<T> {
+        self.services.db.write(&self.scope, work).await
+    }
+}
+
+/// The context of an operation on the platform itself.
+#[derive(Clone)]
+pub struct AdminCx {
+    core: Arc<AdminCore>,
+}
+
+/// What is behind an [`AdminCx`].
+pub struct AdminCore {
+    scope: AdminScope,
+    services: Arc<Services>,
+    request: RequestId,
+}
+
+impl AdminCx {
+    /// A context in an administrator's name.
+    #[must_use]
+    pub fn new(scope: AdminScope, services: Arc<Services>, request: RequestId) -> Self {
+        Self { core: Arc::new(AdminCore { scope, services, request }) }
+    }
+}
+
+impl Deref for AdminCx {
+    type Target = AdminCore;
+    fn deref(&self) -> &AdminCore {
+        &self.core
+    }
+}
+
+impl AdminCore {
+    /// The right to administer.
+    #[must_use]
+    pub fn scope(&self) -> &AdminScope {
+        &self.scope
+    }
+
+    /// What the program shares.
+    #[must_use]
+    pub fn services(&self) -> &Services {
+        &self.services
+    }
+
+    /// Now.
+    #[must_use]
+    pub fn now(&self) -> DateTime<Utc> {
+        self.services.clock.now()
+    }
+
+    /// Administers the platform, all or nothing.
+    ///
+    /// # Errors
+    /// As [`Db::administer`].
+    pub async fn administer<T>(&self, work: impl AsyncFnOnce(&mut Tx<Admin>) -> Outcome<T>) -> Outcome<T> {
+        self.services.db.administer(&self.scope, work).await
+    }
+}
+
+/// The context of somebody who has not signed in.
+#[derive(Clone)]
+pub struct PublicCx {
+    /// What the program shares.
+    pub services: Arc<Services>,
+    /// The request.
+    pub request: RequestId,
+}
+
+/// The contexts that a caller's standing opens.
+pub struct Standings {
+    /// For administrators of the platform.
+    pub admin: Option<AdminCx>,
+    /// For whoever acts in a tenant.
+    pub tenant: Option<TenantCx>,
+}
+
+impl PublicCx {
+    /// Opens the contexts that `standing` gives a right to.
+    #[must_use]
+    pub fn open(&self, standing: Standing) -> Standings {
+        let tenant = |scope| TenantCx::new(scope, self.services.clone(), self.request.clone());
+        match standing {
+            Standing::Person(scope) => Standings { admin: None, tenant: Some(tenant(scope)) },
+            Standing::Administrator(scope, acting_in) => Standings {
+                admin: Some(AdminCx::new(scope, self.services.clone(), self.request.clone())),
+                tenant: acting_in.map(tenant),
+            },
+        }
+    }
+}
