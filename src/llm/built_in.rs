@@ -1,0 +1,173 @@
+//! The responder that needs no provider: it quotes the tenant's own answer to the most similar question, or says that it
+//! does not know and how to reach a person. Must not make anything up.
+
+use std::collections::HashSet;
+
+use futures_util::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
+
+use crate::{
+    kernel::vocabulary::FinishReason,
+    llm::{ChatModel, Delta, Grounding, ModelError, ModelRequest, Speaker},
+};
+
+/// Answers from the tenant's own FAQ.
+pub struct BuiltIn;
+
+impl ChatModel for BuiltIn {
+    fn name(&self) -> &'static str {
+        "built-in"
+    }
+
+    fn reply(&self, request: ModelRequest) -> BoxStream<'static, Result<Delta, ModelError>> {
+        let asked = request
+            .turns
+            .iter()
+            .rev()
+            .find(|(speaker, _)| *speaker == Speaker::Customer)
+            .map_or("", |(_, text)| text.as_str());
+        let answer = answer(asked, &request.grounding);
+        // Word by word, like any model.
+        let words: Vec<_> = answer.split_inclusive(char::is_whitespace).map(str::to_owned).collect();
+        let end = Delta::End { finish: FinishReason::Stop, usage: None };
+        stream::iter(words.into_iter().map(Delta::Text).chain([end]).map(Ok))
+            .then(|piece| async {
+                // Others may run between two words, and watchers see each.
+                tokio::task::yield_now().await;
+                piece
+            })
+            .boxed()
+    }
+}
+
+fn answer(asked: &str, grounding: &Grounding) -> String {
+    let asked_words = words(asked);
+    let best = grounding
+        .faq
+        .as_deref()
+        .map(pairs)
+        .unwrap_or_default()
+        .into_iter()
+        .map(|(question, answer)| (score(&asked_words, &question, &answer), answer))
+        .filter(|(score, _)| *score >= 2)
+        // The first of equals: the tenant's own order.
+        .reduce(|best, next| if next.0 > best.0 { next } else { best });
+    if let Some((_, answer)) = best {
+        return answer;
+    }
+    let business = if grounding.business.is_empty() { "the team" } else { grounding.business.as_str() };
+    if asked_words.is_empty() && !asked.trim().is_empty() {
+        return format!("Hello! What would you like to know about {business}?");
+    }
+    if grounding.contacts.is_empty() {
+        format!(
+            "I don't have an answer to that. A person from {business} will read your message here and get back to you."
+        )
+    } else {
+        format!("I don't have an answer to that. You can reach {business} at {}.", grounding.contacts.join(" or "))
+    }
+}
+
+/// Twice the asked words that the question has, and once those that only its answer has.
+fn score(asked: &HashSet<String>, question: &str, answer: &str) -> usize {
+    let (question, answer) = (words(question), words(answer));
+    asked.iter().map(|word| if question.contains(word) { 2 } else { usize::from(answer.contains(word)) }).sum()
+}
+
+/// Reads "Q: … / A: …", and plain questions with their answer on the lines below.
+fn pairs(faq: &str) -> Vec<(String, String)> {
+    let mut pairs: Vec<(String, String)> = Vec::new();
+    for line in faq.lines().map(str::trim) {
+        let question = marked(line, &["q", "question"]).or_else(|| line.ends_with('?').then_some(line));
+        let said = marked(line, &["a", "answer"]);
+        if let (Some(question), None) = (question, said) {
+            // "When are you open? A: Always." on one line.
+            let (question, rest) = question.split_once("A:").map_or((question, ""), |(q, a)| (q.trim(), a.trim()));
+            pairs.push((question.to_owned(), rest.to_owned()));
+        } else if let Some((_, answer)) = pairs.last_mut() {
+            let text = said.unwrap_or(line);
+            if !answer.is_empty() && !text.is_empty() {
+                answer.push(' ');
+            }
+            answer.push_str(text);
+        }
+    }
+    pairs.retain(|(_, answer)| !answer.is_empty());
+    pairs
+}
+
+/// What follows `q:`, `Q.` or `question:` at the start of a line.
+fn marked<'a>(line: &'a str, marks: &[&str]) -> Option<&'a str> {
+    let (mark, rest) = line.split_once([':', '.'])?;
+    let mark = mark.trim_start_matches(['-', '*', '#', ' ']);
+    marks.iter().any(|known| mark.eq_ignore_ascii_case(known)).then(|| rest.trim())
+}
+
+/// The words that carry meaning, roughly stemmed.
+fn words(text: &str) -> HashSet<String> {
+    const EMPTY: &[&str] = &[
+        "a", "about", "all", "am", "an", "and", "any", "are", "at", "be", "can", "could", "do", "does", "for", "from",
+        "get", "have", "hello", "hey", "hi", "how", "i", "if", "in", "is", "it", "me", "much", "my", "of", "on", "or",
+        "our", "please", "tell", "thank", "thanks", "that", "the", "there", "this", "to", "us", "was", "we", "what",
+        "when", "where", "which", "who", "will", "with", "would", "you", "your",
+    ];
+    text.split(|c: char| !c.is_alphanumeric())
+        .map(str::to_lowercase)
+        .filter(|word| !word.is_empty() && !EMPTY.contains(&word.as_str()))
+        .map(|word| stem(&word))
+        .collect()
+}
+
+fn stem(word: &str) -> String {
+    for ending in ["ing", "ed", "es", "s"] {
+        if let Some(root) = word.strip_suffix(ending)
+            && root.chars().count() >= 3
+        {
+            return root.to_owned();
+        }
+    }
+    word.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grounding() -> Grounding {
+        Grounding {
+            faq: Some(
+                "Q: When are you open?\nA: Monday to Saturday,\n9 am to 7 pm.\n\nHow much does a lesson cost?\n24 dollars.\n\
+                 Q: Do you sell gift cards? A: Yes, at the desk."
+                    .into(),
+            ),
+            business: "Bright Waves".into(),
+            contacts: vec!["hello@example.com".into()],
+        }
+    }
+
+    #[test]
+    fn it_quotes_the_answer_of_the_most_similar_question() {
+        for (asked, expected) in [
+            ("Hi! When do you open on Monday?", "Monday to Saturday, 9 am to 7 pm."),
+            ("what do lessons cost", "24 dollars."),
+            ("do you have a gift card", "Yes, at the desk."),
+        ] {
+            assert_eq!(answer(asked, &grounding()), expected, "{asked}");
+        }
+    }
+
+    #[test]
+    fn it_says_when_it_does_not_know() {
+        assert_eq!(
+            answer("Is the pool salted?", &grounding()),
+            "I don't have an answer to that. You can reach Bright Waves at hello@example.com."
+        );
+        assert_eq!(
+            answer("Is the pool salted?", &Grounding::default()),
+            "I don't have an answer to that. A person from the team will read your message here and get back to you."
+        );
+        assert_eq!(answer("Hello!", &grounding()), "Hello! What would you like to know about Bright Waves?");
+    }
+}
