@@ -1,0 +1,92 @@
+//! Threads: opened, handed over, closed.
+
+use crate::{
+    context::TenantCx,
+    db::{
+        tables::{
+            conversations::{self, ConversationChanges, ConversationRow, NewConversation},
+            leads,
+        },
+        tx::{Tenant, Tx},
+    },
+    kernel::{
+        failure::{Outcome, Refusal},
+        ids::{ConversationId, LeadId},
+        text,
+        vocabulary::{Channel, ConversationStatus},
+    },
+};
+
+/// A thread to be.
+pub struct ConversationForm {
+    /// Where it takes place.
+    pub channel: Channel,
+    /// Whom with.
+    pub lead: Option<LeadId>,
+    /// What about.
+    pub subject: Option<String>,
+}
+
+/// Opens a conversation.
+///
+/// # Errors
+/// `BAD_USER_INPUT`; `NOT_FOUND` for a lead that is not there.
+pub async fn start(cx: &TenantCx, form: &ConversationForm) -> Outcome<ConversationRow> {
+    let now = cx.now();
+    let conversation = NewConversation {
+        tenant_id: cx.scope().tenant(),
+        channel: form.channel,
+        status: ConversationStatus::Bot,
+        lead_id: form.lead,
+        subject: text::optional("subject", form.subject.as_deref(), 300)?,
+        contact: None,
+        created_at: now,
+        updated_at: now,
+    };
+    cx.write(async |tx| {
+        known(tx, form.lead).await?;
+        let row = conversations::insert(tx, &conversation).await?;
+        cx.audit(tx, "conversation.start", row.id).await?;
+        Ok(row)
+    })
+    .await
+}
+
+/// Changes to a conversation. An outer `None` leaves as it is, an inner one clears.
+#[derive(Default)]
+pub struct ConversationEdit {
+    /// Who answers, or that it is closed.
+    pub status: Option<ConversationStatus>,
+    /// Whom with.
+    pub lead: Option<Option<LeadId>>,
+    /// What about.
+    pub subject: Option<Option<String>>,
+}
+
+/// Hands a conversation over, closes it, or says what it is about.
+///
+/// # Errors
+/// `BAD_USER_INPUT`; `NOT_FOUND` for a conversation or lead that is not there.
+pub async fn update(cx: &TenantCx, id: ConversationId, edit: &ConversationEdit) -> Outcome<ConversationRow> {
+    let changes = ConversationChanges {
+        status: edit.status,
+        lead_id: edit.lead,
+        subject: edit.subject.as_ref().map(|subject| text::optional("subject", subject.as_deref(), 300)).transpose()?,
+        updated_at: cx.now(),
+    };
+    cx.write(async |tx| {
+        known(tx, edit.lead.flatten()).await?;
+        let row = conversations::update(tx, id, &changes).await?.ok_or_else(|| Refusal::not_found("conversation"))?;
+        cx.audit(tx, "conversation.update", id).await?;
+        Ok(row)
+    })
+    .await
+}
+
+/// In the transaction of the write, so that the lead can't go meanwhile.
+async fn known(tx: &mut Tx<Tenant>, lead: Option<LeadId>) -> Outcome<()> {
+    if let Some(lead) = lead {
+        leads::find(tx, lead).await?.ok_or_else(|| Refusal::not_found("lead"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,10 @@
+//! The verbs of the business: what may be done, in which order, and what the audit log says of it. A verb takes a context
+//! and a plain form, and answers with rows. Must not know GraphQL, HTTP or a provider.
+
+pub mod conversations;
+pub mod demo;
+pub mod leads;
+pub mod prompts;
+pub mod sessions;
+pub mod tenants;
+pub mod users;

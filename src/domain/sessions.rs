@@ -1,0 +1,153 @@
+//! Signing in and staying signed in.
+
+use secrecy::SecretString;
+use uuid::Uuid;
+
+use crate::{
+    context::PublicCx,
+    db::{
+        identity::inactive,
+        tables::{
+            sessions::{self, NewSession},
+            tenants::{self, TenantRow},
+            users::{self, UserRow},
+        },
+        tx::{Identity, Tx},
+    },
+    kernel::{
+        failure::{ErrorCode, Outcome, Refusal},
+        vocabulary::Role,
+    },
+    tokens::{
+        jwt::{Bearer, VerifiedToken},
+        refresh,
+    },
+};
+
+/// What a sign-in or a refresh gives.
+pub struct SignIn {
+    /// Who.
+    pub user: UserRow,
+    /// Their tenant; none for a global administrator.
+    pub tenant: Option<TenantRow>,
+    /// For the `Authorization` header.
+    pub access_token: String,
+    /// For the next refresh; single use.
+    pub refresh_token: String,
+}
+
+/// Signs in by e-mail and password. An unknown address and a wrong password get one answer, in one time.
+///
+/// # Errors
+/// `UNAUTHENTICATED`; `TENANT_INACTIVE` or `TENANT_REQUIRED` only to somebody who gave the right password.
+pub async fn login(cx: &PublicCx, email: &str, password: SecretString) -> Outcome<SignIn> {
+    let services = &cx.services;
+    // A NUL can't be in any address, and PostgreSQL would not take it as text.
+    let email = email.trim().replace('\0', "");
+    let found = services.db.identify(async |tx| users::credentials(tx, &email).await).await?;
+    let (user, hash) = found.map_or((None, None), |(user, hash)| (Some(user), Some(hash)));
+    let fits = services.passwords.fits(password, hash).await?;
+    let Some(user) = user.filter(|_| fits) else {
+        return Err(Refusal::new(ErrorCode::Unauthenticated, "The e-mail address or the password is wrong.").into());
+    };
+    let (refresh_token, refresh_hash) = refresh::issue()?;
+    let now = services.clock.now();
+    let session = NewSession {
+        id: Uuid::new_v4(),
+        user_id: user.id,
+        tenant_id: user.tenant_id,
+        refresh_hash,
+        created_at: now,
+        expires_at: now + services.refresh_lifetime,
+    };
+    let (user, tenant) = services
+        .db
+        .identify(async |tx| {
+            let tenant = may_sign_in(tx, &user).await?;
+            sessions::insert(tx, &session).await?;
+            users::note_login(tx, user.id, now).await?;
+            cx.audit(tx, "session.login", user.id, user.tenant_id).await?;
+            Ok((UserRow { last_login_at: Some(now), ..user }, tenant))
+        })
+        .await?;
+    Ok(SignIn { access_token: access_token(cx, &user, session.id)?, user, tenant, refresh_token })
+}
+
+/// Spends a refresh token for a new pair.
+///
+/// # Errors
+/// `UNAUTHENTICATED`. When the token was spent before, its whole session ends: two parties hold it, and one of them
+/// is a thief.
+pub async fn refresh(cx: &PublicCx, token: &str) -> Outcome<SignIn> {
+    let services = &cx.services;
+    let spent = refresh::hash(token);
+    let (refresh_token, next) = refresh::issue()?;
+    let now = services.clock.now();
+    let renewed = services
+        .db
+        .identify(async |tx| {
+            let Some(session) = sessions::rotate(tx, &spent, &next, now).await? else {
+                if sessions::revoke_spent(tx, &spent, now).await? {
+                    tracing::warn!("a spent refresh token came back; its session was ended");
+                }
+                return Ok(None);
+            };
+            let user = users::identified(tx, session.user_id).await?;
+            let Some(user) = user.filter(|user| user.is_active) else { return Ok(None) };
+            let tenant = may_sign_in(tx, &user).await?;
+            Ok(Some((user, tenant, session.id)))
+        })
+        .await?;
+    let (user, tenant, session) = renewed.ok_or_else(|| {
+        Refusal::new(ErrorCode::Unauthenticated, "This refresh token is spent, expired or unknown. Sign in again.")
+    })?;
+    Ok(SignIn { access_token: access_token(cx, &user, session)?, user, tenant, refresh_token })
+}
+
+/// Ends the session that a token belongs to.
+///
+/// # Errors
+/// Faults only; a session that has ended stays ended.
+pub async fn logout(cx: &PublicCx, token: &VerifiedToken) -> Outcome<()> {
+    let now = cx.services.clock.now();
+    cx.services
+        .db
+        .identify(async |tx| {
+            sessions::revoke(tx, token.session(), now).await?;
+            cx.audit(tx, "session.logout", token.user(), token.tenant()).await
+        })
+        .await
+}
+
+async fn may_sign_in(tx: &mut Tx<Identity>, user: &UserRow) -> Outcome<Option<TenantRow>> {
+    if !user.is_active {
+        return Err(
+            Refusal::new(ErrorCode::Unauthenticated, "This account was deactivated. Ask your administrator.").into()
+        );
+    }
+    let Some(tenant) = user.tenant_id else {
+        return if user.role == Role::Admin {
+            Ok(None)
+        } else {
+            Err(Refusal::new(
+                ErrorCode::TenantRequired,
+                "This account belongs to no tenant yet. Ask an administrator to assign it.",
+            )
+            .into())
+        };
+    };
+    match tenants::by_id(tx, tenant).await? {
+        Some(tenant) if tenant.is_active => Ok(Some(tenant)),
+        _ => Err(inactive().into()),
+    }
+}
+
+fn access_token(cx: &PublicCx, user: &UserRow, session: Uuid) -> Outcome<String> {
+    Ok(cx.services.tokens.issue(&Bearer {
+        user: user.id,
+        email: &user.email,
+        role: user.role,
+        tenant: user.tenant_id,
+        session,
+    })?)
+}

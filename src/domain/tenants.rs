@@ -1,0 +1,148 @@
+//! Businesses: made, changed and switched off by administrators.
+
+use url::Url;
+
+use crate::{
+    context::AdminCx,
+    db::tables::tenants::{self, NewTenant, TenantChanges, TenantRow},
+    kernel::{
+        failure::{Outcome, Refusal},
+        ids::TenantId,
+        slug, text,
+    },
+};
+
+/// Longest system prompt, in characters.
+const PROMPT_MAX: usize = 20_000;
+/// Most origins a tenant may allow.
+const ORIGINS_MAX: usize = 50;
+
+/// A business to be.
+pub struct TenantForm {
+    /// Its display name.
+    pub name: String,
+    /// Its slug.
+    pub subdomain: String,
+    /// Whether its people may sign in.
+    pub is_active: bool,
+    /// What leads its composed prompt.
+    pub system_prompt: Option<String>,
+    /// Web origins that its chat widget may run on.
+    pub allowed_origins: Vec<String>,
+    /// Tokens a month; `None` for no limit.
+    pub monthly_token_quota: Option<i32>,
+}
+
+/// Makes a tenant.
+///
+/// # Errors
+/// `BAD_USER_INPUT` naming the argument; `CONFLICT` on a taken subdomain.
+pub async fn create(cx: &AdminCx, form: &TenantForm) -> Outcome<TenantRow> {
+    let now = cx.now();
+    let tenant = NewTenant {
+        subdomain: slug::normalise(&form.subdomain)?,
+        name: text::required("name", &form.name, 200)?,
+        is_active: form.is_active,
+        system_prompt: text::optional("systemPrompt", form.system_prompt.as_deref(), PROMPT_MAX)?,
+        allowed_origins: origins(&form.allowed_origins)?,
+        monthly_token_quota: quota(form.monthly_token_quota)?,
+        created_at: now,
+        updated_at: now,
+    };
+    cx.administer(async |tx| {
+        let row = tenants::insert(tx, &tenant).await?;
+        cx.audit(tx, "tenant.create", row.id, Some(row.id)).await?;
+        Ok(row)
+    })
+    .await
+}
+
+/// Changes to a tenant. An outer `None` leaves as it is, an inner one clears.
+#[derive(Default)]
+#[expect(missing_docs, reason = "as the form")]
+pub struct TenantEdit {
+    pub name: Option<String>,
+    pub subdomain: Option<String>,
+    pub is_active: Option<bool>,
+    pub system_prompt: Option<Option<String>>,
+    pub allowed_origins: Option<Vec<String>>,
+    pub monthly_token_quota: Option<Option<i32>>,
+}
+
+/// Changes a tenant.
+///
+/// # Errors
+/// As [`create`], and `NOT_FOUND`.
+pub async fn update(cx: &AdminCx, id: TenantId, edit: &TenantEdit) -> Outcome<TenantRow> {
+    let changes = TenantChanges {
+        subdomain: edit.subdomain.as_deref().map(slug::normalise).transpose()?,
+        name: edit.name.as_deref().map(|name| text::required("name", name, 200)).transpose()?,
+        is_active: edit.is_active,
+        system_prompt: edit
+            .system_prompt
+            .as_ref()
+            .map(|prompt| text::optional("systemPrompt", prompt.as_deref(), PROMPT_MAX))
+            .transpose()?,
+        allowed_origins: edit.allowed_origins.as_deref().map(origins).transpose()?,
+        monthly_token_quota: edit.monthly_token_quota.map(quota).transpose()?,
+        updated_at: cx.now(),
+    };
+    change(cx, id, &changes, "tenant.update").await
+}
+
+/// Switches a tenant off: its people can't sign in and what they have open ends; its data stays.
+///
+/// # Errors
+/// `NOT_FOUND`.
+pub async fn deactivate(cx: &AdminCx, id: TenantId) -> Outcome<TenantRow> {
+    let changes = TenantChanges {
+        subdomain: None,
+        name: None,
+        is_active: Some(false),
+        system_prompt: None,
+        allowed_origins: None,
+        monthly_token_quota: None,
+        updated_at: cx.now(),
+    };
+    change(cx, id, &changes, "tenant.deactivate").await
+}
+
+async fn change(cx: &AdminCx, id: TenantId, changes: &TenantChanges, action: &'static str) -> Outcome<TenantRow> {
+    cx.administer(async |tx| {
+        let row = tenants::update(tx, id, changes).await?.ok_or_else(|| Refusal::not_found("tenant"))?;
+        cx.audit(tx, action, id, Some(id)).await?;
+        Ok(row)
+    })
+    .await
+}
+
+fn quota(quota: Option<i32>) -> Result<Option<i32>, Refusal> {
+    if quota.is_some_and(|tokens| tokens < 0) {
+        return Err(Refusal::input("monthlyTokenQuota", "`monthlyTokenQuota` must not be negative."));
+    }
+    Ok(quota)
+}
+
+/// Checks that each is an origin (scheme, host, port) and nothing more.
+fn origins(list: &[String]) -> Result<serde_json::Value, Refusal> {
+    let wrong = |text: &str| {
+        Refusal::input(
+            "allowedOrigins",
+            format!("`{text}` is not an origin; write it like `https://www.example.com`, without a path."),
+        )
+    };
+    if list.len() > ORIGINS_MAX {
+        return Err(Refusal::input("allowedOrigins", format!("At most {ORIGINS_MAX} origins are allowed.")));
+    }
+    let mut origins = Vec::with_capacity(list.len());
+    for text in list {
+        let url = Url::parse(text.trim()).map_err(|_| wrong(text))?;
+        let origin = url.origin().ascii_serialization();
+        let plain = matches!(url.scheme(), "http" | "https") && url.as_str().trim_end_matches('/') == origin;
+        if !plain {
+            return Err(wrong(text));
+        }
+        origins.push(origin);
+    }
+    Ok(serde_json::json!(origins))
+}
