@@ -1,0 +1,150 @@
+//! A message comes in: checked, stored with the reply that it will get, once, whatever its sender repeats. Must not call
+//! a model.
+
+use chrono::TimeDelta;
+
+use crate::{
+    chat::generate::LEASE,
+    context::TenantCx,
+    db::{
+        tables::{
+            conversations::{self, ConversationChanges, ConversationRow, NewConversation},
+            messages::{self, MessageRow, NewMessage},
+        },
+        tx::{Tenant, Tx},
+    },
+    kernel::{
+        failure::{ErrorCode, Outcome, Refusal},
+        ids::{ConversationId, MessageId},
+        text,
+        vocabulary::{Channel, ConversationStatus, MessageRole, MessageStatus},
+    },
+};
+
+/// Longest message, in characters.
+const CONTENT_MAX: usize = 16_000;
+
+/// A message to be.
+pub struct MessageForm {
+    /// Where; `None` opens a new conversation on the web.
+    pub conversation: Option<ConversationId>,
+    /// What is said.
+    pub content: String,
+    /// The sender's own id for it: sent again, it is the same message.
+    pub client_message_id: Option<String>,
+}
+
+/// A message that is stored.
+pub struct Accepted {
+    /// Where.
+    pub conversation: ConversationRow,
+    /// The message.
+    pub message: MessageRow,
+    /// The reply that it gets, waiting or on its way; none where a person answers.
+    pub reply: Option<MessageRow>,
+    /// It was not there before.
+    pub is_new: bool,
+}
+
+/// Stores a message and its waiting reply in one transaction.
+///
+/// # Errors
+/// `BAD_USER_INPUT`, `NOT_FOUND`, and `CONFLICT` for a closed conversation.
+pub(super) async fn accept(cx: &TenantCx, form: &MessageForm) -> Outcome<Accepted> {
+    let content = text::required("content", &form.content, CONTENT_MAX)?;
+    let client_message_id = text::optional("clientMessageId", form.client_message_id.as_deref(), 128)?;
+    cx.write(async |tx| {
+        let conversation = conversation(cx, tx, form.conversation, client_message_id.as_deref()).await?;
+        if let Some(known) = &client_message_id
+            && let Some(message) = messages::sent_before(tx, conversation.id, known).await?
+        {
+            let reply = messages::reply_to(tx, message.id).await?;
+            return Ok(Accepted { conversation, message, reply, is_new: false });
+        }
+        store(cx, tx, conversation, content.clone(), client_message_id.clone()).await
+    })
+    .await
+}
+
+/// The conversation, locked: messages join it one after the other.
+async fn conversation(
+    cx: &TenantCx,
+    tx: &mut Tx<Tenant>,
+    id: Option<ConversationId>,
+    client_message_id: Option<&str>,
+) -> Outcome<ConversationRow> {
+    if let Some(id) = id {
+        let row = conversations::lock(tx, id).await?.ok_or_else(|| Refusal::not_found("conversation"))?;
+        if row.status == ConversationStatus::Closed {
+            return Err(Refusal::new(
+                ErrorCode::Conflict,
+                "This conversation is closed. Start a new one, or open it again with updateConversation.",
+            )
+            .into());
+        }
+        return Ok(row);
+    }
+    let now = cx.now();
+    let author = cx.scope().actor().user().map_or_else(|| "server".to_owned(), |user| user.to_string());
+    let new = NewConversation {
+        tenant_id: cx.scope().tenant(),
+        channel: Channel::Web,
+        status: ConversationStatus::Bot,
+        lead_id: None,
+        subject: None,
+        // A repeated first message finds the conversation that it opened.
+        contact: client_message_id.map(|id| format!("{author}/{id}")),
+        created_at: now,
+        updated_at: now,
+    };
+    if new.contact.is_some() {
+        conversations::open_for_contact(tx, &new).await
+    } else {
+        conversations::insert(tx, &new).await
+    }
+}
+
+async fn store(
+    cx: &TenantCx,
+    tx: &mut Tx<Tenant>,
+    conversation: ConversationRow,
+    content: String,
+    client_message_id: Option<String>,
+) -> Outcome<Accepted> {
+    let now = cx.now();
+    let by_hand = conversation.status == ConversationStatus::Human;
+    let new = NewMessage {
+        tenant_id: cx.scope().tenant(),
+        conversation_id: conversation.id,
+        role: if by_hand { MessageRole::Agent } else { MessageRole::Customer },
+        status: MessageStatus::Complete,
+        content,
+        author_id: cx.scope().actor().user(),
+        reply_to_id: None,
+        client_message_id,
+        lease_expires_at: None,
+        created_at: now,
+        updated_at: now,
+    };
+    let message = messages::insert(tx, &new).await?;
+    let touched = ConversationChanges { status: None, lead_id: None, subject: None, updated_at: now };
+    conversations::update(tx, conversation.id, &touched).await?;
+    let reply = if by_hand { None } else { Some(messages::insert(tx, &waiting_reply(&new, message.id)).await?) };
+    Ok(Accepted { conversation, message, reply, is_new: true })
+}
+
+fn waiting_reply(question: &NewMessage, id: MessageId) -> NewMessage {
+    NewMessage {
+        tenant_id: question.tenant_id,
+        conversation_id: question.conversation_id,
+        role: MessageRole::Assistant,
+        status: MessageStatus::Pending,
+        content: String::new(),
+        author_id: None,
+        reply_to_id: Some(id),
+        client_message_id: None,
+        lease_expires_at: Some(question.created_at + TimeDelta::seconds(LEASE)),
+        created_at: question.created_at,
+        updated_at: question.updated_at,
+    }
+}

@@ -1,0 +1,174 @@
+//! The engine's door: send, follow, stop. Must not know how a reply is written.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use futures_util::Stream;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::Instrument;
+
+use crate::{
+    chat::{
+        accept::{self, Accepted, MessageForm},
+        events::{Body, Cursor, Event},
+        follow, generate, housekeeping,
+        hub::{Hub, TopicKey},
+    },
+    context::{Services, TenantCx},
+    db::tables::{
+        conversations,
+        messages::{self, MessageRow},
+    },
+    kernel::{
+        failure::{ErrorCode, Outcome, Refusal},
+        ids::{ConversationId, MessageId, TenantId},
+    },
+    llm::{ChatModel, Patience},
+};
+
+/// How the engine answers.
+#[derive(Clone)]
+pub struct EngineSettings {
+    /// What writes the replies.
+    pub model: Arc<dyn ChatModel>,
+    /// How long it may take.
+    pub patience: Patience,
+}
+
+/// The chat engine of this node.
+pub struct Engine {
+    pub(super) hub: Hub,
+    pub(super) settings: EngineSettings,
+    pub(super) services: Arc<Services>,
+    pub(super) tasks: TaskTracker,
+    /// Ends what is being written when the node goes down.
+    pub(super) closing: CancellationToken,
+    stops: Mutex<HashMap<(TenantId, MessageId), CancellationToken>>,
+}
+
+impl Engine {
+    /// Starts the engine and its housekeeping.
+    #[must_use]
+    pub fn start(services: Arc<Services>, settings: EngineSettings) -> Arc<Self> {
+        let engine = Arc::new(Self {
+            hub: Hub::new(services.clock.clone()),
+            settings,
+            services,
+            tasks: TaskTracker::new(),
+            closing: CancellationToken::new(),
+            stops: Mutex::default(),
+        });
+        housekeeping::start(&engine);
+        engine
+    }
+
+    /// Stores a message and lets the assistant answer it. The answer goes on whatever becomes of the caller.
+    ///
+    /// # Errors
+    /// `BAD_USER_INPUT`, `NOT_FOUND`, `CONFLICT`.
+    pub async fn send(self: &Arc<Self>, cx: &TenantCx, form: &MessageForm) -> Outcome<Accepted> {
+        let accepted = accept::accept(cx, form).await?;
+        if accepted.is_new {
+            self.begin(cx, &accepted);
+        }
+        Ok(accepted)
+    }
+
+    /// Stores a message and follows it to the end of its reply.
+    ///
+    /// # Errors
+    /// As [`Engine::send`].
+    pub async fn chat(
+        self: &Arc<Self>,
+        cx: &TenantCx,
+        form: &MessageForm,
+    ) -> Outcome<impl Stream<Item = Outcome<Event>> + Send + use<>> {
+        let accepted = accept::accept(cx, form).await?;
+        // Watched from before its first event.
+        let watcher = self.hub.watch(key(cx, accepted.conversation.id), None);
+        if accepted.is_new {
+            self.begin(cx, &accepted);
+        }
+        follow::one_reply(cx.clone(), watcher, accepted).await
+    }
+
+    /// Watches a conversation, from now on or from behind a cursor.
+    ///
+    /// # Errors
+    /// `NOT_FOUND` for a conversation that is not there.
+    pub async fn watch(
+        &self,
+        cx: &TenantCx,
+        id: ConversationId,
+        after: Option<Cursor>,
+    ) -> Outcome<impl Stream<Item = Outcome<Event>> + Send + use<>> {
+        cx.read(async |tx| conversations::find(tx, id).await)
+            .await?
+            .ok_or_else(|| Refusal::not_found("conversation"))?;
+        Ok(follow::conversation(cx.clone(), self.hub.watch(key(cx, id), after), after.is_none()))
+    }
+
+    /// Stops a reply; what was written is kept. Stopping one that has ended changes nothing.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`; `BAD_USER_INPUT` for a message that is no reply.
+    pub async fn stop(&self, cx: &TenantCx, id: MessageId) -> Outcome<MessageRow> {
+        let find = async || cx.read(async |tx| messages::find(tx, id).await).await;
+        let row = find().await?.ok_or_else(|| Refusal::not_found("message"))?;
+        if row.reply_to_id.is_none() {
+            return Err(Refusal::input("messageId", "Only the assistant's replies can be stopped.").into());
+        }
+        let token = lock(&self.stops).get(&(cx.scope().tenant(), id)).cloned();
+        let Some(token) = token else { return Ok(row) };
+        // Watched from before the stop, so that its end can't be missed.
+        let mut watcher = self.hub.watch(key(cx, row.conversation_id), None);
+        token.cancel();
+        follow::until_ended(&mut watcher, id, Duration::from_secs(5)).await;
+        Ok(find().await?.unwrap_or(row))
+    }
+
+    /// Ends what is being written and waits for it to be stored, at most for `patience`.
+    pub async fn drain(&self, patience: Duration) {
+        self.tasks.close();
+        if tokio::time::timeout(patience, self.tasks.wait()).await.is_err() {
+            self.closing.cancel();
+            // Each stores what it has; the lease tells the rest.
+            let _ = tokio::time::timeout(Duration::from_secs(5), self.tasks.wait()).await;
+        }
+        self.closing.cancel();
+    }
+
+    fn begin(self: &Arc<Self>, cx: &TenantCx, accepted: &Accepted) {
+        let place = key(cx, accepted.conversation.id);
+        self.hub.publish(place, Body::MessageAdded(Arc::new(accepted.message.clone())));
+        if let Some(reply) = &accepted.reply {
+            let stop = CancellationToken::new();
+            let handle = (cx.scope().tenant(), reply.id);
+            lock(&self.stops).insert(handle, stop.clone());
+            let (engine, cx) = (self.clone(), cx.clone());
+            let (conversation, reply) = (accepted.conversation.clone(), reply.clone());
+            let work = async move {
+                generate::reply(&engine, &cx, &conversation, &reply, &stop).await;
+                lock(&engine.stops).remove(&handle);
+            };
+            self.tasks.spawn(work.in_current_span());
+        }
+    }
+}
+
+pub(super) fn key(cx: &TenantCx, conversation: ConversationId) -> TopicKey {
+    (cx.scope().tenant(), conversation)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a reply that lost its node is marked with.
+pub(super) const NODE_LOST: (ErrorCode, &str) = (
+    ErrorCode::UpstreamUnavailable,
+    "The server stopped while it was writing. What was written is kept; send the message again for a new answer.",
+);

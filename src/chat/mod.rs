@@ -1,0 +1,15 @@
+//! The chat engine. A message comes in, is stored, and a reply is written: gather → model → persist, each step told to
+//! every watcher. A reply belongs to its conversation, never to the connection that asked for it. Must not know
+//! GraphQL or HTTP.
+
+mod accept;
+mod engine;
+mod events;
+mod follow;
+mod generate;
+mod housekeeping;
+mod hub;
+
+pub use accept::{Accepted, MessageForm};
+pub use engine::{Engine, EngineSettings};
+pub use events::{Body, Cursor, Event};
