@@ -1,0 +1,282 @@
+//! What a document goes through before anything runs: a look at its bytes, the parser, and one walk that adds up its cost
+//! and collects who may touch its fields. Fragments are walked once each, whatever the number of their spreads. Must not
+//! ask the database.
+
+use std::collections::HashMap;
+
+use async_graphql::{
+    Name, Pos, Positioned, Request, ServerError, Variables,
+    parser::{
+        parse_query,
+        types::{
+            Directive, DocumentOperations, ExecutableDocument, Field, FragmentDefinition, OperationDefinition,
+            OperationType, Selection, SelectionSet,
+        },
+    },
+};
+use async_graphql_value::{ConstValue, Value};
+
+use crate::{
+    graph::{auth::Access, limits::Limits, rules::Rules, scan::scan},
+    kernel::{
+        failure::{ErrorCode, Refusal},
+        page::DEFAULT_SIZE,
+    },
+};
+
+/// Rows that a list without a size is taken to give.
+const PLAIN_LIST: usize = 10;
+
+/// A document that may run, if its caller may touch its fields.
+pub struct Checked {
+    pub(super) request: Request,
+    /// Query, mutation or subscription.
+    pub kind: OperationType,
+    /// Fields that say who may touch them.
+    pub(super) touched: Vec<(Access, String, Pos)>,
+}
+
+/// Why a document does not run.
+#[derive(Debug)]
+pub struct Rejection {
+    /// Which step it failed.
+    pub kind: RejectionKind,
+    pub(super) error: ServerError,
+}
+
+/// The step that a document failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RejectionKind {
+    /// It is not GraphQL.
+    Syntax,
+    /// It is GraphQL, but not for this schema, or too much of it.
+    Invalid,
+}
+
+pub(super) fn check(mut request: Request, rules: &Rules, limits: &Limits) -> Result<Checked, Rejection> {
+    let seen = scan(&request.query);
+    within("tokens", limits.tokens, seen.tokens)?;
+    within("nested brackets", limits.nesting, seen.nesting)?;
+    let document = parse_query(&request.query).map_err(|error| syntax(error.into()))?;
+    let operation = chosen(&document, request.operation_name.as_deref())?;
+    let mut walk = Walk {
+        rules,
+        limits,
+        document: &document,
+        variables: &request.variables,
+        fragments: HashMap::new(),
+        aliases: 0,
+        directives: 0,
+    };
+    // All operations and fragments are validated, so all of them count.
+    let mut size = 0usize;
+    for (_, other) in document.operations.iter() {
+        size = size.saturating_add(walk.operation(&other.node)?.size);
+    }
+    for (name, fragment) in &document.fragments {
+        size = size.saturating_add(walk.fragment(name, fragment)?.size);
+    }
+    within("fields after spreading fragments", limits.size, size)?;
+    within("aliases", limits.aliases, walk.aliases)?;
+    within("directives", limits.directives, walk.directives)?;
+    let sum = walk.operation(&operation.node)?;
+    within("levels of fields", limits.depth, sum.depth)?;
+    within("root fields", limits.root_fields, sum.roots)?;
+    if operation.node.ty == OperationType::Mutation {
+        within("mutations", limits.mutations, sum.roots)?;
+    }
+    within("cost", limits.cost, sum.cost)?;
+    let (kind, touched) = (operation.node.ty, sum.touched);
+    request.set_parsed_query(document);
+    Ok(Checked { request, kind, touched })
+}
+
+fn chosen<'d>(
+    document: &'d ExecutableDocument,
+    name: Option<&str>,
+) -> Result<&'d Positioned<OperationDefinition>, Rejection> {
+    match (&document.operations, name.filter(|name| !name.is_empty())) {
+        (DocumentOperations::Single(operation), None) => Ok(operation),
+        (DocumentOperations::Multiple(operations), None) if operations.len() == 1 => {
+            operations.values().next().ok_or_else(|| invalid("The document holds no operation.", None))
+        }
+        (DocumentOperations::Multiple(_), None) => {
+            Err(invalid("The document holds several operations; name one of them in `operationName`.", None))
+        }
+        (DocumentOperations::Multiple(operations), Some(name)) if operations.contains_key(name) => {
+            operations.get(name).ok_or_else(|| invalid("The document holds no such operation.", None))
+        }
+        (_, Some(name)) => Err(invalid(format!("The document holds no operation named `{name}`."), None)),
+    }
+}
+
+/// What a selection adds up to.
+#[derive(Debug, Clone, Default)]
+struct Sum {
+    size: usize,
+    cost: usize,
+    depth: usize,
+    roots: usize,
+    touched: Vec<(Access, String, Pos)>,
+}
+
+impl Sum {
+    fn add(&mut self, other: &Self) {
+        self.size = self.size.saturating_add(other.size);
+        self.cost = self.cost.saturating_add(other.cost);
+        self.depth = self.depth.max(other.depth);
+        self.roots = self.roots.saturating_add(other.roots);
+        for touched in &other.touched {
+            // One mention of each field is enough, and keeps the list as short as the schema.
+            if !self.touched.iter().any(|(_, name, _)| *name == touched.1) {
+                self.touched.push(touched.clone());
+            }
+        }
+    }
+}
+
+struct Walk<'d> {
+    rules: &'d Rules,
+    limits: &'d Limits,
+    document: &'d ExecutableDocument,
+    variables: &'d Variables,
+    /// `None` while a fragment is being walked: to meet it again then is a circle.
+    fragments: HashMap<Name, Option<Sum>>,
+    aliases: usize,
+    directives: usize,
+}
+
+impl<'d> Walk<'d> {
+    fn operation(&mut self, operation: &'d OperationDefinition) -> Result<Sum, Rejection> {
+        let root = match operation.ty {
+            OperationType::Query => "Query",
+            OperationType::Mutation => "Mutation",
+            OperationType::Subscription => "Subscription",
+        };
+        self.selection(&operation.selection_set.node, root)
+    }
+
+    fn fragment(&mut self, name: &Name, fragment: &'d Positioned<FragmentDefinition>) -> Result<Sum, Rejection> {
+        match self.fragments.get(name) {
+            Some(Some(known)) => return Ok(known.clone()),
+            Some(None) => return Err(invalid(format!("The fragment `{name}` contains itself."), Some(fragment.pos))),
+            None => {}
+        }
+        self.fragments.insert(name.clone(), None);
+        let on = fragment.node.type_condition.node.on.node.to_string();
+        let sum = self.selection(&fragment.node.selection_set.node, &on)?;
+        self.fragments.insert(name.clone(), Some(sum.clone()));
+        Ok(sum)
+    }
+
+    fn selection(&mut self, set: &'d SelectionSet, parent: &str) -> Result<Sum, Rejection> {
+        let mut sum = Sum::default();
+        for item in &set.items {
+            let part = match &item.node {
+                Selection::Field(field) => self.field(&field.node, field.pos, parent)?,
+                Selection::InlineFragment(inline) => {
+                    self.directives += inline.node.directives.len();
+                    if self.skipped(&inline.node.directives) {
+                        continue;
+                    }
+                    let on = inline.node.type_condition.as_ref().map(|condition| condition.node.on.node.to_string());
+                    self.selection(&inline.node.selection_set.node, on.as_deref().unwrap_or(parent))?
+                }
+                Selection::FragmentSpread(spread) => {
+                    self.directives += spread.node.directives.len();
+                    let name = &spread.node.fragment_name.node;
+                    match self.document.fragments.get(name) {
+                        Some(_) if self.skipped(&spread.node.directives) => continue,
+                        Some(fragment) => self.fragment(name, fragment)?,
+                        None => return Err(invalid(format!("There is no fragment named `{name}`."), Some(item.pos))),
+                    }
+                }
+            };
+            sum.add(&part);
+            // Stopped while it is small: nothing grows with what the document would have become.
+            within("fields after spreading fragments", self.limits.size, sum.size)?;
+        }
+        Ok(sum)
+    }
+
+    fn field(&mut self, field: &'d Field, pos: Pos, parent: &str) -> Result<Sum, Rejection> {
+        self.aliases += usize::from(field.alias.is_some());
+        self.directives += field.directives.len();
+        if self.skipped(&field.directives) {
+            return Ok(Sum { size: 1, ..Sum::default() });
+        }
+        let name = field.name.node.as_str();
+        // Unknown fields, and introspection, go on without a rule: the validator knows them.
+        let rule = self.rules.field(parent, name);
+        let children = self.selection(&field.selection_set.node, rule.map_or("", |rule| rule.gives.as_str()))?;
+        let rows = match rule {
+            Some(rule) if rule.is_paged => self.sized(field),
+            Some(rule) if rule.is_plain_list && !parent.ends_with("Connection") => PLAIN_LIST,
+            _ => 1,
+        };
+        let mut touched = children.touched;
+        if let Some(access) = rule.and_then(|rule| rule.access) {
+            touched.push((access, name.to_owned(), pos));
+        }
+        Ok(Sum {
+            size: children.size.saturating_add(1),
+            cost: children.cost.saturating_mul(rows).saturating_add(1),
+            depth: children.depth + 1,
+            roots: 1,
+            touched,
+        })
+    }
+
+    /// The rows that a page may give.
+    fn sized(&self, field: &Field) -> usize {
+        let size = field.get_argument("first").or_else(|| field.get_argument("last"));
+        match size.and_then(|value| self.constant(&value.node)) {
+            Some(ConstValue::Number(number)) => {
+                number.as_u64().and_then(|size| usize::try_from(size).ok()).unwrap_or(DEFAULT_SIZE).max(1)
+            }
+            _ => DEFAULT_SIZE,
+        }
+    }
+
+    fn skipped(&self, directives: &[Positioned<Directive>]) -> bool {
+        directives.iter().any(|directive| {
+            let said = directive.node.get_argument("if").and_then(|value| self.constant(&value.node));
+            match (directive.node.name.node.as_str(), said) {
+                ("skip", Some(ConstValue::Boolean(is_so))) => is_so,
+                ("include", Some(ConstValue::Boolean(is_so))) => !is_so,
+                _ => false,
+            }
+        })
+    }
+
+    fn constant(&self, value: &Value) -> Option<ConstValue> {
+        match value {
+            Value::Variable(name) => self.variables.get(name).cloned(),
+            other => other.clone().into_const(),
+        }
+    }
+}
+
+fn within(what: &str, limit: usize, value: usize) -> Result<(), Rejection> {
+    if value <= limit {
+        return Ok(());
+    }
+    let refusal = Refusal::new(
+        ErrorCode::QueryTooComplex,
+        format!("The document has {value} {what}; the limit is {limit}. Ask for less at once."),
+    );
+    Err(Rejection { kind: RejectionKind::Invalid, error: super::error::refused(&refusal, None) })
+}
+
+fn invalid(message: impl Into<std::borrow::Cow<'static, str>>, pos: Option<Pos>) -> Rejection {
+    let refusal = Refusal::new(ErrorCode::BadUserInput, message);
+    Rejection { kind: RejectionKind::Invalid, error: super::error::refused(&refusal, pos) }
+}
+
+fn syntax(error: ServerError) -> Rejection {
+    // The parser draws a picture over several lines; its last line says what it expected.
+    let said = error.message.lines().last().map_or("", |line| line.trim_start_matches([' ', '=']));
+    let message = format!("This is not a GraphQL document: {said}.");
+    let refusal = Refusal::new(ErrorCode::BadUserInput, message);
+    Rejection { kind: RejectionKind::Syntax, error: super::error::refused(&refusal, error.locations.first().copied()) }
+}

@@ -1,0 +1,100 @@
+//! Connections by the Relay cursor specification. One macro makes a connection type for a node type, so that all of them
+//! look the same. Must not fetch.
+
+use async_graphql::SimpleObject;
+
+/// Where a page lies in its list.
+#[derive(SimpleObject, Debug, Clone)]
+pub struct PageInfo {
+    /// There are items behind this page.
+    pub has_next_page: bool,
+    /// There are items before this page.
+    pub has_previous_page: bool,
+    /// The first item's cursor; for `before`.
+    pub start_cursor: Option<String>,
+    /// The last item's cursor; for `after`.
+    pub end_cursor: Option<String>,
+}
+
+/// Makes `$connection` and `$edge` for `$node`. `$total` counts the whole list, and runs only when `totalCount` is asked
+/// for.
+macro_rules! connection {
+    ($connection:ident, $edge:ident of $node:ident, $connection_doc:literal, $edge_doc:literal) => {
+        #[doc = $edge_doc]
+        #[derive(Clone)]
+        pub struct $edge {
+            node: $node,
+            cursor: String,
+        }
+
+        #[doc = $edge_doc]
+        #[async_graphql::Object]
+        impl $edge {
+            /// The item.
+            async fn node(&self) -> &$node {
+                &self.node
+            }
+            /// The item's place in the list; for `after` and `before`.
+            async fn cursor(&self) -> &str {
+                &self.cursor
+            }
+        }
+
+        #[doc = $connection_doc]
+        pub struct $connection {
+            edges: Vec<$edge>,
+            info: $crate::graph::connection::PageInfo,
+            total: Box<
+                dyn Fn() -> futures_util::future::BoxFuture<'static, $crate::kernel::failure::Outcome<i64>>
+                    + Send
+                    + Sync,
+            >,
+        }
+
+        impl $connection {
+            /// A connection over a slice of rows; `total` is called only for `totalCount`.
+            pub fn new<R, F>(
+                slice: $crate::kernel::page::Slice<R>,
+                place: impl Fn(&R) -> $crate::kernel::page::Position,
+                node: impl Fn(R) -> $node,
+                total: impl Fn() -> F + Send + Sync + 'static,
+            ) -> Self
+            where
+                F: Future<Output = $crate::kernel::failure::Outcome<i64>> + Send + 'static,
+            {
+                let edges: Vec<_> =
+                    slice.rows.into_iter().map(|row| $edge { cursor: place(&row).encode(), node: node(row) }).collect();
+                let info = $crate::graph::connection::PageInfo {
+                    has_next_page: slice.has_next,
+                    has_previous_page: slice.has_previous,
+                    start_cursor: edges.first().map(|edge| edge.cursor.clone()),
+                    end_cursor: edges.last().map(|edge| edge.cursor.clone()),
+                };
+                Self { edges, info, total: Box::new(move || Box::pin(total())) }
+            }
+        }
+
+        #[doc = $connection_doc]
+        #[async_graphql::Object]
+        impl $connection {
+            /// The page's items, each with its cursor.
+            async fn edges(&self) -> &[$edge] {
+                &self.edges
+            }
+            /// The page's items alone.
+            async fn nodes(&self) -> Vec<&$node> {
+                self.edges.iter().map(|edge| &edge.node).collect()
+            }
+            /// Where the page lies in the list.
+            async fn page_info(&self) -> &$crate::graph::connection::PageInfo {
+                &self.info
+            }
+            /// How many items the whole list has. Counted only when asked for.
+            async fn total_count(&self) -> async_graphql::Result<i32> {
+                let total = (self.total)().await?;
+                Ok(i32::try_from(total).unwrap_or(i32::MAX))
+            }
+        }
+    };
+}
+pub(super) use connection;

@@ -1,0 +1,133 @@
+//! The door to the scope. A resolver's way to its tenant is one of the functions here, and there is no other: what they
+//! give was resolved from the caller's proof before the operation began. Must not read headers or arguments.
+
+use std::sync::Arc;
+
+use async_graphql::Context;
+
+use crate::{
+    chat::Engine,
+    context::{AdminCx, PublicCx, TenantCx},
+    graph::auth::Access,
+    kernel::failure::{ErrorCode, Failure, Outcome, Refusal},
+    tokens::jwt::VerifiedToken,
+};
+
+/// Everything that one operation may use; put into the request, never built by a resolver.
+pub struct RequestCx {
+    /// What needs no sign-in.
+    pub public: PublicCx,
+    /// Who calls.
+    pub caller: Caller,
+    /// The chat engine.
+    pub engine: Arc<Engine>,
+}
+
+/// Who calls.
+pub enum Caller {
+    /// Nobody that we know, and why, if a proof was offered.
+    Unknown(Option<Refusal>),
+    /// Somebody who signed in.
+    Known(Box<Known>),
+}
+
+/// Somebody who signed in.
+pub struct Known {
+    /// The proof.
+    pub token: Arc<VerifiedToken>,
+    /// For administrators of the platform.
+    pub admin: Option<AdminCx>,
+    /// For whoever acts in a tenant.
+    pub tenant: Option<TenantCx>,
+}
+
+impl RequestCx {
+    /// Whether the caller may touch a field that requires `access`.
+    ///
+    /// # Errors
+    /// `UNAUTHENTICATED`, `FORBIDDEN`, or why the offered proof was refused.
+    pub fn admit(&self, access: Access) -> Result<(), Refusal> {
+        let known = match &self.caller {
+            _ if access == Access::Public => return Ok(()),
+            Caller::Unknown(Some(refusal)) => return Err(refusal.clone()),
+            Caller::Unknown(None) => {
+                return Err(Refusal::new(
+                    ErrorCode::Unauthenticated,
+                    "Sign in first: send `Authorization: Bearer <accessToken>`, or `authorization` in connection_init.",
+                ));
+            }
+            Caller::Known(known) => known,
+        };
+        let is_admin = known.admin.is_some();
+        let administers = known.tenant.as_ref().is_some_and(|cx| cx.scope().administers());
+        match access {
+            Access::Public | Access::Visitor | Access::User => Ok(()),
+            Access::TenantAdmin if is_admin || administers => Ok(()),
+            Access::Admin if is_admin => Ok(()),
+            Access::TenantAdmin => {
+                Err(Refusal::new(ErrorCode::Forbidden, "Only the tenant's administrators may do this."))
+            }
+            Access::Admin => Err(Refusal::new(ErrorCode::Forbidden, "Only the platform's administrators may do this.")),
+        }
+    }
+
+    /// Whether the caller administers anything; decides about introspection in production.
+    #[must_use]
+    pub fn is_administrator(&self) -> bool {
+        self.admit(Access::TenantAdmin).is_ok()
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the door")]
+fn request<'c>(ctx: &'c Context<'_>) -> Outcome<&'c RequestCx> {
+    ctx.data::<RequestCx>().map_err(|_| Failure::fault("an operation without its context"))
+}
+
+fn known<'c>(ctx: &'c Context<'_>) -> Outcome<&'c Known> {
+    match &request(ctx)?.caller {
+        Caller::Known(known) => Ok(known),
+        Caller::Unknown(refusal) => {
+            Err(refusal.clone().unwrap_or_else(|| Refusal::new(ErrorCode::Unauthenticated, "Sign in first.")).into())
+        }
+    }
+}
+
+/// What needs no sign-in.
+pub(super) fn public<'c>(ctx: &'c Context<'_>) -> Outcome<&'c PublicCx> {
+    Ok(&request(ctx)?.public)
+}
+
+/// The caller's proof.
+pub(super) fn token<'c>(ctx: &'c Context<'_>) -> Outcome<&'c VerifiedToken> {
+    Ok(&known(ctx)?.token)
+}
+
+/// The tenant's context; `TENANT_REQUIRED` for an administrator who named none.
+pub(super) fn tenant<'c>(ctx: &'c Context<'_>) -> Outcome<&'c TenantCx> {
+    known(ctx)?.tenant.as_ref().ok_or_else(|| {
+        Refusal::new(
+            ErrorCode::TenantRequired,
+            "This needs a tenant. Name one in the `X-Tenant-Id` header: its number, its id or its subdomain.",
+        )
+        .into()
+    })
+}
+
+/// The platform's context.
+pub(super) fn admin<'c>(ctx: &'c Context<'_>) -> Outcome<&'c AdminCx> {
+    known(ctx)?
+        .admin
+        .as_ref()
+        .ok_or_else(|| Refusal::new(ErrorCode::Forbidden, "Only the platform's administrators may do this.").into())
+}
+
+/// The platform's context, if the caller administers it and acts in no tenant.
+pub(super) fn platform_if_any<'c>(ctx: &'c Context<'_>) -> Outcome<Option<&'c AdminCx>> {
+    let known = known(ctx)?;
+    Ok(known.admin.as_ref().filter(|_| known.tenant.is_none()))
+}
+
+/// The chat engine.
+pub(super) fn engine<'c>(ctx: &'c Context<'_>) -> Outcome<&'c Arc<Engine>> {
+    Ok(&request(ctx)?.engine)
+}

@@ -1,0 +1,21 @@
+//! The mutation root, one file a noun.
+
+mod conversations;
+mod identity;
+mod leads;
+mod prompts;
+mod tenants;
+mod users;
+
+use async_graphql::MergedObject;
+
+/// Everything that can be changed.
+#[derive(MergedObject, Default)]
+pub struct Mutation(
+    identity::IdentityMutation,
+    tenants::TenantMutation,
+    users::UserMutation,
+    prompts::PromptMutation,
+    leads::LeadMutation,
+    conversations::ConversationMutation,
+);

@@ -1,0 +1,51 @@
+//! Conversations.
+
+use async_graphql::{Context, ID, Object, Result};
+
+use crate::{
+    db::tables::conversations,
+    graph::{
+        auth::{Access, auth},
+        context,
+        types::{
+            conversation::{Conversation, ConversationConnection},
+            page,
+        },
+    },
+    kernel::ids::{self, ConversationId},
+};
+
+#[derive(Default)]
+pub struct ConversationQuery;
+
+#[Object]
+impl ConversationQuery {
+    /// One conversation; null if there is none.
+    #[graphql(directive = auth::apply(Access::User))]
+    async fn conversation(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The global id, such as `conversation_5`.")] id: ID,
+    ) -> Result<Option<Conversation>> {
+        let cx = context::tenant(ctx)?;
+        let id: ConversationId = ids::parse(&id, "id")?;
+        let row = cx.read(async |tx| conversations::find(tx, id).await).await?;
+        Ok(row.map(|row| Conversation { row, cx: cx.clone() }))
+    }
+
+    /// The tenant's conversations, newest first.
+    #[graphql(directive = auth::apply(Access::User))]
+    async fn conversations(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "At most this many; 20 if omitted, 100 at the most.")] first: Option<i32>,
+        #[graphql(desc = "Only those behind this cursor.")] after: Option<String>,
+        #[graphql(desc = "At most this many from the back; 100 at the most.")] last: Option<i32>,
+        #[graphql(desc = "Only those before this cursor.")] before: Option<String>,
+    ) -> Result<ConversationConnection> {
+        let cx = context::tenant(ctx)?;
+        let page = page(first, after, last, before)?;
+        let slice = cx.read(async |tx| conversations::page(tx, None, &page).await).await?;
+        Ok(ConversationConnection::of(slice, cx, None))
+    }
+}

@@ -1,0 +1,63 @@
+//! Leads.
+
+use async_graphql::{Context, ID, Object, Result};
+
+use crate::{
+    db::tables::leads,
+    graph::{
+        auth::{Access, auth},
+        context,
+        types::{
+            lead::{Lead, LeadConnection},
+            page,
+        },
+    },
+    kernel::{
+        ids::{self, LeadId},
+        page::Position,
+    },
+};
+
+#[derive(Default)]
+pub struct LeadQuery;
+
+#[Object]
+impl LeadQuery {
+    /// One lead; null if there is none.
+    #[graphql(directive = auth::apply(Access::User))]
+    async fn lead(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The global id, such as `lead_81`.")] id: ID,
+    ) -> Result<Option<Lead>> {
+        let cx = context::tenant(ctx)?;
+        let id: LeadId = ids::parse(&id, "id")?;
+        let row = cx.read(async |tx| leads::find(tx, id).await).await?;
+        Ok(row.map(|row| Lead { row, cx: cx.clone() }))
+    }
+
+    /// The tenant's leads, newest first.
+    #[graphql(directive = auth::apply(Access::User))]
+    async fn leads(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "At most this many; 20 if omitted, 100 at the most.")] first: Option<i32>,
+        #[graphql(desc = "Only those behind this cursor.")] after: Option<String>,
+        #[graphql(desc = "At most this many from the back; 100 at the most.")] last: Option<i32>,
+        #[graphql(desc = "Only those before this cursor.")] before: Option<String>,
+    ) -> Result<LeadConnection> {
+        let cx = context::tenant(ctx)?.clone();
+        let page = page(first, after, last, before)?;
+        let slice = cx.read(async |tx| leads::page(tx, &page).await).await?;
+        let counting = cx.clone();
+        Ok(LeadConnection::new(
+            slice,
+            |row| Position { at: row.created_at, id: row.id.0 },
+            move |row| Lead { row, cx: cx.clone() },
+            move || {
+                let cx = counting.clone();
+                async move { cx.read(async |tx| leads::count(tx).await).await }
+            },
+        ))
+    }
+}

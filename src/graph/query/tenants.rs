@@ -1,0 +1,56 @@
+//! Tenants.
+
+use async_graphql::{Context, Object, Result};
+
+use crate::{
+    db::tables::tenants,
+    graph::{
+        auth::{Access, auth},
+        context,
+        types::{
+            page,
+            tenant::{Tenant, TenantConnection, TenantFilter},
+        },
+    },
+    kernel::page::Position,
+};
+
+#[derive(Default)]
+pub struct TenantQuery;
+
+#[Object]
+impl TenantQuery {
+    /// The resolved tenant: one's own, or the one that an administrator acts in.
+    #[graphql(directive = auth::apply(Access::User))]
+    async fn tenant(&self, ctx: &Context<'_>) -> Result<Tenant> {
+        let row = context::tenant(ctx)?.read(async |tx| tenants::own(tx).await).await?;
+        Ok(Tenant { row })
+    }
+
+    /// All tenants, newest first.
+    #[graphql(directive = auth::apply(Access::Admin))]
+    async fn tenants(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which of them.")] filter: Option<TenantFilter>,
+        #[graphql(desc = "At most this many; 20 if omitted, 100 at the most.")] first: Option<i32>,
+        #[graphql(desc = "Only those behind this cursor.")] after: Option<String>,
+        #[graphql(desc = "At most this many from the back; 100 at the most.")] last: Option<i32>,
+        #[graphql(desc = "Only those before this cursor.")] before: Option<String>,
+    ) -> Result<TenantConnection> {
+        let cx = context::admin(ctx)?.clone();
+        let page = page(first, after, last, before)?;
+        let filter: tenants::TenantFilter = filter.unwrap_or_default().into();
+        let slice = cx.administer(async |tx| tenants::page(tx, &filter, &page).await).await?;
+        let filter = std::sync::Arc::new(filter);
+        Ok(TenantConnection::new(
+            slice,
+            |row| Position { at: row.created_at, id: row.id.0 },
+            |row| Tenant { row },
+            move || {
+                let (cx, filter) = (cx.clone(), filter.clone());
+                async move { cx.administer(async |tx| tenants::count(tx, &filter).await).await }
+            },
+        ))
+    }
+}

@@ -1,0 +1,94 @@
+//! What the printed schema says about each field: its type, whether it is a list, who may touch it. Read from the SDL
+//! once, at start. Must not hold anything that is not printed.
+
+use std::collections::HashMap;
+
+use anyhow::Context;
+use async_graphql::parser::{
+    parse_schema,
+    types::{BaseType, FieldDefinition, Type, TypeKind, TypeSystemDefinition},
+};
+use async_graphql_value::ConstValue;
+
+use crate::graph::auth::Access;
+
+/// Every field of the schema, by type and name.
+pub(super) struct Rules {
+    fields: HashMap<String, HashMap<String, FieldRule>>,
+}
+
+/// One field.
+pub(super) struct FieldRule {
+    /// The name of the type that it gives.
+    pub(super) gives: String,
+    /// It gives a list that no argument sizes.
+    pub(super) is_plain_list: bool,
+    /// It is paged by `first` or `last`.
+    pub(super) is_paged: bool,
+    /// Who may touch it, where that is said.
+    pub(super) access: Option<Access>,
+}
+
+impl Rules {
+    pub(super) fn read(sdl: &str) -> anyhow::Result<Self> {
+        let document = parse_schema(sdl).context("the printed schema can't be read")?;
+        let mut fields = HashMap::new();
+        for definition in document.definitions {
+            let TypeSystemDefinition::Type(definition) = definition else { continue };
+            let list = match definition.node.kind {
+                TypeKind::Object(object) => object.fields,
+                TypeKind::Interface(interface) => interface.fields,
+                _ => continue,
+            };
+            let rules = list.into_iter().map(|field| (field.node.name.node.to_string(), FieldRule::of(&field.node)));
+            fields.insert(definition.node.name.node.to_string(), rules.collect());
+        }
+        Ok(Self { fields })
+    }
+
+    pub(super) fn field(&self, parent: &str, name: &str) -> Option<&FieldRule> {
+        self.fields.get(parent)?.get(name)
+    }
+
+    /// Root fields that say nothing of who may touch them; there may be none.
+    pub(super) fn open_roots(&self) -> Vec<String> {
+        let roots = ["Query", "Mutation", "Subscription"];
+        let mut open: Vec<_> = roots
+            .into_iter()
+            .flat_map(|root| self.fields.get(root).into_iter().flatten().map(move |(name, rule)| (root, name, rule)))
+            .filter(|(_, _, rule)| rule.access.is_none())
+            .map(|(root, name, _)| format!("{root}.{name}"))
+            .collect();
+        open.sort();
+        open
+    }
+}
+
+impl FieldRule {
+    fn of(field: &FieldDefinition) -> Self {
+        let has = |argument: &str| field.arguments.iter().any(|known| known.node.name.node == argument);
+        let access = field
+            .directives
+            .iter()
+            .find(|directive| directive.node.name.node == "auth")
+            .and_then(|directive| directive.node.get_argument("requires"))
+            .and_then(|value| match &value.node {
+                ConstValue::Enum(word) => Access::parse(word),
+                _ => None,
+            });
+        let is_paged = has("first") || has("last");
+        Self {
+            gives: base(&field.ty.node).to_owned(),
+            is_plain_list: !is_paged && matches!(field.ty.node.base, BaseType::List(_)),
+            is_paged,
+            access,
+        }
+    }
+}
+
+fn base(of: &Type) -> &str {
+    match &of.base {
+        BaseType::Named(name) => name,
+        BaseType::List(inner) => base(inner),
+    }
+}

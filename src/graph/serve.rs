@@ -1,0 +1,120 @@
+//! Runs checked documents. The one way from a transport into the schema, so that every transport has the same checks.
+//! Must not know which transport it is.
+
+use std::sync::Arc;
+
+use async_graphql::{Request, Response};
+use futures_util::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
+
+use crate::graph::{
+    FrontdeskSchema,
+    auth::Access,
+    check::{self, Checked, Rejection},
+    context::RequestCx,
+    error,
+    limits::Limits,
+    rules::Rules,
+    schema, sdl,
+};
+
+/// Who may ask what the schema looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Introspection {
+    /// Everybody.
+    Open,
+    /// Administrators; nobody gets suggestions for misspelt names.
+    Administrators,
+}
+
+/// The graph, ready to serve. Cheap to clone.
+#[derive(Clone)]
+pub struct Graph {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    schema: FrontdeskSchema,
+    rules: Rules,
+    limits: Limits,
+    introspection: Introspection,
+}
+
+impl Graph {
+    /// Builds the schema and reads its rules.
+    ///
+    /// # Errors
+    /// When a root field does not say who may touch it.
+    pub fn new(introspection: Introspection) -> anyhow::Result<Self> {
+        let rules = Rules::read(&sdl())?;
+        let open = rules.open_roots();
+        anyhow::ensure!(open.is_empty(), "root fields without @auth: {}", open.join(", "));
+        let schema = schema(introspection == Introspection::Open);
+        Ok(Self { inner: Arc::new(Inner { schema, rules, limits: Limits::default(), introspection }) })
+    }
+
+    /// Checks a document against the limits, before anything runs.
+    ///
+    /// # Errors
+    /// The first limit or rule that it breaks.
+    pub fn check(&self, request: Request) -> Result<Checked, Rejection> {
+        check::check(request, &self.inner.rules, &self.inner.limits)
+    }
+
+    /// The answer to a document that was rejected.
+    #[must_use]
+    pub fn rejected(&self, rejection: Rejection, request_id: &str) -> Response {
+        self.finished(Response::from_errors(vec![rejection.error]), request_id)
+    }
+
+    /// Runs a query or mutation.
+    pub async fn execute(&self, checked: Checked, cx: RequestCx) -> Response {
+        let id = cx.public.request.0.clone();
+        let response = match self.admitted(checked, cx) {
+            Ok(request) => self.inner.schema.execute(request).await,
+            Err(refused) => *refused,
+        };
+        self.finished(response, &id)
+    }
+
+    /// Runs any operation as a stream: a subscription's events, or the one answer.
+    pub fn stream(&self, checked: Checked, cx: RequestCx) -> BoxStream<'static, Response> {
+        let id = cx.public.request.0.clone();
+        let graph = self.clone();
+        match self.admitted(checked, cx) {
+            Ok(request) => {
+                self.inner.schema.execute_stream(request).map(move |response| graph.finished(response, &id)).boxed()
+            }
+            Err(refused) => stream::iter([self.finished(*refused, &id)]).boxed(),
+        }
+    }
+
+    /// Lets a document through if its caller may touch all of its fields.
+    fn admitted(&self, checked: Checked, cx: RequestCx) -> Result<Request, Box<Response>> {
+        for (access, name, pos) in &checked.touched {
+            if let Err(refusal) = cx.admit(*access) {
+                tracing::debug!(field = %name, code = refusal.code.as_str(), "refused");
+                let error = error::refused(&refusal, Some(*pos));
+                return Err(Box::new(Response::from_errors(vec![error])));
+            }
+        }
+        let is_open = self.inner.introspection == Introspection::Open || cx.admit(Access::TenantAdmin).is_ok();
+        let request = checked.request.data(cx);
+        Ok(if is_open { request } else { request.disable_introspection() })
+    }
+
+    fn finished(&self, mut response: Response, request_id: &str) -> Response {
+        error::finish(&mut response, request_id, self.inner.limits.errors);
+        response
+    }
+}
+
+/// Whether a response says that nothing was executed: errors, none of them at a field, and no data.
+#[must_use]
+pub fn is_request_error(response: &Response) -> bool {
+    response.is_err()
+        && response.data == async_graphql::Value::Null
+        && response.errors.iter().all(|error| error.path.is_empty())
+}

@@ -1,0 +1,127 @@
+//! `ChatEvent` and what it can be.
+
+use async_graphql::{ID, Interface, SimpleObject};
+
+use crate::{
+    chat::{Body, Event},
+    context::TenantCx,
+    graph::types::message::Message,
+    kernel::{failure::ErrorCode, vocabulary::FinishReason},
+};
+
+/// Something that happened in a conversation.
+#[derive(Interface)]
+#[graphql(
+    field(name = "cursor", ty = "&String", desc = "Its place in the stream; for `conversationEvents(after:)`."),
+    field(name = "conversation_id", ty = "&ID", desc = "Where it happened.")
+)]
+pub enum ChatEvent {
+    MessageAdded(MessageAdded),
+    ReplyStarted(ReplyStarted),
+    ReplyDelta(ReplyDelta),
+    ReplySnapshot(ReplySnapshot),
+    ReplyCompleted(ReplyCompleted),
+    ReplyFailed(ReplyFailed),
+}
+
+/// A message joined the conversation.
+#[derive(SimpleObject)]
+pub struct MessageAdded {
+    /// Its place in the stream.
+    cursor: String,
+    /// Where it happened.
+    conversation_id: ID,
+    /// The message.
+    message: Message,
+}
+
+/// The assistant began to write.
+#[derive(SimpleObject)]
+pub struct ReplyStarted {
+    /// Its place in the stream.
+    cursor: String,
+    /// Where it happened.
+    conversation_id: ID,
+    /// The reply, still empty.
+    message: Message,
+}
+
+/// Some more of a reply. Append `text` to what you hold.
+#[derive(SimpleObject)]
+pub struct ReplyDelta {
+    /// Its place in the stream.
+    cursor: String,
+    /// Where it happened.
+    conversation_id: ID,
+    /// The reply.
+    message_id: ID,
+    /// What to append.
+    text: String,
+}
+
+/// The text of a reply so far, for a watcher that joins late or was away too long. It replaces what you hold.
+#[derive(SimpleObject)]
+pub struct ReplySnapshot {
+    /// Its place in the stream.
+    cursor: String,
+    /// Where it happened.
+    conversation_id: ID,
+    /// The reply.
+    message_id: ID,
+    /// The whole text so far.
+    text: String,
+}
+
+/// A reply is over: whole, or stopped on request.
+#[derive(SimpleObject)]
+pub struct ReplyCompleted {
+    /// Its place in the stream.
+    cursor: String,
+    /// Where it happened.
+    conversation_id: ID,
+    /// The reply as it is stored.
+    message: Message,
+    /// Why it ended.
+    finish_reason: FinishReason,
+}
+
+/// A reply broke off. What was written is kept, and the conversation goes on.
+#[derive(SimpleObject)]
+pub struct ReplyFailed {
+    /// Its place in the stream.
+    cursor: String,
+    /// Where it happened.
+    conversation_id: ID,
+    /// The reply as it is stored.
+    message: Message,
+    /// Which kind of failure.
+    code: ErrorCode,
+    /// A sentence for people.
+    reason: String,
+}
+
+impl ChatEvent {
+    /// An event as the graph shows it; its rows load what hangs on them afresh.
+    pub fn new(event: Event, cx: &TenantCx) -> Self {
+        let cursor = event.cursor.to_string();
+        let conversation_id = ID(event.conversation.to_string());
+        let cx = cx.renewed();
+        let show = |row: std::sync::Arc<crate::db::tables::messages::MessageRow>| Message { row: (*row).clone(), cx };
+        match event.body {
+            Body::MessageAdded(row) => MessageAdded { cursor, conversation_id, message: show(row) }.into(),
+            Body::ReplyStarted(row) => ReplyStarted { cursor, conversation_id, message: show(row) }.into(),
+            Body::ReplyDelta { message, text } => {
+                ReplyDelta { cursor, conversation_id, message_id: ID(message.to_string()), text }.into()
+            }
+            Body::ReplySnapshot { message, text } => {
+                ReplySnapshot { cursor, conversation_id, message_id: ID(message.to_string()), text }.into()
+            }
+            Body::ReplyCompleted { message, finish } => {
+                ReplyCompleted { cursor, conversation_id, message: show(message), finish_reason: finish }.into()
+            }
+            Body::ReplyFailed { message, code, reason } => {
+                ReplyFailed { cursor, conversation_id, message: show(message), code, reason }.into()
+            }
+        }
+    }
+}

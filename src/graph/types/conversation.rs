@@ -1,0 +1,156 @@
+//! `Conversation`.
+
+use async_graphql::{ID, InputObject, MaybeUndefined, Object, Result};
+use chrono::{DateTime, Utc};
+
+use crate::{
+    context::{PageKey, TenantCx},
+    db::tables::{
+        conversations::{self, ConversationRow},
+        messages,
+    },
+    domain::conversations::{ConversationEdit, ConversationForm},
+    graph::{
+        connection::connection,
+        types::{
+            change,
+            lead::Lead,
+            message::{Message, MessageConnection},
+            page,
+        },
+    },
+    kernel::{
+        failure::Refusal,
+        ids::{self, LeadId},
+        page::{Position, Slice},
+        vocabulary::{Channel, ConversationStatus},
+    },
+};
+
+/// One thread with a customer on one channel.
+#[derive(Clone)]
+pub struct Conversation {
+    pub row: ConversationRow,
+    pub cx: TenantCx,
+}
+
+/// One thread with a customer on one channel.
+#[Object]
+impl Conversation {
+    /// The global id, such as `conversation_5`.
+    pub async fn id(&self) -> ID {
+        ID(self.row.id.to_string())
+    }
+    /// Where it takes place.
+    async fn channel(&self) -> Channel {
+        self.row.channel
+    }
+    /// Who answers in it.
+    async fn status(&self) -> ConversationStatus {
+        self.row.status
+    }
+    /// Whom with, once that is known.
+    async fn lead(&self) -> Result<Option<Lead>> {
+        let Some(id) = self.row.lead_id else { return Ok(None) };
+        let row = self.cx.loaders().lead(id).await?;
+        Ok(row.map(|row| Lead { row, cx: self.cx.clone() }))
+    }
+    /// What it is about.
+    async fn subject(&self) -> Option<&str> {
+        self.row.subject.as_deref()
+    }
+    /// Its messages, oldest first. `last: 10` gives the ten newest, still oldest first.
+    async fn messages(
+        &self,
+        #[graphql(desc = "At most this many from the oldest on; 20 if omitted, 100 at the most.")] first: Option<i32>,
+        #[graphql(desc = "Only those behind this cursor.")] after: Option<String>,
+        #[graphql(desc = "At most this many up to the newest; 100 at the most.")] last: Option<i32>,
+        #[graphql(desc = "Only those before this cursor.")] before: Option<String>,
+    ) -> Result<MessageConnection> {
+        let page = page(first, after, last, before)?;
+        let conversation = self.row.id;
+        let key = PageKey { conversation, page };
+        let slice = self.cx.loaders().messages(key).await?.unwrap_or_else(|| page.cut(Vec::new()));
+        let (cx, counting) = (self.cx.clone(), self.cx.clone());
+        Ok(MessageConnection::new(
+            slice,
+            |row| Position { at: row.created_at, id: row.id.0 },
+            move |row| Message { row, cx: cx.clone() },
+            move || {
+                let cx = counting.clone();
+                async move { cx.read(async |tx| messages::count(tx, conversation).await).await }
+            },
+        ))
+    }
+    /// When it began.
+    async fn created_at(&self) -> DateTime<Utc> {
+        self.row.created_at
+    }
+    /// When something last happened in it.
+    async fn updated_at(&self) -> DateTime<Utc> {
+        self.row.updated_at
+    }
+}
+
+connection!(
+    ConversationConnection, ConversationEdge of Conversation,
+    "A page of conversations.", "A conversation and its place in the list."
+);
+
+impl ConversationConnection {
+    /// A page of one lead's conversations, or of all.
+    pub fn of(slice: Slice<ConversationRow>, cx: &TenantCx, lead: Option<LeadId>) -> Self {
+        let (node_cx, counting) = (cx.clone(), cx.clone());
+        Self::new(
+            slice,
+            |row| Position { at: row.created_at, id: row.id.0 },
+            move |row| Conversation { row, cx: node_cx.clone() },
+            move || {
+                let cx = counting.clone();
+                async move { cx.read(async |tx| conversations::count(tx, lead).await).await }
+            },
+        )
+    }
+}
+
+/// A conversation to be opened.
+#[derive(InputObject)]
+pub struct StartConversationInput {
+    /// Where it takes place.
+    #[graphql(default_with = "Channel::Web")]
+    channel: Channel,
+    /// Whom with.
+    lead_id: Option<ID>,
+    /// What it is about.
+    subject: Option<String>,
+}
+
+impl TryFrom<StartConversationInput> for ConversationForm {
+    type Error = Refusal;
+    fn try_from(input: StartConversationInput) -> Result<Self, Refusal> {
+        Ok(Self {
+            channel: input.channel,
+            lead: input.lead_id.map(|id| ids::parse(&id, "leadId")).transpose()?,
+            subject: input.subject,
+        })
+    }
+}
+
+/// Changes to a conversation. What is omitted stays; null clears.
+#[derive(InputObject)]
+pub struct UpdateConversationInput {
+    /// Who answers: hand it to a person, give it back to the assistant, or close it.
+    status: Option<ConversationStatus>,
+    /// Whom with; null unlinks the lead.
+    lead_id: MaybeUndefined<ID>,
+    /// What it is about; null clears it.
+    subject: MaybeUndefined<String>,
+}
+
+impl TryFrom<UpdateConversationInput> for ConversationEdit {
+    type Error = Refusal;
+    fn try_from(input: UpdateConversationInput) -> Result<Self, Refusal> {
+        let lead = change(input.lead_id).map(|id| id.map(|id| ids::parse(&id, "leadId")).transpose()).transpose()?;
+        Ok(Self { status: input.status, lead, subject: change(input.subject) })
+    }
+}

@@ -1,0 +1,40 @@
+//! The graph's objects, one file a noun: a row, and the context in which it was read. Must not query but through the
+//! context's loaders.
+
+pub mod chat_event;
+pub mod conversation;
+pub mod lead;
+pub mod message;
+pub mod prompt;
+pub mod session;
+pub mod tenant;
+pub mod user;
+
+use async_graphql::MaybeUndefined;
+
+use crate::kernel::page::{Page, PageArgs};
+
+/// The arguments of a connection field, checked.
+pub(super) fn page(
+    first: Option<i32>,
+    after: Option<String>,
+    last: Option<i32>,
+    before: Option<String>,
+) -> Result<Page, crate::kernel::failure::Refusal> {
+    Page::read(&PageArgs { first, after, last, before })
+}
+
+/// Omitted: leave as it is. Null: clear. A value: set.
+pub(super) fn change<T>(field: MaybeUndefined<T>) -> Option<Option<T>> {
+    match field {
+        MaybeUndefined::Undefined => None,
+        MaybeUndefined::Null => Some(None),
+        MaybeUndefined::Value(value) => Some(Some(value)),
+    }
+}
+
+/// A search word, bounded; a NUL can be in no text, so nothing would be found with it.
+pub(super) fn search(word: Option<String>) -> Option<String> {
+    word.map(|word| word.trim().replace('\0', "\u{fffd}").chars().take(200).collect::<String>())
+        .filter(|word| !word.is_empty())
+}

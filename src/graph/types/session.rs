@@ -1,0 +1,53 @@
+//! Signing in.
+
+use async_graphql::{InputObject, SimpleObject};
+
+use crate::{
+    domain::sessions::SignIn,
+    graph::types::user::{Home, User},
+};
+
+/// What signing in gives.
+#[derive(SimpleObject)]
+pub struct AuthPayload {
+    /// For the `Authorization: Bearer` header, or `authorization` in connection_init.
+    access_token: String,
+    /// For `refreshToken`; good for one use.
+    refresh_token: Option<String>,
+    /// Seconds until the access token expires.
+    expires_in: i32,
+    /// Always `Bearer`.
+    token_type: &'static str,
+    /// Who signed in.
+    user: User,
+}
+
+impl AuthPayload {
+    pub fn new(sign_in: SignIn, lifetime: chrono::TimeDelta) -> Self {
+        Self {
+            access_token: sign_in.access_token,
+            refresh_token: Some(sign_in.refresh_token),
+            expires_in: i32::try_from(lifetime.num_seconds()).unwrap_or(i32::MAX),
+            token_type: "Bearer",
+            user: User { row: sign_in.user, home: Home::Known(sign_in.tenant) },
+        }
+    }
+}
+
+/// An account's address and password.
+#[derive(InputObject)]
+pub struct LoginInput {
+    /// The address.
+    pub email: String,
+    /// The password.
+    #[graphql(secret)]
+    pub password: String,
+}
+
+/// A refresh token to spend.
+#[derive(InputObject)]
+pub struct RefreshTokenInput {
+    /// The newest refresh token of the session.
+    #[graphql(secret)]
+    pub refresh_token: String,
+}
