@@ -1,0 +1,161 @@
+//! GraphQL over HTTP. Every choice of a status stands in this file. Must not know what an operation means.
+
+use std::sync::Arc;
+
+use async_graphql::{Response as Answer, parser::types::OperationType};
+use async_graphql_axum::GraphQLResponse;
+use axum::{
+    Extension,
+    body::{Body, Bytes},
+    extract::{Request, State},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde_json::json;
+
+use crate::{
+    context::RequestId,
+    graph::is_request_error,
+    http::{
+        Web,
+        body::{self, BODY_MAX, BadRequest},
+        caller::Proof,
+        negotiate::{self, Form},
+        sse,
+    },
+    kernel::failure::ErrorCode,
+};
+
+/// `/graphql`: queries and mutations, and any operation for a client that accepts events.
+pub(super) async fn serve(
+    State(web): State<Arc<Web>>,
+    Extension(id): Extension<RequestId>,
+    request: Request,
+) -> Response {
+    let form = negotiate::form(request.headers());
+    answer(web, id, request, form).await
+}
+
+/// `/graphql/stream`: GraphQL over SSE, also for clients that say nothing of what they accept.
+pub(super) async fn stream(
+    State(web): State<Arc<Web>>,
+    Extension(id): Extension<RequestId>,
+    request: Request,
+) -> Response {
+    answer(web, id, request, Some(Form::Events)).await
+}
+
+async fn answer(web: Arc<Web>, id: RequestId, request: Request, form: Option<Form>) -> Response {
+    let (parts, body) = request.into_parts();
+    if !body::is_known(&parts.method) {
+        return allow(
+            refuse(StatusCode::METHOD_NOT_ALLOWED, "The graph is asked by POST or GET.", Form::Json, &id),
+            "GET, POST",
+        );
+    }
+    let Some(form) = form else {
+        let message = "Accept `application/graphql-response+json`, `application/json` or `text/event-stream`.";
+        return refuse(StatusCode::NOT_ACCEPTABLE, message, Form::Json, &id);
+    };
+    let read = if parts.method == Method::GET {
+        body::from_get(&parts.headers, parts.uri.query().unwrap_or_default())
+    } else {
+        match read_body(&parts.headers, body).await {
+            Ok(bytes) => body::from_post(&parts.headers, &bytes),
+            Err(refused) => Err(refused),
+        }
+    };
+    let request = match read {
+        Ok(request) => request,
+        Err(BadRequest { status, message }) => return refuse(status, message, form, &id),
+    };
+    let checked = match web.graph.check(request) {
+        Ok(checked) => checked,
+        Err(rejection) => {
+            let answer = web.graph.rejected(rejection, &id.0);
+            return if form == Form::Events { sse::once(answer) } else { respond(answer, form) };
+        }
+    };
+    if parts.method == Method::GET && checked.kind == OperationType::Mutation {
+        let message = "Mutations are sent by POST.";
+        return allow(refuse(StatusCode::METHOD_NOT_ALLOWED, message, form, &id), "POST");
+    }
+    let proof = Proof::from_headers(&web, &parts.headers);
+    let cx = proof.resolve(&web, id.clone()).await;
+    if form == Form::Events {
+        let stream = web.graph.stream(checked, cx);
+        return sse::respond(web, proof, stream);
+    }
+    if checked.kind == OperationType::Subscription {
+        let message = "Subscriptions need `Accept: text/event-stream`, or the WebSocket at /graphql/ws.";
+        return refuse(StatusCode::BAD_REQUEST, message, form, &id);
+    }
+    // A mutation runs to its end even when the client leaves; a query does not.
+    let patience = web.settings.operation_patience;
+    match tokio::time::timeout(patience, web.graph.execute(checked, cx)).await {
+        Ok(answer) => respond(answer, form),
+        Err(_) => {
+            let message = "The operation took too long and was given up. Ask for less at once.";
+            coded(StatusCode::GATEWAY_TIMEOUT, ErrorCode::QueryTooComplex, message, form, &id)
+        }
+    }
+}
+
+async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, BadRequest> {
+    let too_large = BadRequest { status: StatusCode::PAYLOAD_TOO_LARGE, message: "The body is larger than 256 KiB." };
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > BODY_MAX) {
+        return Err(too_large);
+    }
+    axum::body::to_bytes(body, BODY_MAX).await.map_err(|_| too_large)
+}
+
+/// The answer to an operation, in the form that the client takes.
+fn respond(answer: Answer, form: Form) -> Response {
+    if !is_request_error(&answer) {
+        // Executed, whatever came of its fields: 200 in both forms.
+        let mut response = GraphQLResponse::from(answer).into_response();
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(form.content_type()));
+        return response;
+    }
+    let status = if form == Form::Json { StatusCode::OK } else { status_of(&answer) };
+    // Nothing was executed, so there is no `data` to speak of.
+    shaped(status, &json!({ "errors": answer.errors }), form)
+}
+
+fn status_of(answer: &Answer) -> StatusCode {
+    let code = answer.errors.first().and_then(|error| error.extensions.as_ref()?.get("code").cloned());
+    match code {
+        Some(async_graphql::Value::String(code)) => match code.as_str() {
+            "UNAUTHENTICATED" => StatusCode::UNAUTHORIZED,
+            "FORBIDDEN" | "TENANT_INACTIVE" | "TENANT_REQUIRED" => StatusCode::FORBIDDEN,
+            "NOT_FOUND" => StatusCode::NOT_FOUND,
+            "RATE_LIMITED" | "QUOTA_EXCEEDED" => StatusCode::TOO_MANY_REQUESTS,
+            "UPSTREAM_UNAVAILABLE" => StatusCode::SERVICE_UNAVAILABLE,
+            "INTERNAL" => StatusCode::INTERNAL_SERVER_ERROR,
+            _ => StatusCode::BAD_REQUEST,
+        },
+        _ => StatusCode::BAD_REQUEST,
+    }
+}
+
+/// A request that holds no operation: the status says so in both forms.
+fn refuse(status: StatusCode, message: &str, form: Form, id: &RequestId) -> Response {
+    coded(status, ErrorCode::BadUserInput, message, form, id)
+}
+
+fn coded(status: StatusCode, code: ErrorCode, message: &str, form: Form, id: &RequestId) -> Response {
+    let extensions = json!({ "code": code.as_str(), "requestId": &*id.0 });
+    // Before a stream begins, errors are plain JSON.
+    let form = if form == Form::Events { Form::Json } else { form };
+    shaped(status, &json!({ "errors": [{ "message": message, "extensions": extensions }] }), form)
+}
+
+fn shaped(status: StatusCode, body: &serde_json::Value, form: Form) -> Response {
+    (status, [(header::CONTENT_TYPE, form.content_type())], body.to_string()).into_response()
+}
+
+fn allow(mut response: Response, methods: &'static str) -> Response {
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(methods));
+    response
+}

@@ -1,0 +1,133 @@
+//! HTTP: the router on one page, and the transports of GraphQL. Must not decide who may do what: it carries proofs in and
+//! answers out.
+
+mod body;
+mod caller;
+mod graphql;
+mod health;
+mod negotiate;
+mod playground;
+mod problem;
+mod request_id;
+mod sse;
+mod watch;
+mod ws;
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    http::{HeaderName, HeaderValue, Method, header},
+    middleware,
+    routing::{any, get},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    cors::{AllowOrigin, CorsLayer},
+    set_header::SetResponseHeaderLayer,
+};
+
+use crate::{
+    chat::Engine,
+    context::{RequestId, Services},
+    graph::Graph,
+};
+
+/// What the handlers share.
+pub struct Web {
+    /// The graph.
+    pub graph: Graph,
+    /// Database, clock, keys.
+    pub services: Arc<Services>,
+    /// The chat engine.
+    pub engine: Arc<Engine>,
+    /// How it is to be served.
+    pub settings: WebSettings,
+    /// Ends open streams when the server goes down.
+    pub closing: CancellationToken,
+    /// Open sockets, waited for at the end.
+    pub sockets: TaskTracker,
+}
+
+/// How HTTP is served.
+#[derive(Debug, Clone)]
+pub struct WebSettings {
+    /// Origins that browsers may call from.
+    pub cors_origins: Vec<String>,
+    /// Development: any origin may call, and the playground may load from elsewhere.
+    pub is_development: bool,
+    /// How often the caller of an open stream is looked at again.
+    pub recheck: Duration,
+    /// How long a socket may wait with its connection_init.
+    pub init_patience: Duration,
+    /// Between two pings of an open socket; a peer that is silent for two of them is gone.
+    pub ping: Duration,
+    /// How long one query or mutation may take.
+    pub operation_patience: Duration,
+}
+
+impl Default for WebSettings {
+    fn default() -> Self {
+        Self {
+            cors_origins: Vec::new(),
+            is_development: true,
+            recheck: Duration::from_secs(3),
+            init_patience: Duration::from_secs(3),
+            ping: Duration::from_secs(12),
+            operation_patience: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Every route.
+pub fn router(web: Arc<Web>) -> Router {
+    Router::new()
+        .route("/", get(playground::page))
+        .route("/graphiql", get(playground::page))
+        .route("/graphql", any(graphql::serve))
+        .route("/graphql/stream", any(graphql::stream))
+        .route("/graphql/ws", get(ws::upgrade))
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .fallback(problem::no_such_route)
+        .method_not_allowed_fallback(problem::no_such_method)
+        .layer(CatchPanicLayer::custom(problem::panicked))
+        .layer(cors(&web.settings))
+        .layer(set(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .layer(set(header::REFERRER_POLICY, "no-referrer"))
+        .layer(set(header::X_FRAME_OPTIONS, "DENY"))
+        .layer(middleware::from_fn(request_id::mark))
+        .with_state(web)
+}
+
+fn set(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {
+    SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
+}
+
+/// Tokens travel in a header of their own, so no origin ever needs credentials, and none is allowed them.
+fn cors(settings: &WebSettings) -> CorsLayer {
+    let origins = if settings.cors_origins.is_empty() && settings.is_development {
+        AllowOrigin::any()
+    } else {
+        AllowOrigin::list(settings.cors_origins.iter().filter_map(|origin| origin.parse().ok()))
+    };
+    CorsLayer::new()
+        .allow_origin(origins)
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            header::ACCEPT,
+            HeaderName::from_static(caller::TENANT_HEADER),
+            HeaderName::from_static(request_id::HEADER),
+        ])
+        .expose_headers([HeaderName::from_static(request_id::HEADER)])
+        .max_age(Duration::from_secs(600))
+}
+
+impl Web {
+    fn public(&self, request: RequestId) -> crate::context::PublicCx {
+        crate::context::PublicCx { services: self.services.clone(), request }
+    }
+}

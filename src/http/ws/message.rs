@@ -1,0 +1,130 @@
+//! Messages of `graphql-transport-ws`, and the close codes. Must not hold state.
+
+use async_graphql::{Request, Response as Answer};
+use axum::extract::ws::{CloseFrame, Message};
+use serde_json::{Map, Value, json};
+
+use crate::{graph::is_request_error, http::body};
+
+/// A message from a client.
+#[derive(Debug)]
+pub(super) enum FromClient {
+    Init(Option<Map<String, Value>>),
+    Ping(Option<Value>),
+    Pong,
+    Subscribe {
+        id: String,
+        /// The request, or what is wrong with it.
+        request: Result<Box<Request>, &'static str>,
+    },
+    Complete(String),
+}
+
+/// Why a socket is closed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Close {
+    /// 1001: the server goes down.
+    GoingAway,
+    /// 4400
+    Malformed(&'static str),
+    /// 4401: subscribe before the acknowledgement.
+    Unauthorized,
+    /// 4403: the proof was refused, or is worth nothing any more.
+    Forbidden,
+    /// 4406
+    Subprotocol,
+    /// 4408
+    InitTimeout,
+    /// 4409
+    Duplicate(String),
+    /// 4429, for a second connection_init.
+    SecondInit,
+    /// 4429 too: more operations than a socket may hold.
+    TooMany,
+}
+
+impl Close {
+    pub(super) fn frame(&self) -> CloseFrame {
+        let (code, reason) = match self {
+            Self::GoingAway => (1001, "Going away".to_owned()),
+            Self::Malformed(what) => (4400, (*what).to_owned()),
+            Self::Unauthorized => (4401, "Unauthorized".to_owned()),
+            Self::Forbidden => (4403, "Forbidden".to_owned()),
+            Self::Subprotocol => (4406, "Subprotocol not acceptable".to_owned()),
+            Self::InitTimeout => (4408, "Connection initialisation timeout".to_owned()),
+            Self::Duplicate(id) => (4409, format!("Subscriber for {id} already exists")),
+            Self::SecondInit => (4429, "Too many initialisation requests".to_owned()),
+            Self::TooMany => (4429, "Too many operations on this socket".to_owned()),
+        };
+        // A control frame holds 125 bytes, two of them the code.
+        let mut end = reason.len().min(123);
+        while !reason.is_char_boundary(end) {
+            end -= 1;
+        }
+        CloseFrame { code, reason: reason.get(..end).unwrap_or_default().into() }
+    }
+}
+
+/// Longest id of an operation, in bytes.
+const ID_MAX: usize = 256;
+
+pub(super) fn parse(text: &str) -> Result<FromClient, Close> {
+    let malformed = Close::Malformed;
+    let Ok(Value::Object(mut message)) = serde_json::from_str::<Value>(text) else {
+        return Err(malformed("Messages are JSON objects"));
+    };
+    let payload = match message.remove("payload") {
+        None | Some(Value::Null) => None,
+        Some(Value::Object(payload)) => Some(payload),
+        Some(_) => return Err(malformed("A payload is an object")),
+    };
+    let id = message.remove("id");
+    let id = || match id {
+        Some(Value::String(id)) if !id.is_empty() && id.len() <= ID_MAX => Ok(id),
+        _ => Err(malformed("An id is a string of 1 to 256 bytes")),
+    };
+    match message.get("type").and_then(Value::as_str) {
+        Some("connection_init") => Ok(FromClient::Init(payload)),
+        Some("ping") => Ok(FromClient::Ping(payload.map(Value::Object))),
+        Some("pong") => Ok(FromClient::Pong),
+        Some("complete") => Ok(FromClient::Complete(id()?)),
+        Some("subscribe") => {
+            let id = id()?;
+            let payload = payload.ok_or(malformed("A subscribe has a payload"))?;
+            if !payload.get("query").is_some_and(Value::is_string) {
+                return Err(malformed("A subscribe has a query"));
+            }
+            let request = body::request(payload).map(Box::new).map_err(|bad| bad.message);
+            Ok(FromClient::Subscribe { id, request })
+        }
+        _ => Err(malformed("Unknown message type")),
+    }
+}
+
+pub(super) fn ack() -> Message {
+    text(&json!({ "type": "connection_ack" }))
+}
+
+pub(super) fn pong(payload: Option<Value>) -> Message {
+    match payload {
+        Some(payload) => text(&json!({ "type": "pong", "payload": payload })),
+        None => text(&json!({ "type": "pong" })),
+    }
+}
+
+/// An answer: `error`, which ends the operation, when nothing was executed; `next` otherwise.
+pub(super) fn answer(id: &str, answer: &Answer) -> (Message, bool) {
+    if is_request_error(answer) {
+        (text(&json!({ "id": id, "type": "error", "payload": answer.errors })), true)
+    } else {
+        (text(&json!({ "id": id, "type": "next", "payload": answer })), false)
+    }
+}
+
+pub(super) fn complete(id: &str) -> Message {
+    text(&json!({ "id": id, "type": "complete" }))
+}
+
+fn text(value: &Value) -> Message {
+    Message::Text(value.to_string().into())
+}

@@ -1,0 +1,33 @@
+//! `/graphql/ws`: the protocol `graphql-transport-ws`, to the letter. Must not know what an operation means.
+
+mod message;
+mod session;
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{State, WebSocketUpgrade},
+    http::HeaderMap,
+    response::Response,
+};
+
+use crate::http::{Web, caller::Proof};
+
+const PROTOCOL: &str = "graphql-transport-ws";
+/// Largest message of a client, in bytes; as large as a body over HTTP.
+const MESSAGE_MAX: usize = 256 * 1024;
+
+pub(super) async fn upgrade(State(web): State<Arc<Web>>, headers: HeaderMap, upgrade: WebSocketUpgrade) -> Response {
+    // Programs may prove themselves in the handshake; browsers can't, and do so in connection_init.
+    let proof = Proof::from_headers(&web, &headers);
+    upgrade
+        .protocols([PROTOCOL])
+        .max_message_size(MESSAGE_MAX)
+        .max_frame_size(MESSAGE_MAX)
+        .read_buffer_size(8 * 1024)
+        .write_buffer_size(0)
+        .on_upgrade(move |socket| {
+            let sockets = web.sockets.clone();
+            sockets.track_future(session::run(web, socket, proof))
+        })
+}
