@@ -1,0 +1,153 @@
+//! The program put together: database, keys, model, engine, graph, routes. Must not hold logic of its own.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use anyhow::Context;
+use axum::Router;
+use secrecy::SecretString;
+use tokio::net::TcpListener;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    chat::{Engine, EngineSettings},
+    config::{Config, Environment},
+    context::{AdminCx, RequestId, Services},
+    db::{Db, DbSettings, identity, migrate},
+    graph::{Graph, Introspection},
+    http::{self, Web, WebSettings},
+    kernel::clock::Clock,
+    llm::{self, Patience},
+    tokens::{self, jwt::TokenKeys, password::Passwords},
+};
+
+/// Password hashes that may run at once.
+const HASHES: usize = 2;
+/// How long replies may go on after the server was told to stop.
+const DRAIN: Duration = Duration::from_secs(20);
+
+/// A program that is ready to serve.
+pub struct App {
+    /// What the handlers share.
+    pub web: Arc<Web>,
+}
+
+/// What a test may hold still.
+pub struct Parts {
+    /// The time.
+    pub clock: Clock,
+    /// How long a model may take.
+    pub patience: Patience,
+    /// How HTTP is served.
+    pub web: WebSettings,
+}
+
+impl Parts {
+    /// As the configuration says.
+    #[must_use]
+    pub fn of(config: &Config) -> Self {
+        Self {
+            clock: Clock::system(),
+            patience: Patience::default(),
+            web: WebSettings {
+                cors_origins: config.http.cors_origins.clone(),
+                is_development: config.environment == Environment::Development,
+                ..WebSettings::default()
+            },
+        }
+    }
+}
+
+/// How the database is opened. `private_url` is the private database's, where one runs.
+#[must_use]
+pub fn open_settings(config: &Config, private_url: Option<&SecretString>) -> Option<migrate::OpenSettings> {
+    let url = config.database.url.as_ref().or(private_url)?.clone();
+    Some(migrate::OpenSettings {
+        db: DbSettings { url, pool_size: config.database.pool_size },
+        owner_url: config.database.owner_url.clone(),
+        is_production: config.environment == Environment::Production,
+        migrate: config.database.migrate_on_start,
+    })
+}
+
+/// What every command that writes needs.
+///
+/// # Errors
+/// When the machine gives no randomness.
+pub fn services(config: &Config, db: Db, clock: Clock) -> anyhow::Result<Arc<Services>> {
+    tokens::install_provider();
+    let tokens = &config.tokens;
+    Ok(Arc::new(Services {
+        db,
+        passwords: Passwords::new(HASHES)?,
+        tokens: TokenKeys::new(&tokens.secret, tokens.algorithm, tokens.access_lifetime, clock.clone()),
+        refresh_lifetime: tokens.refresh_lifetime,
+        clock,
+    }))
+}
+
+/// The context of the program's own commands.
+#[must_use]
+pub fn operator(services: &Arc<Services>) -> AdminCx {
+    AdminCx::new(identity::operator(), services.clone(), RequestId("operator".into()))
+}
+
+impl App {
+    /// Puts the program together.
+    ///
+    /// # Errors
+    /// When the schema breaks a rule of its own, or no HTTP client can be made.
+    pub fn build(config: &Config, services: Arc<Services>, parts: Parts) -> anyhow::Result<Self> {
+        let model = llm::choose(config.model.as_ref())?;
+        let engine = Engine::start(services.clone(), EngineSettings { model, patience: parts.patience });
+        let introspection = match config.environment {
+            Environment::Development => Introspection::Open,
+            Environment::Production => Introspection::Administrators,
+        };
+        let web = Web {
+            graph: Graph::new(introspection)?,
+            services,
+            engine,
+            settings: parts.web,
+            closing: CancellationToken::new(),
+            sockets: TaskTracker::new(),
+        };
+        Ok(Self { web: Arc::new(web) })
+    }
+
+    /// Every route.
+    #[must_use]
+    pub fn router(&self) -> Router {
+        http::router(self.web.clone())
+    }
+
+    /// Serves until `stop`, then goes down in order: no new work, replies to their end, sockets closed.
+    ///
+    /// # Errors
+    /// When serving fails.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> anyhow::Result<()> {
+        let router = self.router().into_make_service_with_connect_info::<SocketAddr>();
+        let (web, down) = (self.web.clone(), CancellationToken::new());
+        let told = down.clone();
+        let served = crate::kernel::task::spawn(async move {
+            axum::serve(listener, router).with_graceful_shutdown(told.cancelled_owned()).await
+        });
+        stop.await;
+        tracing::info!("stopping: replies in progress may end, nothing new begins");
+        down.cancel();
+        web.engine.drain(DRAIN).await;
+        web.closing.cancel();
+        web.sockets.close();
+        let _ = tokio::time::timeout(Duration::from_secs(5), web.sockets.wait()).await;
+        let ended = tokio::time::timeout(Duration::from_secs(5), served).await;
+        web.services.db.close();
+        match ended {
+            Ok(result) => result.context("serving")?.context("serving"),
+            // A client that does not let go is no reason to stay.
+            Err(_) => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! The commands. Each reads settings, does one thing, and says in plain words what it did or what is in its way.
+
+mod database;
+mod log;
+mod seed;
+mod serve;
+
+use std::{io::Write, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::{app, config::Config, db::migrate};
+
+/// A multi-tenant AI front desk behind one GraphQL graph.
+#[derive(Parser)]
+#[command(name = "frontdesk", version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the graph (what happens without a command).
+    Serve,
+    /// Bring the database up to date.
+    Migrate {
+        /// Take back this many of the newest migrations instead. Their data is lost.
+        #[arg(long, value_name = "STEPS")]
+        down: Option<usize>,
+    },
+    /// Make a global administrator of ADMIN_EMAIL and ADMIN_PASSWORD.
+    SeedAdmin,
+    /// Make the global base prompt, if there is none.
+    SeedBasePrompt,
+    /// Print the schema, as schema.graphql holds it.
+    Schema,
+}
+
+/// Runs the command that the arguments name.
+#[must_use]
+pub fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    match execute(arguments.command.unwrap_or(Command::Serve)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "frontdesk: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(command: Command) -> anyhow::Result<()> {
+    if matches!(command, Command::Schema) {
+        return say(crate::graph::sdl().trim_end());
+    }
+    crate::tokens::install_provider();
+    let config = Config::load()?;
+    log::start(config.json_logs);
+    // The private database is started before the runtime and stopped after it.
+    let private = database::private(&config)?;
+    let url = private.as_ref().map(|database| &database.url);
+    let open = app::open_settings(&config, url).ok_or_else(|| anyhow::anyhow!("DATABASE_URL is missing"))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match command {
+            Command::Serve => serve::run(&config, &open).await,
+            Command::Migrate { down: None } => {
+                migrate::migrate(&open).await?;
+                say("The database is up to date.")
+            }
+            Command::Migrate { down: Some(steps) } => {
+                migrate::revert(&open, steps).await?;
+                say(&format!("Took back {steps} migration(s)."))
+            }
+            Command::SeedAdmin => seed::admin(&config, &open).await,
+            Command::SeedBasePrompt => seed::base_prompt(&config, &open).await,
+            Command::Schema => Ok(()),
+        }
+    })
+}
+
+/// Says something to the person at the keyboard.
+fn say(text: &str) -> anyhow::Result<()> {
+    writeln!(std::io::stdout(), "{text}")?;
+    Ok(())
+}

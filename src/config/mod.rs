@@ -1,0 +1,263 @@
+//! Settings, read from the environment once. Every problem is found and named at once, by its variable; no secret is ever
+//! printed. Must not do anything with a setting but check it.
+
+mod dotenv;
+mod keys;
+mod reader;
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use chrono::TimeDelta;
+use jsonwebtoken::Algorithm;
+use secrecy::SecretString;
+
+use crate::llm::{Provider, RemoteSettings};
+use reader::Reader;
+
+/// What kind of place this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Environment {
+    /// Somebody's machine: what is missing is made.
+    Development,
+    /// The real thing: what is missing is refused.
+    Production,
+}
+
+/// All settings.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Development or production.
+    pub environment: Environment,
+    /// The private database and keys of development (`FRONTDESK_DATA_DIR`).
+    pub data_dir: PathBuf,
+    /// Where and how HTTP is served.
+    pub http: HttpConfig,
+    /// The database.
+    pub database: DatabaseConfig,
+    /// Access and refresh tokens.
+    pub tokens: TokenConfig,
+    /// Encrypts tenants' secrets (`SECRET_KEY`): 64 hex digits.
+    pub secret_key: SecretString,
+    /// The remote model, where a key is set.
+    pub model: Option<RemoteSettings>,
+    /// The first global administrator (`ADMIN_EMAIL`, `ADMIN_PASSWORD`).
+    pub first_admin: Option<FirstAdmin>,
+    /// Seed demo tenants (`DEMO_DATA`).
+    pub demo_data: bool,
+    /// One JSON object a line (`LOG_FORMAT=json`).
+    pub json_logs: bool,
+}
+
+/// Where and how HTTP is served.
+#[derive(Debug, Clone)]
+pub struct HttpConfig {
+    /// `HOST` and `PORT`.
+    pub address: SocketAddr,
+    /// `PUBLIC_URL`: how the outside reaches us.
+    pub public_url: String,
+    /// `BACKEND_CORS_ORIGINS`.
+    pub cors_origins: Vec<String>,
+}
+
+/// The database.
+#[derive(Debug, Clone)]
+pub struct DatabaseConfig {
+    /// `DATABASE_URL`; none for the private one.
+    pub url: Option<SecretString>,
+    /// `DATABASE_PUBLIC_URL`: the owner's, for migrations.
+    pub owner_url: Option<SecretString>,
+    /// `DATABASE_POOL_SIZE`.
+    pub pool_size: usize,
+    /// `MIGRATE_ON_START`.
+    pub migrate_on_start: bool,
+}
+
+/// Access and refresh tokens.
+#[derive(Debug, Clone)]
+pub struct TokenConfig {
+    /// `JWT_SECRET_KEY`.
+    pub secret: SecretString,
+    /// `ALGORITHM`.
+    pub algorithm: Algorithm,
+    /// `ACCESS_TOKEN_EXPIRE_MINUTES`.
+    pub access_lifetime: TimeDelta,
+    /// `REFRESH_TOKEN_EXPIRE_DAYS`.
+    pub refresh_lifetime: TimeDelta,
+}
+
+/// The first global administrator.
+#[derive(Debug, Clone)]
+pub struct FirstAdmin {
+    /// Their address.
+    pub email: String,
+    /// Their password.
+    pub password: SecretString,
+}
+
+/// Everything that is wrong with the environment.
+#[derive(Debug, thiserror::Error)]
+#[error("{} setting(s) need mending:\n{}", .0.len(), .0.iter().map(|problem| format!("  {problem}")).collect::<Vec<_>>().join("\n"))]
+pub struct Problems(pub Vec<String>);
+
+impl Config {
+    /// Reads the process's environment; in development also `.env`, and keys made in the data folder.
+    ///
+    /// # Errors
+    /// [`Problems`], or a data folder that can't be written.
+    pub fn load() -> anyhow::Result<Self> {
+        let process = |name: &str| std::env::var(name).ok();
+        let is_production = process("ENVIRONMENT").as_deref() == Some("production");
+        if is_production {
+            return Ok(Self::from_vars(process)?);
+        }
+        let file = dotenv::read(std::path::Path::new(".env"))?;
+        let vars = |name: &str| process(name).or_else(|| file.get(name).cloned());
+        if vars("ENVIRONMENT").as_deref() == Some("production") {
+            return Ok(Self::from_vars(vars)?);
+        }
+        let made = keys::load_or_make(&data_dir(&vars))?;
+        let filled = |value: String| Some(value).filter(|value| !value.trim().is_empty());
+        Ok(Self::from_vars(|name| vars(name).and_then(filled).or_else(|| made.get(name).cloned()))?)
+    }
+
+    /// Reads settings from `vars`. An empty value counts as unset.
+    ///
+    /// # Errors
+    /// Every problem at once.
+    pub fn from_vars(vars: impl Fn(&str) -> Option<String>) -> Result<Self, Problems> {
+        let mut read = Reader::new(&vars);
+        let environment = match read.text("ENVIRONMENT").as_deref() {
+            None | Some("development") => Environment::Development,
+            Some("production") => Environment::Production,
+            Some(_) => read.wrong("ENVIRONMENT", "must be `development` or `production`", Environment::Development),
+        };
+        let is_production = environment == Environment::Production;
+        let http = http(&mut read, is_production);
+        let config = Self {
+            environment,
+            data_dir: data_dir(&vars),
+            database: DatabaseConfig {
+                url: database_url(&mut read, is_production),
+                owner_url: read.postgres_url("DATABASE_PUBLIC_URL"),
+                pool_size: read.number("DATABASE_POOL_SIZE", 16, 2..=500),
+                migrate_on_start: read.switch("MIGRATE_ON_START", true),
+            },
+            tokens: TokenConfig {
+                secret: read.strong_secret("JWT_SECRET_KEY"),
+                algorithm: algorithm(&mut read),
+                access_lifetime: TimeDelta::minutes(read.number("ACCESS_TOKEN_EXPIRE_MINUTES", 30, 1..=1440)),
+                refresh_lifetime: TimeDelta::days(read.number("REFRESH_TOKEN_EXPIRE_DAYS", 30, 1..=365)),
+            },
+            secret_key: read.hex_key("SECRET_KEY"),
+            model: model(&mut read),
+            first_admin: first_admin(&mut read),
+            demo_data: read.switch("DEMO_DATA", !is_production),
+            json_logs: match read.text("LOG_FORMAT").as_deref() {
+                None => is_production,
+                Some("json") => true,
+                Some("text") => false,
+                Some(_) => read.wrong("LOG_FORMAT", "must be `json` or `text`", false),
+            },
+            http,
+        };
+        read.finish(config)
+    }
+}
+
+/// `FRONTDESK_DATA_DIR`, or the usual place: a system folder for root, since PostgreSQL's own user must get there.
+fn data_dir(vars: &impl Fn(&str) -> Option<String>) -> PathBuf {
+    if let Some(named) = vars("FRONTDESK_DATA_DIR").filter(|text| !text.trim().is_empty()) {
+        return PathBuf::from(named);
+    }
+    match vars("HOME") {
+        Some(home) if !nix::unistd::geteuid().is_root() => PathBuf::from(home).join(".local/share/frontdesk"),
+        _ => PathBuf::from("/var/lib/frontdesk"),
+    }
+}
+
+fn http(read: &mut Reader<'_>, is_production: bool) -> HttpConfig {
+    let host = read.text("HOST").unwrap_or_else(|| if is_production { "0.0.0.0" } else { "127.0.0.1" }.to_owned());
+    let port: u16 = read.number("PORT", 8080, 0..=65_535);
+    let fallback = SocketAddr::from(([127, 0, 0, 1], port));
+    let host = if host == "localhost" { "127.0.0.1".to_owned() } else { host };
+    let address = match host.parse() {
+        Ok(ip) => SocketAddr::new(ip, port),
+        Err(_) => read.wrong("HOST", "must be an IP address such as 0.0.0.0", fallback),
+    };
+    let public_url = read.url("PUBLIC_URL").unwrap_or_else(|| format!("http://localhost:{port}"));
+    HttpConfig { address, public_url, cors_origins: read.list("BACKEND_CORS_ORIGINS") }
+}
+
+fn database_url(read: &mut Reader<'_>, is_production: bool) -> Option<SecretString> {
+    let url = read.postgres_url("DATABASE_URL");
+    if url.is_none() && is_production && read.text("DATABASE_URL").is_none() {
+        read.problem("DATABASE_URL", "is missing; production has no private database");
+    }
+    url
+}
+
+fn algorithm(read: &mut Reader<'_>) -> Algorithm {
+    match read.text("ALGORITHM").as_deref() {
+        None | Some("HS256") => Algorithm::HS256,
+        Some("HS384") => Algorithm::HS384,
+        Some("HS512") => Algorithm::HS512,
+        Some(_) => read.wrong("ALGORITHM", "must be HS256, HS384 or HS512", Algorithm::HS256),
+    }
+}
+
+fn model(read: &mut Reader<'_>) -> Option<RemoteSettings> {
+    let open_ai = remote(
+        read,
+        Provider::OpenAi,
+        &["OPENAI_API_KEY"],
+        ("OPENAI_BASE_URL", "https://api.openai.com/v1"),
+        ("OPENAI_MODEL", "gpt-4o-mini"),
+    );
+    let gemini = remote(
+        read,
+        Provider::Gemini,
+        &["AI_INTEGRATIONS_GEMINI_API_KEY", "GEMINI_API_KEY"],
+        ("GEMINI_BASE_URL", "https://generativelanguage.googleapis.com/v1beta"),
+        ("GEMINI_MODEL", "gemini-2.5-flash"),
+    );
+    match read.text("LLM_PROVIDER").as_deref() {
+        None => open_ai.or(gemini),
+        Some("built_in") => None,
+        Some("openai") if open_ai.is_some() => open_ai,
+        Some("gemini") if gemini.is_some() => gemini,
+        Some("openai") => read.wrong("LLM_PROVIDER", "is `openai`, but OPENAI_API_KEY is missing", None),
+        Some("gemini") => read.wrong("LLM_PROVIDER", "is `gemini`, but GEMINI_API_KEY is missing", None),
+        Some(_) => read.wrong("LLM_PROVIDER", "must be `openai`, `gemini` or `built_in`", None),
+    }
+}
+
+fn remote(
+    read: &mut Reader<'_>,
+    provider: Provider,
+    keys: &[&'static str],
+    base_url: (&'static str, &str),
+    model: (&'static str, &str),
+) -> Option<RemoteSettings> {
+    let url = read.url(base_url.0).unwrap_or_else(|| base_url.1.to_owned());
+    let model = read.text(model.0).unwrap_or_else(|| model.1.to_owned());
+    let key = keys.iter().find_map(|name| read.text(name))?;
+    Some(RemoteSettings { provider, base_url: url, key: key.into(), model })
+}
+
+fn first_admin(read: &mut Reader<'_>) -> Option<FirstAdmin> {
+    let (email, password) = (read.text("ADMIN_EMAIL"), read.text("ADMIN_PASSWORD"));
+    match (email, password) {
+        (Some(email), Some(password)) => {
+            if password.chars().count() < crate::tokens::password::MIN_LENGTH {
+                read.problem("ADMIN_PASSWORD", "must be at least 10 characters long");
+            }
+            Some(FirstAdmin { email, password: password.into() })
+        }
+        (None, Some(_)) => read.wrong("ADMIN_EMAIL", "is missing beside ADMIN_PASSWORD", None),
+        (Some(_), None) => read.wrong("ADMIN_PASSWORD", "is missing beside ADMIN_EMAIL", None),
+        (None, None) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

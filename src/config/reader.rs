@@ -1,0 +1,129 @@
+//! Reads single variables and gathers what is wrong with them. Must not repeat a value in a problem: it may be a secret.
+
+use std::{fmt::Display, ops::RangeInclusive, str::FromStr};
+
+use secrecy::SecretString;
+use url::Url;
+
+use crate::config::Problems;
+
+/// Shortest secret that tokens may be signed with, in bytes: the output of SHA-256 (RFC 7518, section 3.2).
+const SECRET_MIN: usize = 32;
+
+pub(super) struct Reader<'v> {
+    vars: &'v dyn Fn(&str) -> Option<String>,
+    problems: Vec<String>,
+}
+
+impl<'v> Reader<'v> {
+    pub(super) fn new(vars: &'v dyn Fn(&str) -> Option<String>) -> Self {
+        Self { vars, problems: Vec::new() }
+    }
+
+    pub(super) fn finish<T>(self, value: T) -> Result<T, Problems> {
+        if self.problems.is_empty() { Ok(value) } else { Err(Problems(self.problems)) }
+    }
+
+    pub(super) fn problem(&mut self, name: &str, what: impl Display) {
+        self.problems.push(format!("{name} {what}"));
+    }
+
+    /// Notes a problem and goes on with `instead`, to find the others too.
+    pub(super) fn wrong<T>(&mut self, name: &str, what: impl Display, instead: T) -> T {
+        self.problem(name, what);
+        instead
+    }
+
+    pub(super) fn text(&self, name: &str) -> Option<String> {
+        (self.vars)(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+    }
+
+    pub(super) fn number<T>(&mut self, name: &str, default: T, range: RangeInclusive<T>) -> T
+    where
+        T: FromStr + PartialOrd + Display + Copy,
+    {
+        let Some(text) = self.text(name) else { return default };
+        match text.parse() {
+            Ok(number) if range.contains(&number) => number,
+            _ => {
+                let what = format!("must be a number from {} to {}", range.start(), range.end());
+                self.wrong(name, what, default)
+            }
+        }
+    }
+
+    pub(super) fn switch(&mut self, name: &str, default: bool) -> bool {
+        match self.text(name).map(|text| text.to_lowercase()).as_deref() {
+            None => default,
+            Some("true" | "1" | "yes" | "on") => true,
+            Some("false" | "0" | "no" | "off") => false,
+            Some(_) => self.wrong(name, "must be `true` or `false`", default),
+        }
+    }
+
+    /// An http or https URL, without a slash at its end.
+    pub(super) fn url(&mut self, name: &str) -> Option<String> {
+        let text = self.text(name)?;
+        match Url::parse(&text) {
+            Ok(url) if matches!(url.scheme(), "http" | "https") => Some(text.trim_end_matches('/').to_owned()),
+            _ => self.wrong(name, "must be an http or https URL", None),
+        }
+    }
+
+    /// A comma list, or a JSON array of strings.
+    pub(super) fn list(&mut self, name: &str) -> Vec<String> {
+        let Some(text) = self.text(name) else { return Vec::new() };
+        let items: Vec<String> = if text.starts_with('[') {
+            match serde_json::from_str(&text) {
+                Ok(items) => items,
+                Err(_) => return self.wrong(name, "must be a comma list or a JSON array of strings", Vec::new()),
+            }
+        } else {
+            text.split(',').map(str::to_owned).collect()
+        };
+        let items: Vec<_> = items
+            .iter()
+            .map(|item| item.trim().trim_end_matches('/').to_owned())
+            .filter(|item| !item.is_empty())
+            .collect();
+        if items.iter().any(|item| Url::parse(item).is_err()) {
+            return self.wrong(name, "must hold origins such as https://www.example.com", Vec::new());
+        }
+        items
+    }
+
+    pub(super) fn postgres_url(&mut self, name: &str) -> Option<SecretString> {
+        let text = self.text(name)?;
+        let scheme = text.split_once("://").map_or("", |(scheme, _)| scheme);
+        let known = matches!(scheme.split('+').next(), Some("postgres" | "postgresql")) || text.contains("host=");
+        if known { Some(text.into()) } else { self.wrong(name, "must be a postgres:// URL", None) }
+    }
+
+    /// A secret that can't be guessed.
+    pub(super) fn strong_secret(&mut self, name: &str) -> SecretString {
+        let Some(text) = self.text(name) else {
+            return self.wrong(name, "is missing; make one with `openssl rand -hex 32`", SecretString::default());
+        };
+        if text.len() < SECRET_MIN || distinct(&text) < 8 {
+            self.problem(name, format!("is weak; it must be {SECRET_MIN} random characters or more"));
+        }
+        text.into()
+    }
+
+    /// 64 hex digits: 256 bits.
+    pub(super) fn hex_key(&mut self, name: &str) -> SecretString {
+        let Some(text) = self.text(name) else {
+            return self.wrong(name, "is missing; make one with `openssl rand -hex 32`", SecretString::default());
+        };
+        if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            self.problem(name, "must be 64 hex digits");
+        } else if distinct(&text) < 8 {
+            self.problem(name, "is weak; make one with `openssl rand -hex 32`");
+        }
+        text.into()
+    }
+}
+
+fn distinct(text: &str) -> usize {
+    text.chars().collect::<std::collections::HashSet<_>>().len()
+}

@@ -1,0 +1,116 @@
+//! What operators get wrong, and what they are told.
+
+use super::*;
+
+const GOOD: &[(&str, &str)] = &[
+    ("ENVIRONMENT", "production"),
+    ("DATABASE_URL", "postgresql+asyncpg://app:canary-password@db/frontdesk"),
+    ("DATABASE_PUBLIC_URL", "postgres://owner:canary-owner@db/frontdesk"),
+    ("JWT_SECRET_KEY", "canary-jwt-0123456789abcdefghijklmnop"),
+    ("SECRET_KEY", "00112233445566778899aabbccddeeffcafe00112233445566778899aabbccdd"),
+    ("OPENAI_API_KEY", "canary-openai"),
+    ("ADMIN_EMAIL", "root@example.com"),
+    ("ADMIN_PASSWORD", "canary-admin-password"),
+];
+
+fn with(changes: &[(&str, &str)]) -> Result<Config, Problems> {
+    let all: std::collections::HashMap<_, _> = GOOD.iter().chain(changes).copied().collect();
+    Config::from_vars(|name| all.get(name).map(|text| (*text).to_owned()))
+}
+
+#[test]
+fn a_good_environment_is_read_and_its_secrets_are_never_printed() {
+    let config = with(&[]).expect("good");
+    assert_eq!(config.http.address.to_string(), "0.0.0.0:8080");
+    assert!(!config.demo_data && config.json_logs);
+    assert_eq!(config.model.as_ref().map(|model| model.model.as_str()), Some("gpt-4o-mini"));
+    let printed = format!("{config:?} {config:#?}");
+    for secret in ["canary", "00112233"] {
+        assert!(!printed.contains(secret), "{printed}");
+    }
+}
+
+#[test]
+fn all_faults_are_named_at_once_and_no_value_is_repeated() {
+    let problems = with(&[
+        ("DATABASE_URL", "mysql://canary@db"),
+        ("JWT_SECRET_KEY", "canary"),
+        ("SECRET_KEY", "canary"),
+        ("ALGORITHM", "none"),
+        ("PORT", "canary"),
+        ("HOST", "canary host"),
+        ("LLM_PROVIDER", "canary"),
+        ("ADMIN_PASSWORD", "canary"),
+        ("BACKEND_CORS_ORIGINS", "[canary"),
+        ("DEMO_DATA", "canary"),
+        ("LOG_FORMAT", "canary"),
+        ("ACCESS_TOKEN_EXPIRE_MINUTES", "0"),
+        ("OPENAI_BASE_URL", "ftp://canary"),
+    ])
+    .expect_err("faulty");
+    let text = problems.to_string();
+    assert!(!text.contains("canary"), "{text}");
+    insta::assert_snapshot!(text, @r"
+    13 setting(s) need mending:
+      PORT must be a number from 0 to 65535
+      HOST must be an IP address such as 0.0.0.0
+      BACKEND_CORS_ORIGINS must be a comma list or a JSON array of strings
+      DATABASE_URL must be a postgres:// URL
+      JWT_SECRET_KEY is weak; it must be 32 random characters or more
+      ALGORITHM must be HS256, HS384 or HS512
+      ACCESS_TOKEN_EXPIRE_MINUTES must be a number from 1 to 1440
+      SECRET_KEY must be 64 hex digits
+      OPENAI_BASE_URL must be an http or https URL
+      LLM_PROVIDER must be `openai`, `gemini` or `built_in`
+      ADMIN_PASSWORD must be at least 10 characters long
+      DEMO_DATA must be `true` or `false`
+      LOG_FORMAT must be `json` or `text`
+    ");
+}
+
+#[test]
+fn production_has_no_defaults_for_secrets() {
+    let problems =
+        Config::from_vars(|name| (name == "ENVIRONMENT").then(|| "production".to_owned())).expect_err("bare");
+    insta::assert_snapshot!(problems, @r"
+    3 setting(s) need mending:
+      DATABASE_URL is missing; production has no private database
+      JWT_SECRET_KEY is missing; make one with `openssl rand -hex 32`
+      SECRET_KEY is missing; make one with `openssl rand -hex 32`
+    ");
+}
+
+#[test]
+fn a_secret_of_one_letter_is_weak_however_long() {
+    let same = "a".repeat(64);
+    let problems = with(&[("JWT_SECRET_KEY", &same), ("SECRET_KEY", &same)]).expect_err("weak");
+    assert_eq!(problems.0.len(), 2, "{problems}");
+}
+
+#[test]
+fn lists_are_read_in_both_forms_and_empty_means_unset() {
+    let origins = |text| with(&[("BACKEND_CORS_ORIGINS", text)]).expect("good").http.cors_origins;
+    let expected = vec!["https://a.example".to_owned(), "http://localhost:3000".to_owned()];
+    assert_eq!(origins("https://a.example/, http://localhost:3000"), expected);
+    assert_eq!(origins(r#"["https://a.example", "http://localhost:3000/"]"#), expected);
+    assert!(with(&[("OPENAI_API_KEY", " "), ("ALGORITHM", "")]).expect("good").model.is_none());
+}
+
+#[test]
+fn the_provider_follows_the_keys_unless_it_is_named() {
+    let provider = |changes: &[_]| with(changes).expect("good").model.map(|model| model.provider);
+    assert_eq!(provider(&[("GEMINI_API_KEY", "g")]), Some(Provider::OpenAi));
+    assert_eq!(provider(&[("GEMINI_API_KEY", "g"), ("LLM_PROVIDER", "gemini")]), Some(Provider::Gemini));
+    assert_eq!(provider(&[("OPENAI_API_KEY", ""), ("AI_INTEGRATIONS_GEMINI_API_KEY", "g")]), Some(Provider::Gemini));
+    assert_eq!(provider(&[("LLM_PROVIDER", "built_in")]), None);
+    assert!(with(&[("LLM_PROVIDER", "gemini")]).is_err());
+}
+
+#[test]
+fn dotenv_reads_what_people_write() {
+    let read = dotenv::parse("# comment\nexport A=1\nB = \"two words\"\nC='x=y'\n\nnonsense\n");
+    assert_eq!(read.get("A").map(String::as_str), Some("1"));
+    assert_eq!(read.get("B").map(String::as_str), Some("two words"));
+    assert_eq!(read.get("C").map(String::as_str), Some("x=y"));
+    assert_eq!(read.len(), 3);
+}

@@ -1,0 +1,17 @@
+//! Frontdesk answers customers for many businesses: a multi-tenant AI-chat backend whose face is one GraphQL graph.
+//!
+//! The rooms, from the door inwards. A room uses rooms below it, never above; `tests/it/walls/direction.rs` holds them to
+//! it: `cli` → `app` → `config` → `http` → `graph` → `chat` → `domain` → `llm` → `context` → `db` → `tokens` → `kernel`.
+
+pub mod app;
+pub mod chat;
+pub mod cli;
+pub mod config;
+pub mod context;
+pub mod db;
+pub mod domain;
+pub mod graph;
+pub mod http;
+pub mod kernel;
+pub mod llm;
+pub mod tokens;
