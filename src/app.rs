@@ -115,7 +115,6 @@ impl App {
     }
 
     /// Every route.
-    #[must_use]
     pub fn router(&self) -> Router {
         http::router(self.web.clone())
     }

@@ -74,11 +74,11 @@ impl Follower {
         {
             bodies.push(Body::ReplySnapshot { message, text });
         }
-        let last = bodies.len().saturating_sub(1);
+        let newest = bodies.len().saturating_sub(1);
         Ok(bodies
             .into_iter()
             .enumerate()
-            .map(|(index, body)| Event { cursor: if index == last { resumed } else { lost }, conversation, body })
+            .map(|(index, body)| Event { cursor: if index == newest { resumed } else { lost }, conversation, body })
             .collect())
     }
 }

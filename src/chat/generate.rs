@@ -209,13 +209,11 @@ fn fault(failure: Failure) -> How {
 async fn keep(cx: &TenantCx, reply: MessageId, text: Option<&str>) -> bool {
     let lease = cx.now() + TimeDelta::seconds(LEASE);
     let kept = cx.write(async |tx| messages::checkpoint(tx, reply, text, lease).await);
-    match tokio::time::timeout(Duration::from_secs(1), kept).await {
-        Ok(Ok(is_open)) => is_open,
-        Ok(Err(_)) | Err(_) => {
-            tracing::warn!(%reply, "a reply's lease could not be renewed");
-            true
-        }
+    if let Ok(Ok(is_open)) = tokio::time::timeout(Duration::from_secs(1), kept).await {
+        return is_open;
     }
+    tracing::warn!(%reply, "a reply's lease could not be renewed");
+    true
 }
 
 /// Stores the end and settles the bill in one transaction; gives what to tell the watchers.

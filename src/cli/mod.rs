@@ -19,7 +19,7 @@ struct Arguments {
     command: Option<Command>,
 }
 
-#[derive(Subcommand)]
+#[derive(Subcommand, Clone, Copy)]
 enum Command {
     /// Serve the graph (what happens without a command).
     Serve,

@@ -294,7 +294,7 @@ fn wait_until_ready(data: &Path, sockets: &Path, postgres: &mut Child, log: &Pat
             bail!("PostgreSQL did not start ({status}); see {}", log.display());
         }
         ensure!(
-            since.elapsed() < Duration::from_secs(60),
+            since.elapsed() < Duration::from_mins(1),
             "PostgreSQL is not ready after a minute; see {}",
             log.display()
         );

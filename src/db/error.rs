@@ -36,7 +36,7 @@ impl From<Error> for Failure {
                     return Refusal::new(ErrorCode::Forbidden, "This access is read-only.").into();
                 }
                 DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand => {
-                    return unreachable(anyhow::Error::new(error));
+                    return unreachable(&anyhow::Error::new(error));
                 }
                 _ => {}
             }
@@ -46,7 +46,7 @@ impl From<Error> for Failure {
 }
 
 /// The database is away: logged here, since the caller only learns that it may try again.
-pub(in crate::db) fn unreachable(cause: anyhow::Error) -> Failure {
+pub(in crate::db) fn unreachable(cause: &anyhow::Error) -> Failure {
     tracing::error!(error = %format!("{cause:#}"), "the database can't be reached");
     Refusal::new(
         ErrorCode::UpstreamUnavailable,

@@ -17,6 +17,7 @@ pub(in crate::db) const WITHOUT_POLICY: &[(&str, &str)] =
     &[("__diesel_schema_migrations", "names of migrations; nothing of any tenant")];
 
 #[derive(QueryableByName)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a question of its own to the catalogue")]
 pub(in crate::db) struct Login {
     #[diesel(sql_type = Text)]
     pub(in crate::db) name: String,

@@ -158,6 +158,6 @@ impl Db {
     }
 
     pub(in crate::db) async fn checkout(&self) -> Outcome<PooledConnection> {
-        self.pool.get().await.map_err(|error| unreachable(anyhow::Error::new(error).context("connection pool")))
+        self.pool.get().await.map_err(|error| unreachable(&anyhow::Error::new(error).context("connection pool")))
     }
 }

@@ -98,7 +98,7 @@ impl<R: Role> Tx<R> {
                 self.release();
                 Err(failure)
             }
-            (Ok(_), Err(error)) => Err(unreachable(anyhow::Error::new(error).context(statement))),
+            (Ok(_), Err(error)) => Err(unreachable(&anyhow::Error::new(error).context(statement))),
             (Err(failure), Err(_)) => Err(failure),
         }
     }
@@ -117,7 +117,11 @@ impl Tx<Tenant> {
     /// The tenant that this transaction is bound to. Queries filter by it as well: the policies and the filter must
     /// each hold alone.
     #[must_use]
-    #[expect(clippy::expect_used, reason = "a tenant's transaction is only begun with a tenant")]
+    #[expect(
+        clippy::expect_used,
+        clippy::missing_panics_doc,
+        reason = "a tenant's transaction is only begun with a tenant"
+    )]
     pub fn tenant(&self) -> TenantId {
         self.tenant.expect("a tenant's transaction has a tenant")
     }

@@ -41,7 +41,7 @@ pub struct Checked {
 pub struct Rejection {
     /// Which step it failed.
     pub kind: RejectionKind,
-    pub(super) error: ServerError,
+    pub(super) error: Box<ServerError>,
 }
 
 /// The step that a document failed.
@@ -57,7 +57,7 @@ pub(super) fn check(mut request: Request, rules: &Rules, limits: &Limits) -> Res
     let seen = scan(&request.query);
     within("tokens", limits.tokens, seen.tokens)?;
     within("nested brackets", limits.nesting, seen.nesting)?;
-    let document = parse_query(&request.query).map_err(|error| syntax(error.into()))?;
+    let document = parse_query(&request.query).map_err(|error| syntax(&error.into()))?;
     let operation = chosen(&document, request.operation_name.as_deref())?;
     let mut walk = Walk {
         rules,
@@ -265,18 +265,21 @@ fn within(what: &str, limit: usize, value: usize) -> Result<(), Rejection> {
         ErrorCode::QueryTooComplex,
         format!("The document has {value} {what}; the limit is {limit}. Ask for less at once."),
     );
-    Err(Rejection { kind: RejectionKind::Invalid, error: super::error::refused(&refusal, None) })
+    Err(Rejection { kind: RejectionKind::Invalid, error: Box::new(super::error::refused(&refusal, None)) })
 }
 
 fn invalid(message: impl Into<std::borrow::Cow<'static, str>>, pos: Option<Pos>) -> Rejection {
     let refusal = Refusal::new(ErrorCode::BadUserInput, message);
-    Rejection { kind: RejectionKind::Invalid, error: super::error::refused(&refusal, pos) }
+    Rejection { kind: RejectionKind::Invalid, error: Box::new(super::error::refused(&refusal, pos)) }
 }
 
-fn syntax(error: ServerError) -> Rejection {
+fn syntax(error: &ServerError) -> Rejection {
     // The parser draws a picture over several lines; its last line says what it expected.
     let said = error.message.lines().last().map_or("", |line| line.trim_start_matches([' ', '=']));
     let message = format!("This is not a GraphQL document: {said}.");
     let refusal = Refusal::new(ErrorCode::BadUserInput, message);
-    Rejection { kind: RejectionKind::Syntax, error: super::error::refused(&refusal, error.locations.first().copied()) }
+    Rejection {
+        kind: RejectionKind::Syntax,
+        error: Box::new(super::error::refused(&refusal, error.locations.first().copied())),
+    }
 }

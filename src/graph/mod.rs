@@ -43,7 +43,12 @@ fn schema(suggestions: bool) -> FrontdeskSchema {
 #[must_use]
 pub fn sdl() -> String {
     let text = schema(true).sdl_with_options(
-        SDLExportOptions::new().sorted_fields().sorted_arguments().sorted_enum_items().use_space_ident(),
+        SDLExportOptions::new()
+            .sorted_fields()
+            .sorted_arguments()
+            .sorted_enum_items()
+            .prefer_single_line_descriptions()
+            .use_space_ident(),
     );
     let lines: Vec<_> = text.lines().map(str::trim_end).collect();
     format!("{}\n", lines.join("\n").trim())

@@ -66,7 +66,7 @@ impl Graph {
     /// The answer to a document that was rejected.
     #[must_use]
     pub fn rejected(&self, rejection: Rejection, request_id: &str) -> Response {
-        self.finished(Response::from_errors(vec![rejection.error]), request_id)
+        self.finished(Response::from_errors(vec![*rejection.error]), request_id)
     }
 
     /// Runs a query or mutation.
@@ -80,6 +80,7 @@ impl Graph {
     }
 
     /// Runs any operation as a stream: a subscription's events, or the one answer.
+    #[must_use]
     pub fn stream(&self, checked: Checked, cx: RequestCx) -> BoxStream<'static, Response> {
         let id = cx.public.request.0.clone();
         let graph = self.clone();

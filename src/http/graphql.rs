@@ -90,15 +90,12 @@ async fn answer(web: Arc<Web>, id: RequestId, request: Request, form: Option<For
         let message = "Subscriptions need `Accept: text/event-stream`, or the WebSocket at /graphql/ws.";
         return refuse(StatusCode::BAD_REQUEST, message, form, &id);
     }
-    // A mutation runs to its end even when the client leaves; a query does not.
     let patience = web.settings.operation_patience;
-    match tokio::time::timeout(patience, web.graph.execute(checked, cx)).await {
-        Ok(answer) => respond(answer, form),
-        Err(_) => {
-            let message = "The operation took too long and was given up. Ask for less at once.";
-            coded(StatusCode::GATEWAY_TIMEOUT, ErrorCode::QueryTooComplex, message, form, &id)
-        }
+    if let Ok(answer) = tokio::time::timeout(patience, web.graph.execute(checked, cx)).await {
+        return respond(answer, form);
     }
+    let message = "The operation took too long and was given up. Ask for less at once.";
+    coded(StatusCode::GATEWAY_TIMEOUT, ErrorCode::QueryTooComplex, message, form, &id)
 }
 
 async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, BadRequest> {

@@ -123,7 +123,7 @@ fn cors(settings: &WebSettings) -> CorsLayer {
             HeaderName::from_static(request_id::HEADER),
         ])
         .expose_headers([HeaderName::from_static(request_id::HEADER)])
-        .max_age(Duration::from_secs(600))
+        .max_age(Duration::from_mins(10))
 }
 
 impl Web {

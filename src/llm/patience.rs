@@ -23,7 +23,7 @@ pub struct Patience {
 
 impl Default for Patience {
     fn default() -> Self {
-        Self { first_token: Duration::from_secs(30), silence: Duration::from_secs(30), whole: Duration::from_secs(300) }
+        Self { first_token: Duration::from_secs(30), silence: Duration::from_secs(30), whole: Duration::from_mins(5) }
     }
 }
 

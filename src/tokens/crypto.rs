@@ -57,10 +57,12 @@ impl JwtVerifier for Hmac {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the crate asks for this signature")]
 fn signer(algorithm: &Algorithm, key: &EncodingKey) -> Result<Box<dyn JwtSigner>> {
     Ok(Hmac::boxed(*algorithm, key.family(), key.as_bytes())?)
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the crate asks for this signature")]
 fn verifier(algorithm: &Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifier>> {
     Ok(Hmac::boxed(*algorithm, key.family(), key.try_get_as_bytes()?)?)
 }

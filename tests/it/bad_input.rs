@@ -1,0 +1,133 @@
+//! What people and programs get wrong: each gets a code and a sentence, and nothing breaks.
+
+use serde_json::{Value, json};
+
+use crate::support::{Actor, Gateway, code};
+
+async fn refused(actor: &Actor<'_>, document: &str, variables: Value) -> String {
+    let answer = actor.ask(document, variables).await;
+    let error = &answer["errors"][0];
+    assert_eq!(error["extensions"]["requestId"], "test", "{answer}");
+    format!("{} {}", code(&answer), error["message"].as_str().expect("a sentence"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_mistake_has_its_sentence() {
+    let gateway = Gateway::start().await;
+    let acme = gateway.tenant("acme").await;
+    let admin = acme.admin().await;
+    let conversation = admin.conversation().await;
+    let send =
+        "mutation($c: ID, $t: String!) { sendMessage(input: { conversationId: $c, content: $t }) { message { id } } }";
+    let mut seen = Vec::new();
+    for (what, document, variables) in [
+        ("empty message", send, json!({ "c": conversation, "t": "  \n" })),
+        ("100 kB message", send, json!({ "c": conversation, "t": "x".repeat(100_000) })),
+        ("NUL in a message", send, json!({ "c": conversation, "t": "a\u{0}b" })),
+        ("missing conversation", send, json!({ "c": "conversation_999999", "t": "x" })),
+        ("malformed id", send, json!({ "c": "5", "t": "x" })),
+        ("id of another noun", send, json!({ "c": "lead_5", "t": "x" })),
+        ("id too large", send, json!({ "c": "conversation_99999999999999999999", "t": "x" })),
+        ("null content", send, json!({ "c": conversation, "t": null })),
+        ("malformed lead id", "{ lead(id: \"1 OR 1=1\") { id } }", json!({})),
+        ("malformed node id", "{ node(id: \"nothing\") { id } }", json!({})),
+        ("unknown noun", "{ node(id: \"planet_1\") { id } }", json!({})),
+        (
+            "broken cursor",
+            "subscription { conversationEvents(conversationId: \"conversation_1\", after: \"x\") { cursor } }",
+            json!({}),
+        ),
+        ("unknown field", "{ me { emial } }", json!({})),
+        ("missing argument", "{ lead { id } }", json!({})),
+        ("unknown operation", "query A { me { id } } query B { me { id } }", json!({})),
+        ("syntax", "{ me { id }", json!({})),
+        ("no selection", "{ me }", json!({})),
+        ("wrong enum", "mutation { startConversation(input: { channel: FAX }) { id } }", json!({})),
+        (
+            "short password",
+            "mutation { createUser(input: { email: \"a@b.example\", password: \"short\" }) { id } }",
+            json!({}),
+        ),
+        (
+            "no address",
+            "mutation { createUser(input: { email: \"nobody\", password: \"long enough\" }) { id } }",
+            json!({}),
+        ),
+        (
+            "taken address",
+            "mutation { createUser(input: { email: \"ADMIN@acme.example\", password: \"long enough\" }) { id } }",
+            json!({}),
+        ),
+        ("empty prompt", "mutation { setupPrompt(input: { name: \"x\", businessPrompt: \" \" }) { id } }", json!({})),
+    ] {
+        let sentence = if document.starts_with("subscription") {
+            let mut events = admin.subscribe(document, variables).await;
+            let answer = events.error().await;
+            format!("{} {}", code(&answer), answer["errors"][0]["message"].as_str().expect("a sentence"))
+        } else {
+            refused(&admin, document, variables).await
+        };
+        seen.push(format!("{what}: {sentence}"));
+    }
+    let root = gateway.root().await;
+    for (what, input) in [
+        ("taken subdomain", r#"{ name: "x", subdomain: "ACME" }"#),
+        ("reserved subdomain", r#"{ name: "x", subdomain: "www" }"#),
+        ("subdomain of digits", r#"{ name: "x", subdomain: "1042" }"#),
+        ("subdomain with a dot", r#"{ name: "x", subdomain: "a.b" }"#),
+        ("no name", r#"{ name: "", subdomain: "x" }"#),
+        ("origin with a path", r#"{ name: "x", subdomain: "x", allowedOrigins: ["https://x.example/path"] }"#),
+        ("negative quota", r#"{ name: "x", subdomain: "x", monthlyTokenQuota: -1 }"#),
+    ] {
+        let document = format!("mutation {{ createTenant(input: {input}) {{ id }} }}");
+        seen.push(format!("{what}: {}", refused(&root, &document, json!({})).await));
+    }
+    insta::assert_snapshot!(seen.join("\n"), @"");
+    // Nothing was written by any of it.
+    let data = admin.data("{ conversations { totalCount } users { totalCount } }").await;
+    assert_eq!(data, json!({ "conversations": { "totalCount": 1 }, "users": { "totalCount": 1 } }));
+    assert_eq!(root.data("{ tenants { totalCount } }").await["tenants"]["totalCount"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn text_that_looks_like_sql_is_text() {
+    let gateway = Gateway::start().await;
+    let admin = gateway.tenant("acme").await.admin().await;
+    let evil = "Robert'); DROP TABLE leads; -- %_\\";
+    let made =
+        admin.ask("mutation($n: String) { createLead(input: { name: $n }) { name } }", json!({ "n": evil })).await;
+    assert_eq!(made["data"]["createLead"]["name"], evil);
+    let search = "query($s: String) { users(filter: { search: $s }) { totalCount } }";
+    for (word, found) in [("%", 0), ("_", 0), ("\\", 0), ("' OR ''='", 0), ("admin@", 1), ("ACME", 1), ("\u{0}", 0)] {
+        let answer = admin.ask(search, json!({ "s": word })).await;
+        assert_eq!(answer["data"]["users"]["totalCount"], found, "{word:?}: {answer}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_the_database_is_away_callers_are_told_to_come_back_and_it_heals() {
+    let gateway = Gateway::start().await;
+    let admin = gateway.tenant("acme").await.admin().await;
+    admin.data("{ me { id } }").await;
+    let postgres = crate::support::cluster::owner("postgres").await;
+    let cut = format!(
+        "ALTER DATABASE {0} ALLOW_CONNECTIONS false; \
+         SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{0}'",
+        gateway.database
+    );
+    postgres.batch_execute(&cut).await.expect("cut");
+    let answer = admin.query("{ leads { totalCount } }").await;
+    assert_eq!(code(&answer), "UPSTREAM_UNAVAILABLE", "{answer}");
+    assert!(!answer.to_string().contains("postgres"), "{answer}");
+    let ready = gateway.http.get(gateway.url("/readyz")).send().await.expect("an answer");
+    assert_eq!(ready.status(), 503);
+    insta::assert_snapshot!(ready.text().await.expect("text"), @"");
+    assert_eq!(gateway.http.get(gateway.url("/healthz")).send().await.expect("an answer").status(), 200);
+    postgres
+        .batch_execute(&format!("ALTER DATABASE {} ALLOW_CONNECTIONS true", gateway.database))
+        .await
+        .expect("mended");
+    admin.data("{ leads { totalCount } }").await;
+    let ready = gateway.http.get(gateway.url("/readyz")).send().await.expect("an answer");
+    insta::assert_snapshot!(ready.text().await.expect("text"), @"");
+}

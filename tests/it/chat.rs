@@ -1,0 +1,345 @@
+//! Two sides talk: a message comes in, a reply is written, and everybody who watches sees it as it comes.
+
+use serde_json::{Value, json};
+
+use crate::support::{
+    Actor, Gateway, Plan, code,
+    fake_model::{FakeModel, Script},
+};
+
+async fn with_faq(gateway: &Gateway) -> Actor<'_> {
+    let admin = gateway.tenant("acme").await.admin().await;
+    admin
+        .data(r#"mutation { setupPrompt(input: { name: "Main", businessPrompt: "Acme sells anvils.", faq: "Q: How heavy is an anvil?\nA: About as heavy as it looks." }) { id } }"#)
+        .await;
+    admin
+}
+
+/// The text that a chat client would show.
+fn shown(events: &[Value]) -> String {
+    events.iter().fold(String::new(), |text, event| match event["__typename"].as_str() {
+        Some("ReplyDelta") => text + event["text"].as_str().expect("text"),
+        Some("ReplySnapshot") => event["text"].as_str().expect("text").to_owned(),
+        _ => text,
+    })
+}
+
+fn kinds(events: &[Value]) -> Vec<&str> {
+    let mut kinds: Vec<_> = events.iter().filter_map(|event| event["__typename"].as_str()).collect();
+    kinds.dedup();
+    kinds
+}
+
+const HISTORY: &str = "messages(last: 20) { nodes { role status content } }";
+
+async fn history(actor: &Actor<'_>, conversation: &str) -> Value {
+    let data = actor.data(&format!("{{ conversation(id: \"{conversation}\") {{ {HISTORY} }} }}")).await;
+    data["conversation"]["messages"]["nodes"].clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_model_the_faq_answers_word_by_word_over_a_websocket() {
+    let gateway = Gateway::start().await;
+    let admin = with_faq(&gateway).await;
+    let conversation = admin.conversation().await;
+    let events = admin.chat(&conversation, "Is an anvil heavy?").await.all().await;
+    assert_eq!(kinds(&events), ["MessageAdded", "ReplyStarted", "ReplyDelta", "ReplyCompleted"]);
+    assert_eq!(events[0]["message"], json!({ "id": "message_1", "role": "CUSTOMER", "content": "Is an anvil heavy?" }));
+    assert_eq!(events.iter().filter(|event| event["__typename"] == "ReplyDelta").count(), 6, "a delta for each word");
+    assert_eq!(shown(&events), "About as heavy as it looks.");
+    let last = events.last().expect("an end");
+    assert_eq!(
+        (&last["finishReason"], &last["message"]),
+        (&json!("STOP"), &json!({ "id": "message_2", "status": "COMPLETE", "content": "About as heavy as it looks." }))
+    );
+    insta::assert_json_snapshot!(history(&admin, &conversation).await, @"");
+    let stored = admin
+        .data(&format!("{{ conversation(id: \"{conversation}\") {{ messages(last: 1) {{ nodes {{ promptHash tokens {{ model }} author {{ id }} conversation {{ id }} }} }} }} composedPrompt(channel: WEB) {{ hash }} }}"))
+        .await;
+    assert_eq!(stored["conversation"]["messages"]["nodes"][0]["promptHash"], stored["composedPrompt"]["hash"]);
+    assert_eq!(stored["conversation"]["messages"]["nodes"][0]["tokens"]["model"], "built-in");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_over_server_sent_events_with_one_request() {
+    let gateway = Gateway::start().await;
+    let admin = with_faq(&gateway).await;
+    let document =
+        "subscription { chat(input: { content: \"Is an anvil heavy?\" }) { __typename ... on ReplyDelta { text } } }";
+    for path in ["/graphql", "/graphql/stream"] {
+        let response = admin
+            .post(path)
+            .header("accept", "text/event-stream")
+            .json(&json!({ "query": document }))
+            .send()
+            .await
+            .expect("a stream");
+        assert_eq!(response.headers()["content-type"], "text/event-stream; charset=utf-8");
+        assert_eq!(response.headers()["x-accel-buffering"], "no");
+        let text = response.text().await.expect("to its end");
+        insta::allow_duplicates! { insta::assert_snapshot!(text, @""); }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_an_answer_it_says_so() {
+    let gateway = Gateway::start().await;
+    let admin = with_faq(&gateway).await;
+    let conversation = admin.conversation().await;
+    let events = admin.chat(&conversation, "Do you ship to the moon?").await.all().await;
+    insta::assert_snapshot!(shown(&events), @"");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_token_is_here_before_the_model_has_sent_its_second() {
+    let model = FakeModel::start(Script::ByHand).await;
+    let gateway = Gateway::with_model(model.base_url.clone()).await;
+    let admin = with_faq(&gateway).await;
+    let conversation = admin.conversation().await;
+    let mut events = admin.chat(&conversation, "Hello").await;
+    let call = model.call().await;
+    events.expect("MessageAdded").await;
+    events.expect("ReplyStarted").await;
+    for word in ["One ", "two ", "three."] {
+        call.text(word).await;
+        assert_eq!(events.expect("ReplyDelta").await["text"], word);
+    }
+    assert_eq!(call.headers["authorization"], "Bearer test-key");
+    insta::assert_json_snapshot!(call.body, { ".messages[0].content" => "[prompt]" }, @"");
+    let system = call.body["messages"][0]["content"].as_str().expect("a prompt").to_owned();
+    assert!(system.contains("Acme sells anvils.") && system.contains("never speak of other customers"), "{system}");
+    call.finish().await;
+    assert_eq!(events.expect("ReplyCompleted").await["message"]["content"], "One two three.");
+    assert_eq!(events.next().await, None);
+    let usage = admin.data(&format!("{{ conversation(id: \"{conversation}\") {{ messages(last: 1) {{ nodes {{ tokens {{ model prompt completion }} }} }} }} }}")).await;
+    assert_eq!(
+        usage["conversation"]["messages"]["nodes"][0]["tokens"],
+        json!({ "model": "test-model", "prompt": 21, "completion": 4 })
+    );
+    let ledger = "SELECT model, prompt_tokens, completion_tokens FROM usage_entries";
+    let rows = crate::support::cluster::owner(&gateway.database).await.query(ledger, &[]).await.expect("the ledger");
+    assert_eq!(rows.len(), 1);
+    assert_eq!((rows[0].get::<_, i32>(1), rows[0].get::<_, i32>(2)), (21, 4));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_conversation_so_far_is_told_in_order() {
+    let model = FakeModel::start(Script::ByHand).await;
+    let gateway = Gateway::with_model(model.base_url.clone()).await;
+    let admin = with_faq(&gateway).await;
+    let conversation = admin.conversation().await;
+    for (question, answer) in [("First", "Answer one"), ("Second", "Answer two")] {
+        let events = admin.chat(&conversation, question).await;
+        let call = model.call().await;
+        call.text(answer).await;
+        call.finish().await;
+        events.all().await;
+    }
+    let _events = admin.chat(&conversation, "Third").await;
+    let turns = model.call().await.body["messages"].as_array().expect("turns").clone();
+    let said: Vec<_> = turns[1..].iter().map(|turn| (turn["role"].as_str(), turn["content"].as_str())).collect();
+    assert_eq!(
+        said,
+        [
+            (Some("user"), Some("First")),
+            (Some("assistant"), Some("Answer one")),
+            (Some("user"), Some("Second")),
+            (Some("assistant"), Some("Answer two")),
+            (Some("user"), Some("Third")),
+        ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_goes_on_when_its_asker_leaves_and_a_watcher_picks_it_up_exactly() {
+    let model = FakeModel::start(Script::ByHand).await;
+    let gateway = Gateway::with_model(model.base_url.clone()).await;
+    let admin = with_faq(&gateway).await;
+    let conversation = admin.conversation().await;
+    let mut asker = admin.chat(&conversation, "Hello").await;
+    let call = model.call().await;
+    asker.expect("MessageAdded").await;
+    asker.expect("ReplyStarted").await;
+    call.text("One ").await;
+    let cursor = asker.expect("ReplyDelta").await["cursor"].as_str().expect("a cursor").to_owned();
+    drop(asker);
+    call.text("two ").await;
+    let mut resumed = admin.watch(&conversation, Some(&cursor)).await;
+    assert_eq!(resumed.expect("ReplyDelta").await["text"], "two ");
+    // Somebody who joins without a cursor first gets the text so far.
+    let mut late = admin.watch(&conversation, None).await;
+    assert_eq!(late.expect("ReplySnapshot").await["text"], "One two ");
+    call.text("three.").await;
+    call.finish().await;
+    for watcher in [&mut resumed, &mut late] {
+        assert_eq!(watcher.expect("ReplyDelta").await["text"], "three.");
+        assert_eq!(watcher.expect("ReplyCompleted").await["message"]["content"], "One two three.");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cursor_from_before_a_restart_gets_what_it_missed_as_whole_texts() {
+    let mut gateway = Gateway::start().await;
+    let admin = with_faq(&gateway).await;
+    let (token, database) = (admin.token.clone(), gateway.database.clone());
+    let conversation = admin.conversation().await;
+    let events = admin.chat(&conversation, "Is an anvil heavy?").await.all().await;
+    let cursor = events[0]["cursor"].as_str().expect("a cursor").to_owned();
+    gateway.stop().await;
+    let again = Gateway::planned(Plan { database: Some(database), ..Plan::default() }).await;
+    again.clock.advance(chrono::TimeDelta::minutes(1));
+    let admin = Actor { token, ..again.stranger() };
+    // The clock stood still in this story, so all of it lies behind one moment: ask from just before it.
+    let (millis, _) = cursor.split_once('-').expect("a cursor");
+    let before = format!("{}-0", millis.parse::<i64>().expect("a number") - 1);
+    let mut watcher = admin.watch(&conversation, Some(&before)).await;
+    assert_eq!(watcher.expect("MessageAdded").await["message"]["content"], "Is an anvil heavy?");
+    assert_eq!(watcher.expect("ReplySnapshot").await["text"], "About as heavy as it looks.");
+    let end = watcher.expect("ReplyCompleted").await;
+    // And on from there, live.
+    admin.data(&format!("mutation {{ sendMessage(input: {{ conversationId: \"{conversation}\", content: \"Thanks\" }}) {{ message {{ id }} }} }}")).await;
+    let next = watcher.expect("MessageAdded").await;
+    assert_eq!(next["message"]["content"], "Thanks");
+    assert!(next["cursor"].as_str() > end["cursor"].as_str());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_message_sent_again_is_one_message_and_one_reply() {
+    let model = FakeModel::start(Script::ByHand).await;
+    let gateway = Gateway::with_model(model.base_url.clone()).await;
+    let admin = with_faq(&gateway).await;
+    let conversation = admin.conversation().await;
+    let send = format!(
+        "mutation {{ sendMessage(input: {{ conversationId: \"{conversation}\", content: \"Hello\", clientMessageId: \"c-1\" }}) \
+         {{ message {{ id clientMessageId }} reply {{ id }} }} }}"
+    );
+    let answers = futures_util::future::join_all((0..50).map(|_| admin.query(&send))).await;
+    for answer in &answers {
+        assert_eq!(
+            answer["data"]["sendMessage"],
+            json!({ "message": { "id": "message_1", "clientMessageId": "c-1" }, "reply": { "id": "message_2" } }),
+            "{answer}"
+        );
+    }
+    let call = model.call().await;
+    call.text("Hi.").await;
+    // Following it by `chat` joins the reply that is on its way...
+    let variables =
+        json!({ "input": { "conversationId": conversation, "content": "Hello", "clientMessageId": "c-1" } });
+    let mut joined = admin.subscribe(crate::support::CHAT, variables.clone()).await;
+    joined.expect("MessageAdded").await;
+    call.finish().await;
+    let mut events = Vec::new();
+    while let Some(event) = joined.next().await {
+        events.push(event);
+    }
+    assert_eq!(events.last().expect("an end")["message"]["content"], "Hi.");
+    // ...and one that has ended is told in short.
+    let again = admin.subscribe(crate::support::CHAT, variables).await.all().await;
+    assert_eq!(kinds(&again), ["MessageAdded", "ReplySnapshot", "ReplyCompleted"]);
+    assert!(model.is_idle().await, "one call, one bill");
+    assert_eq!(history(&admin, &conversation).await.as_array().map(Vec::len), Some(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_message_sent_again_opens_one_conversation() {
+    let gateway = Gateway::start().await;
+    let admin = with_faq(&gateway).await;
+    let send = r#"mutation { sendMessage(input: { content: "Hello", clientMessageId: "c-1" }) { conversation { id } message { id } } }"#;
+    let answers = futures_util::future::join_all((0..20).map(|_| admin.query(send))).await;
+    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+    assert_eq!(admin.data("{ conversations { totalCount } }").await["conversations"]["totalCount"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_that_come_while_a_reply_is_written_wait_their_turn() {
+    let model = FakeModel::start(Script::ByHand).await;
+    let gateway = Gateway::with_model(model.base_url.clone()).await;
+    let admin = with_faq(&gateway).await;
+    let conversation = admin.conversation().await;
+    let first = admin.chat(&conversation, "First").await;
+    let call = model.call().await;
+    let mut second = admin.chat(&conversation, "Second").await;
+    second.expect("MessageAdded").await;
+    assert!(model.is_idle().await, "the second waits");
+    call.text("One.").await;
+    call.finish().await;
+    first.all().await;
+    let call = model.call().await;
+    let turns = call.body["messages"].as_array().expect("turns").len();
+    assert_eq!(turns, 4, "prompt, question, answer, question");
+    call.text("Two.").await;
+    call.finish().await;
+    second.expect("ReplyStarted").await;
+    assert_eq!(second.expect("ReplyDelta").await["text"], "Two.");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_is_stopped_and_keeps_what_was_written() {
+    let model = FakeModel::start(Script::ByHand).await;
+    let gateway = Gateway::with_model(model.base_url.clone()).await;
+    let admin = with_faq(&gateway).await;
+    let conversation = admin.conversation().await;
+    let mut events = admin.chat(&conversation, "Hello").await;
+    let call = model.call().await;
+    call.text("One ").await;
+    events.expect("MessageAdded").await;
+    let reply = events.expect("ReplyStarted").await["message"]["id"].as_str().expect("an id").to_owned();
+    events.expect("ReplyDelta").await;
+    let stop = format!("mutation {{ stopReply(messageId: \"{reply}\") {{ status content }} }}");
+    let stopped = admin.data(&stop).await;
+    assert_eq!(stopped["stopReply"], json!({ "status": "CANCELLED", "content": "One " }));
+    // The provider sees its connection closed.
+    call.left().await;
+    let end = events.expect("ReplyCompleted").await;
+    assert_eq!((&end["finishReason"], &end["message"]["status"]), (&json!("CANCELLED"), &json!("CANCELLED")));
+    // Again changes nothing, a question can't be stopped, and the conversation goes on.
+    assert_eq!(admin.data(&stop).await, stopped);
+    assert_eq!(code(&admin.query("mutation { stopReply(messageId: \"message_1\") { id } }").await), "BAD_USER_INPUT");
+    let mut next = admin.chat(&conversation, "Go on").await;
+    next.expect("MessageAdded").await;
+    let call = model.call().await;
+    call.text("Two.").await;
+    call.finish().await;
+    assert_eq!(next.all().await.last().expect("an end")["message"]["content"], "Two.");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_a_person_answers_the_assistant_keeps_silent() {
+    let gateway = Gateway::start().await;
+    let admin = with_faq(&gateway).await;
+    let conversation = admin.conversation().await;
+    let set = |status: &str| {
+        format!("mutation {{ updateConversation(id: \"{conversation}\", input: {{ status: {status} }}) {{ status }} }}")
+    };
+    admin.data(&set("HUMAN")).await;
+    let events = admin.chat(&conversation, "I am a person.").await.all().await;
+    assert_eq!(kinds(&events), ["MessageAdded"]);
+    assert_eq!(events[0]["message"]["role"], "AGENT");
+    admin.data(&set("CLOSED")).await;
+    let answer = admin.query(&format!("mutation {{ sendMessage(input: {{ conversationId: \"{conversation}\", content: \"Hello?\" }}) {{ message {{ id }} }} }}")).await;
+    assert_eq!(code(&answer), "CONFLICT");
+    admin.data(&set("BOT")).await;
+    assert_eq!(admin.chat(&conversation, "Is an anvil heavy?").await.all().await.len(), 9);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_tenants_chat_and_hear_nothing_of_each_other() {
+    let gateway = Gateway::start().await;
+    let (acme, rival) = (gateway.tenant("acme").await, gateway.tenant("rival").await);
+    let (ours, theirs) = (acme.admin().await, rival.admin().await);
+    for (admin, answer) in [(&ours, "Anvils are heavy."), (&theirs, "Feathers are light.")] {
+        let input = json!({ "i": { "name": "x", "businessPrompt": "x", "faq": format!("Q: How heavy are your goods?\nA: {answer}") } });
+        admin.ask("mutation($i: SetupPromptInput!) { setupPrompt(input: $i) { id } }", input).await;
+    }
+    let (here, there) = (ours.conversation().await, theirs.conversation().await);
+    let mut refused = theirs.watch(&here, None).await;
+    assert_eq!(code(&refused.error().await), "NOT_FOUND");
+    let (one, two) = tokio::join!(async { ours.chat(&here, "How heavy?").await.all().await }, async {
+        theirs.chat(&there, "How heavy?").await.all().await
+    },);
+    assert_eq!((shown(&one).as_str(), shown(&two).as_str()), ("Anvils are heavy.", "Feathers are light."));
+    let mut foreign = theirs.chat(&here, "Let me in").await;
+    assert_eq!(code(&foreign.error().await), "NOT_FOUND");
+    assert_eq!(history(&ours, &here).await.as_array().map(Vec::len), Some(2));
+}

@@ -1,0 +1,143 @@
+//! Hostile documents are refused before anything runs: no SQL, no data, and quickly enough to be no weapon.
+
+use std::fmt::Write;
+
+use serde_json::json;
+
+use crate::support::{Gateway, code};
+
+fn nested(depth: usize) -> String {
+    format!("{{ leads {} nodes {{ id }} {} }}", "{ nodes { conversations ".repeat(depth), "} }".repeat(depth))
+}
+
+/// 25 fragments, each spreading the next one twice: 2^25 fields.
+fn bomb() -> String {
+    let mut text = String::from("{ ...f0 } ");
+    for number in 0..25 {
+        write!(text, "fragment f{number} on Query {{ a: me {{ id }} ...f{0} ...f{0} }} ", number + 1).expect("written");
+    }
+    text + "fragment f25 on Query { me { id } }"
+}
+
+fn many(count: usize, item: impl Fn(usize) -> String) -> String {
+    format!("{{ {} }}", (0..count).map(item).collect::<Vec<_>>().join(" "))
+}
+
+fn hostile() -> Vec<(&'static str, String, &'static str)> {
+    let complex = "QUERY_TOO_COMPLEX";
+    let bad = "BAD_USER_INPUT";
+    vec![
+        ("aliases of a root field", many(51, |n| format!("a{n}: me {{ id }}")), complex),
+        ("aliases of a leaf", format!("{{ me {} }}", many(51, |n| format!("a{n}: id"))), complex),
+        ("20,000 aliases", format!("{{ me {} }}", many(20_000, |n| format!("a{n}: id"))), complex),
+        ("root fields", many(31, |_| "me { id }".to_owned()), complex),
+        ("mutations in one request", format!("mutation {}", many(11, |n| format!("a{n}: logout"))), complex),
+        ("repeated fields", format!("{{ me {} }}", many(4_001, |_| "id".to_owned())), complex),
+        ("20,000 unknown fields", many(20_000, |n| format!("x{n}")), complex),
+        ("directives on a field", format!("{{ me {{ id {} }} }}", "@skip(if: false) ".repeat(51)), complex),
+        ("unknown directives", format!("{{ me {{ id {} }} }}", "@x ".repeat(500)), complex),
+        ("depth", nested(10), complex),
+        ("depth by inline fragments", format!("{{ {} me {{ id }} {} }}", "... on Query { ".repeat(200), "} ".repeat(200)), complex),
+        ("brackets", "{ ".repeat(50_000), complex),
+        ("list brackets", format!("{{ nodes(ids: {}) {{ id }} }}", "[".repeat(50_000)), complex),
+        ("object brackets", format!("{{ lead(id: {}) {{ id }} }}", "{a:".repeat(30_000)), complex),
+        ("a fragment bomb", bomb(), complex),
+        ("a fragment that spreads itself", "{ ...a } fragment a on Query { ...a }".to_owned(), bad),
+        ("fragments in a circle", "{ ...a } fragment a on Query { ...b } fragment b on Query { ...a }".to_owned(), bad),
+        ("an unused bomb", format!("{{ me {{ id }} }} {}", bomb().replacen("{ ...f0 }", "", 1)), complex),
+        ("a bomb in another operation", format!("query A {{ me {{ id }} }} query B {}", bomb()), complex),
+        ("pages in pages", "{ conversations(first: 100) { nodes { messages(first: 100) { nodes { id content role } } } } }".to_owned(), complex),
+        ("pages in pages by variables", "query($n: Int = 100) { conversations(first: 100) { nodes { lead { conversations(first: 100) { nodes { id subject channel } } } } } }".to_owned(), complex),
+        ("pages in edges", "{ conversations(first: 100) { edges { node { messages(last: 100) { edges { node { id role content } } } } } } }".to_owned(), complex),
+        ("introspection circles", format!("{{ __schema {{ types {{ fields {{ type {} }} }} }} }}", "{ fields { type ".repeat(8) + "{ name }" + &"} }".repeat(8)), complex),
+        ("a long name", format!("{{ {} }}", "x".repeat(100_000)), bad),
+        ("a long string", format!("{{ lead(id: \"{}\") {{ id }} }}", "x".repeat(200_000)), "UNAUTHENTICATED"),
+        ("only spaces", " ".repeat(100_000), bad),
+        ("only comments", "# x\n".repeat(20_000), bad),
+        ("an open string", "{ lead(id: \"".to_owned(), bad),
+        ("an open block string", "{ lead(id: \"\"\"".to_owned(), bad),
+        ("a schema", "type Query { a: Int }".to_owned(), bad),
+        ("a number that is none", "{ leads(first: 1e400) { totalCount } }".to_owned(), bad),
+        ("a number too large", format!("{{ leads(first: {}) {{ totalCount }} }}", "9".repeat(5_000)), bad),
+        ("control characters", "{ me \u{1} { id } }".to_owned(), bad),
+        ("a lone brace", "}".to_owned(), bad),
+        ("an unknown fragment", "{ ...nobody }".to_owned(), bad),
+        ("a variable that is not defined", "{ lead(id: $x) { id } }".to_owned(), bad),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hostile_documents_are_refused_before_any_sql() {
+    let gateway = Gateway::start().await;
+    let stranger = gateway.stranger();
+    let corpus = hostile();
+    assert!(corpus.len() >= 30);
+    let before = gateway.services.db.statements();
+    for (what, document, expected) in &corpus {
+        for path in ["/graphql", "/graphql/stream"] {
+            let response = stranger.post(path).json(&json!({ "query": document })).send().await.expect("an answer");
+            let text = response.text().await.expect("text");
+            assert!(text.len() < 20_000, "{what}: {} bytes of answer", text.len());
+            let json = text.lines().find_map(|line| line.strip_prefix("data: ")).unwrap_or(&text);
+            let answer: serde_json::Value = serde_json::from_str(json).unwrap_or_else(|_| panic!("{what}: {text}"));
+            // What needs a sign-in may be refused for that first; it is refused either way.
+            let code = code(&answer);
+            assert!(code == *expected || code == "UNAUTHENTICATED", "{what}: {answer}");
+        }
+    }
+    assert_eq!(gateway.services.db.statements() - before, housekeeping(&gateway, before).await, "SQL ran");
+    gateway.root().await.data("{ me { id } }").await;
+}
+
+/// Statements that the engine's housekeeping may have sent meanwhile: three for each of its rounds.
+async fn housekeeping(gateway: &Gateway, before: u64) -> u64 {
+    let sent = gateway.services.db.statements() - before;
+    assert_eq!(sent % 3, 0, "only whole rounds of housekeeping");
+    sent
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_names_the_limit_and_the_value() {
+    let gateway = Gateway::start().await;
+    let answer = gateway.stranger().query(&many(31, |_| "me { id }".to_owned())).await;
+    insta::assert_json_snapshot!(answer, @"");
+    let admin = gateway.tenant("acme").await.admin().await;
+    // What is large but reasonable passes.
+    admin
+        .data("{ conversations(first: 100) { nodes { id subject lead { name email } messages(last: 10) { nodes { role content author { email } } } } } }")
+        .await;
+    // Skipped parts cost nothing and ask for no rights.
+    let skipped = "query($is: Boolean!) { me { id } tenants @include(if: $is) { totalCount } }";
+    let answer = admin.ask(skipped, json!({ "is": false })).await;
+    assert!(answer.get("errors").is_none(), "{answer}");
+    assert_eq!(code(&admin.ask(skipped, json!({ "is": true })).await), "FORBIDDEN");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_playgrounds_own_introspection_passes() {
+    let gateway = Gateway::start().await;
+    let introspection = r"query IntrospectionQuery { __schema { queryType { name } mutationType { name } subscriptionType { name }
+        types { ...FullType } directives { name description locations args { ...InputValue } } } }
+      fragment FullType on __Type { kind name description fields(includeDeprecated: true) { name description args { ...InputValue }
+        type { ...TypeRef } isDeprecated deprecationReason } inputFields { ...InputValue } interfaces { ...TypeRef }
+        enumValues(includeDeprecated: true) { name description isDeprecated deprecationReason } possibleTypes { ...TypeRef } }
+      fragment InputValue on __InputValue { name description type { ...TypeRef } defaultValue }
+      fragment TypeRef on __Type { kind name ofType { kind name ofType { kind name ofType { kind name ofType { kind name
+        ofType { kind name ofType { kind name ofType { kind name } } } } } } } }";
+    let data = gateway.stranger().data(introspection).await;
+    assert_eq!(data["__schema"]["subscriptionType"]["name"], "Subscription");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_production_only_administrators_may_ask_what_the_schema_looks_like() {
+    let gateway = Gateway::planned(crate::support::Plan { is_production: true, ..Default::default() }).await;
+    let acme = gateway.tenant("acme").await;
+    let ask = "{ __schema { queryType { name } } }";
+    assert!(gateway.stranger().query(ask).await["data"]["__schema"].is_null());
+    assert!(acme.staff().await.query(ask).await["data"]["__schema"].is_null());
+    assert_eq!(acme.admin().await.data(ask).await["__schema"]["queryType"]["name"], "Query");
+    // And nobody is told what a misspelt name might have meant.
+    let answer = gateway.stranger().query("{ mee { id } }").await.to_string();
+    assert!(!answer.contains("Did you mean"), "{answer}");
+    assert_eq!(gateway.http.get(gateway.url("/graphiql")).send().await.expect("an answer").status(), 404);
+}

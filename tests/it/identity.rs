@@ -1,0 +1,255 @@
+//! Who signs in, who is turned away, and what a token is worth.
+
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use serde_json::{Value, json};
+
+use crate::support::{Gateway, PASSWORD, code};
+
+const LOGIN: &str = "mutation($e: String!, $p: String!) { login(input: { email: $e, password: $p }) \
+                     { accessToken refreshToken expiresIn tokenType user { email role tenant { id } lastLoginAt } } }";
+
+/// The claims of a token, unverified.
+fn claims(token: &str) -> Value {
+    jsonwebtoken::dangerous::insecure_decode::<Value>(token).expect("a token").claims
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_administrator_makes_a_tenant_and_its_admin_signs_in() {
+    let gateway = Gateway::start().await;
+    let root = gateway.root().await;
+    let made = root
+        .data(r#"mutation { createTenant(input: { name: "Example Co", subdomain: "ExampleCo" }) { id subdomain isActive createdAt } }"#)
+        .await;
+    insta::assert_json_snapshot!(made, @"");
+    let user = root
+        .in_tenant("exampleco")
+        .ask(
+            "mutation($p: String!) { createUser(input: { email: \"Boss@ExampleCo.example\", password: $p, role: TENANT_ADMIN }) \
+             { id email role isActive tenant { id } } }",
+            json!({ "p": PASSWORD }),
+        )
+        .await;
+    insta::assert_json_snapshot!(user, @"");
+    let answer = gateway.stranger().ask(LOGIN, json!({ "e": "BOSS@exampleco.example", "p": PASSWORD })).await;
+    insta::assert_json_snapshot!(answer, {
+        ".data.login.accessToken" => "[token]", ".data.login.refreshToken" => "[token]",
+    }, @"");
+    let token = answer["data"]["login"]["accessToken"].as_str().expect("a token");
+    insta::assert_json_snapshot!(claims(token), { ".sid" => "[uuid]", ".jti" => "[uuid]" }, @"");
+    let boss = gateway.stranger().with_token(token);
+    insta::assert_json_snapshot!(boss.query("{ me { email role tenant { subdomain } } tenant { id name } }").await, @"");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_password_and_an_unknown_address_get_one_answer() {
+    let gateway = Gateway::start().await;
+    gateway.tenant("acme").await.admin().await;
+    let stranger = gateway.stranger();
+    let wrong = stranger.ask(LOGIN, json!({ "e": "admin@acme.example", "p": "wrong password" })).await;
+    let unknown = stranger.ask(LOGIN, json!({ "e": "nobody@acme.example", "p": "wrong password" })).await;
+    let strange = stranger.ask(LOGIN, json!({ "e": "\u{0}' OR 1=1 --", "p": "" })).await;
+    assert_eq!(wrong, unknown);
+    assert_eq!(wrong, strange);
+    insta::assert_json_snapshot!(wrong, @"");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unknown_address_costs_a_hash_like_a_known_one() {
+    let passwords = frontdesk::tokens::password::Passwords::new(1).expect("passwords");
+    let stored = passwords.hash(PASSWORD.to_owned().into()).await.expect("a hash");
+    // The cost is in the hash's own parameters: the decoy for unknown addresses is made with the same ones.
+    assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{stored}");
+    assert!(passwords.fits(PASSWORD.to_owned().into(), Some(stored.clone())).await.expect("checked"));
+    assert!(!passwords.fits("another password".to_owned().into(), Some(stored)).await.expect("checked"));
+    assert!(!passwords.fits(PASSWORD.to_owned().into(), None).await.expect("checked"));
+    assert!(!passwords.fits("x".repeat(100_000).into(), None).await.expect("checked"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deactivated_tenant_is_shut_at_once() {
+    let gateway = Gateway::start().await;
+    let acme = gateway.tenant("acme").await;
+    let admin = acme.admin().await;
+    let root = gateway.root().await;
+    root.data(&format!(r#"mutation {{ deactivateTenant(id: "{}") {{ isActive }} }}"#, acme.id)).await;
+    insta::assert_json_snapshot!(admin.query("{ me { email } }").await, @"");
+    let login = gateway.stranger().ask(LOGIN, json!({ "e": "admin@acme.example", "p": PASSWORD })).await;
+    assert_eq!(code(&login), "TENANT_INACTIVE");
+    // A wrong password learns nothing of it.
+    let wrong = gateway.stranger().ask(LOGIN, json!({ "e": "admin@acme.example", "p": "wrong" })).await;
+    assert_eq!(code(&wrong), "UNAUTHENTICATED");
+    // The platform's administrators still look after it, and its data is there when it comes back.
+    root.in_tenant("acme").data("{ tenant { isActive } }").await;
+    root.data(&format!(
+        r#"mutation {{ updateTenant(id: "{}", input: {{ isActive: true }}) {{ isActive }} }}"#,
+        acme.id
+    ))
+    .await;
+    admin.data("{ me { email } }").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deactivated_user_is_out_and_the_last_admin_stays() {
+    let gateway = Gateway::start().await;
+    let acme = gateway.tenant("acme").await;
+    let (admin, staff) = (acme.admin().await, acme.staff().await);
+    let id = |answer: Value| answer["me"]["id"].as_str().expect("an id").to_owned();
+    let (admins, staffs) = (id(admin.data("{ me { id } }").await), id(staff.data("{ me { id } }").await));
+    let deactivate = |id: &str| format!(r#"mutation {{ deactivateUser(id: "{id}") {{ isActive }} }}"#);
+    admin.data(&deactivate(&staffs)).await;
+    assert_eq!(code(&staff.query("{ me { id } }").await), "UNAUTHENTICATED");
+    let login = gateway.stranger().ask(LOGIN, json!({ "e": "staff@acme.example", "p": PASSWORD })).await;
+    assert_eq!(login["errors"][0]["message"], "This account was deactivated. Ask your administrator.");
+    assert_eq!(code(&admin.query(&deactivate(&admins)).await), "CONFLICT", "oneself");
+    let root = gateway.root().await.in_tenant("acme");
+    assert_eq!(code(&root.query(&deactivate(&admins)).await), "CONFLICT", "the last admin");
+    admin.data("{ me { id } }").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_lifted_above_a_tenant_from_inside_it() {
+    let gateway = Gateway::start().await;
+    let acme = gateway.tenant("acme").await;
+    let (admin, staff) = (acme.admin().await, acme.staff().await);
+    let create =
+        r#"mutation { createUser(input: { email: "x@acme.example", password: "long enough", role: ADMIN }) { id } }"#;
+    assert_eq!(code(&admin.query(create).await), "FORBIDDEN");
+    assert_eq!(code(&gateway.root().await.in_tenant("acme").query(create).await), "FORBIDDEN");
+    for document in [
+        r#"mutation { createTenant(input: { name: "x", subdomain: "x" }) { id } }"#,
+        r#"mutation { deactivateTenant(id: "tenant_1001") { id } }"#,
+        "{ tenants { totalCount } }",
+    ] {
+        assert_eq!(code(&admin.query(document).await), "FORBIDDEN", "{document}");
+        assert_eq!(code(&staff.query(document).await), "FORBIDDEN", "{document}");
+        assert_eq!(code(&gateway.stranger().query(document).await), "UNAUTHENTICATED", "{document}");
+    }
+    let create = create.replace("ADMIN", "USER");
+    assert_eq!(code(&staff.query(&create).await), "FORBIDDEN");
+}
+
+/// A token like ours, with some claims changed or (by null under `-`) left out.
+fn forged(good: &str, changes: Value, secret: &str, algorithm: Algorithm) -> String {
+    let mut claims = claims(good);
+    let members = claims.as_object_mut().expect("an object");
+    for (name, value) in changes.as_object().expect("an object") {
+        match name.strip_prefix('-') {
+            Some(name) => drop(members.remove(name)),
+            None => drop(members.insert(name.clone(), value.clone())),
+        }
+    }
+    jsonwebtoken::encode(&Header::new(algorithm), &claims, &EncodingKey::from_secret(secret.as_bytes()))
+        .expect("a token")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tampered_tokens_are_worth_nothing() {
+    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
+    let gateway = Gateway::start().await;
+    let (acme, rival) = (gateway.tenant("acme").await, gateway.tenant("rival").await);
+    let admin = acme.admin().await;
+    let good = admin.token.clone().expect("a token");
+    let secret = crate::support::SECRET;
+    let make = |changes| forged(&good, changes, secret, Algorithm::HS256);
+    admin.with_token(make(json!({}))).data("{ me { id } }").await;
+    let parts: Vec<&str> = good.split('.').collect();
+    let with_header =
+        |header: Value, signature: &str| format!("{}.{}.{signature}", B64.encode(header.to_string()), parts[1]);
+    let mut tokens = vec![
+        ("expired", make(json!({ "exp": 1 }))),
+        ("no exp", make(json!({ "-exp": null }))),
+        ("exp is text", make(json!({ "exp": "9999999999" }))),
+        ("not yet valid", make(json!({ "nbf": 9_999_999_999_i64 }))),
+        ("issued in the future", make(json!({ "iat": 9_999_999_999_i64 }))),
+        ("wrong issuer", make(json!({ "iss": "evil" }))),
+        ("no issuer", make(json!({ "-iss": null }))),
+        ("wrong audience", make(json!({ "aud": "evil" }))),
+        ("no audience", make(json!({ "-aud": null }))),
+        ("wrong kind", make(json!({ "typ": "refresh" }))),
+        ("no kind", make(json!({ "-typ": null }))),
+        ("no subject", make(json!({ "-sub": null }))),
+        ("subject is SQL", make(json!({ "sub": "1 OR 1=1" }))),
+        ("another subject", make(json!({ "sub": "1" }))),
+        ("unknown subject", make(json!({ "sub": "999999" }))),
+        ("unknown session", make(json!({ "sid": "00000000-0000-4000-8000-000000000000" }))),
+        ("another tenant", make(json!({ "tenant_id": rival.id.0 }))),
+        ("no tenant", make(json!({ "-tenant_id": null }))),
+        ("null tenant", make(json!({ "tenant_id": null }))),
+        ("a list of tenants", make(json!({ "tenant_id": [acme.id.0, rival.id.0] }))),
+        ("tenant is SQL", make(json!({ "tenant_id": "1001; DROP TABLE users" }))),
+        ("lifted to ADMIN", make(json!({ "role": "ADMIN" }))),
+        ("lifted to ADMIN without a tenant", make(json!({ "role": "ADMIN", "tenant_id": null }))),
+        ("unknown role", make(json!({ "role": "SUPERUSER" }))),
+        ("another secret", forged(&good, json!({}), "another-secret-0123456789abcdefghi", Algorithm::HS256)),
+        ("empty secret", forged(&good, json!({}), "", Algorithm::HS256)),
+        ("another algorithm", forged(&good, json!({}), secret, Algorithm::HS512)),
+        ("cut signature", good[..good.len() - 4].to_owned()),
+        ("no signature", format!("{}.{}.", parts[0], parts[1])),
+        ("two parts", format!("{}.{}", parts[0], parts[1])),
+        ("empty", String::new()),
+        ("nonsense", "nonsense".to_owned()),
+        ("key in the header", with_header(json!({ "alg": "HS256", "jwk": { "kty": "oct", "k": "AAAA" } }), parts[2])),
+        ("key elsewhere", with_header(json!({ "alg": "HS256", "jku": "http://evil.example/keys" }), parts[2])),
+        ("path for a kid", with_header(json!({ "alg": "HS256", "kid": "../../dev/null" }), parts[2])),
+        ("RS256 for HS256", with_header(json!({ "alg": "RS256" }), parts[2])),
+    ];
+    for none in ["none", "None", "NONE", "nOnE"] {
+        tokens.push(("alg none", with_header(json!({ "alg": none }), "")));
+        tokens.push(("alg none with a signature", with_header(json!({ "alg": none }), parts[2])));
+    }
+    for (what, token) in &tokens {
+        let answer = admin.with_token(token).query("{ me { id } }").await;
+        assert_eq!(code(&answer), "UNAUTHENTICATED", "{what}: {answer}");
+        let lead = admin.with_token(token).query("{ leads { totalCount } }").await;
+        assert_eq!(code(&lead), "UNAUTHENTICATED", "{what}: {lead}");
+    }
+    assert!(tokens.len() >= 40);
+    let said = |answer: Value| answer["errors"][0]["message"].as_str().expect("a sentence").to_owned();
+    let without = admin.with_token(make(json!({ "tenant_id": null }))).query("{ me { id } }").await;
+    assert!(said(without).contains("has no `tenant_id`"));
+    let expired = admin.with_token(make(json!({ "exp": 1 }))).query("{ me { id } }").await;
+    assert!(said(expired).contains("has expired"));
+    // A token that is worth nothing is no obstacle to signing in anew.
+    let login = admin.with_token("nonsense").ask(LOGIN, json!({ "e": "admin@acme.example", "p": PASSWORD })).await;
+    assert!(login.get("errors").is_none(), "{login}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_ends_with_its_time() {
+    let gateway = Gateway::start().await;
+    let admin = gateway.tenant("acme").await.admin().await;
+    gateway.clock.advance(chrono::TimeDelta::minutes(29));
+    admin.data("{ me { id } }").await;
+    gateway.clock.advance(chrono::TimeDelta::minutes(2));
+    assert_eq!(code(&admin.query("{ me { id } }").await), "UNAUTHENTICATED");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_done_is_in_the_audit_log_with_who_did_it() {
+    let gateway = Gateway::start().await;
+    let acme = gateway.tenant("acme").await;
+    let admin = acme.admin().await;
+    admin.data(r#"mutation { createLead(input: { name: "Ann" }) { id } }"#).await;
+    gateway.root().await.in_tenant("acme").data(r#"mutation { createLead(input: { name: "Bob" }) { id } }"#).await;
+    admin.query(r#"mutation { createLead(input: { email: "no address" }) { id } }"#).await;
+    let rows = crate::support::cluster::owner(&gateway.database)
+        .await
+        .query(
+            "SELECT action, actor_id, tenant_id, impersonated, target, request_id FROM audit_entries WHERE action = 'lead.create' ORDER BY id",
+            &[],
+        )
+        .await
+        .expect("rows");
+    let seen: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            json!({
+                "actor": row.get::<_, Option<i64>>(1), "tenant": row.get::<_, Option<i64>>(2),
+                "impersonated": row.get::<_, bool>(3), "target": row.get::<_, Option<String>>(4),
+                "request": row.get::<_, String>(5),
+            })
+        })
+        .collect();
+    // Nothing of the one that was refused.
+    insta::assert_json_snapshot!(seen, @"");
+}

@@ -1,0 +1,25 @@
+//! The tests that go through the door: a real server, a real PostgreSQL, real sockets. Each reads like a short story: who,
+//! does what, sees what.
+
+#![expect(missing_docs, reason = "tests describe themselves by their names")]
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that can't go on says so by panicking"
+)]
+#![expect(clippy::needless_pass_by_value, reason = "helpers take what a story writes down, literals mostly")]
+
+mod bad_input;
+mod chat;
+mod documents;
+mod identity;
+mod leads;
+mod migrations;
+mod prompts;
+mod sessions;
+mod startup;
+mod support;
+mod transports;
+mod upstream;
+mod walls;

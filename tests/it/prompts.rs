@@ -1,0 +1,72 @@
+//! What the assistant is told.
+
+use serde_json::json;
+
+use crate::support::{Gateway, code};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_sets_its_prompt_up_and_sees_it_merged_with_the_base() {
+    let gateway = Gateway::start().await;
+    let admin = gateway.tenant("acme").await.admin().await;
+    let base = admin.data("{ composedPrompt { hash sections { key origin } } }").await;
+    insta::assert_json_snapshot!(base, @"");
+    let made = admin
+        .ask(
+            "mutation($i: SetupPromptInput!) { setupPrompt(input: $i) { id name status version isGlobal publishedAt sections { key content order channels isLocked } } }",
+            json!({ "i": { "name": "Main", "businessPrompt": "Acme sells anvils.", "faq": "Q: Heavy?\nA: Very.", "rules": "Be brief." } }),
+        )
+        .await;
+    insta::assert_json_snapshot!(made, @"");
+    let composed =
+        admin.data("{ composedPrompt(channel: WEB) { text sections { key order origin overridesGlobal } } }").await;
+    insta::assert_json_snapshot!(composed, @"");
+    let again = admin
+        .data(r#"mutation { setupPrompt(input: { name: "Second", businessPrompt: "Acme sells rockets." }) { version status } }"#)
+        .await;
+    assert_eq!(again["setupPrompt"], json!({ "version": 2, "status": "PRODUCTION" }));
+    let first = admin.data(r#"{ promptBundle(id: "prompt_2") { status } }"#).await;
+    assert_eq!(first["promptBundle"]["status"], "ARCHIVED");
+    let text = admin.data("{ composedPrompt { text } }").await.to_string();
+    assert!(text.contains("rockets") && !text.contains("anvils"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tenants_system_prompt_leads() {
+    let gateway = Gateway::start().await;
+    let acme = gateway.tenant("acme").await;
+    let admin = acme.admin().await;
+    let root = gateway.root().await;
+    let set = |value: &str| {
+        format!(
+            "mutation {{ updateTenant(id: \"{}\", input: {{ systemPrompt: {value} }}) {{ systemPrompt }} }}",
+            acme.id
+        )
+    };
+    root.data(&set("\"You are Wile.\"")).await;
+    let lead = async || {
+        let data = admin.data("{ composedPrompt { text } }").await;
+        data["composedPrompt"]["text"].as_str().expect("text").lines().next().map(str::to_owned)
+    };
+    assert_eq!(lead().await.as_deref(), Some("You are Wile."));
+    // Omitted leaves it, null clears it.
+    root.data(&format!("mutation {{ updateTenant(id: \"{}\", input: {{ name: \"Acme\" }}) {{ id }} }}", acme.id)).await;
+    assert_eq!(lead().await.as_deref(), Some("You are Wile."));
+    root.data(&set("null")).await;
+    assert_eq!(lead().await.as_deref(), Some("## role"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_publishers_at_once_each_wins_or_is_told() {
+    let gateway = Gateway::start().await;
+    let admin = gateway.tenant("acme").await.admin().await;
+    let publish = r#"mutation { setupPrompt(input: { name: "Race", businessPrompt: "x" }) { version } }"#;
+    let answers = futures_util::future::join_all((0..8).map(|_| admin.query(publish))).await;
+    for answer in &answers {
+        assert!(answer.get("errors").is_none() || code(answer) == "CONFLICT", "{answer}");
+    }
+    let won = answers.iter().filter(|answer| answer.get("errors").is_none()).count();
+    assert!(won >= 1);
+    let count = "SELECT count(*) FROM prompt_bundles WHERE tenant_id IS NOT NULL AND status = 'PRODUCTION'";
+    let owner = crate::support::cluster::owner(&gateway.database).await;
+    assert_eq!(owner.query_one(count, &[]).await.expect("count").get::<_, i64>(0), 1);
+}

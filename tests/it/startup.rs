@@ -1,0 +1,222 @@
+//! The program itself, as a person starts it.
+
+use std::{path::PathBuf, process::Stdio, time::Duration};
+
+use secrecy::ExposeSecret;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines},
+    process::{Child, ChildStdout, Command},
+    time::timeout,
+};
+
+use crate::support::cluster;
+
+const PATIENCE: Duration = Duration::from_mins(1);
+const KEY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+fn frontdesk(arguments: &[&str], settings: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_frontdesk"));
+    command
+        .args(arguments)
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        // Nobody's `.env` is read.
+        .current_dir("/")
+        .envs(settings.iter().copied())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+async fn run(arguments: &[&str], settings: &[(&str, &str)]) -> (bool, String, String) {
+    let output = timeout(PATIENCE, frontdesk(arguments, settings).output()).await.expect("in time").expect("ran");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+    (output.status.success(), text(output.stdout), text(output.stderr))
+}
+
+struct Server {
+    child: Child,
+    /// What it printed until it was ready.
+    greeting: String,
+    _stdout: Lines<BufReader<ChildStdout>>,
+}
+
+impl Server {
+    async fn start(settings: &[(&str, &str)]) -> Self {
+        let mut child = frontdesk(&["serve"], settings).spawn().expect("started");
+        let mut stdout = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        let mut greeting = String::new();
+        let ready = timeout(PATIENCE, async {
+            while let Some(line) = stdout.next_line().await.expect("text") {
+                greeting.push_str(&line);
+                greeting.push('\n');
+                if line.contains("Answers by") {
+                    return true;
+                }
+            }
+            false
+        })
+        .await
+        .expect("in time");
+        // What follows the last line of every greeting came with the same write.
+        while let Ok(Ok(Some(line))) = timeout(Duration::from_millis(100), stdout.next_line()).await {
+            greeting.push_str(&line);
+            greeting.push('\n');
+        }
+        if !ready {
+            let mut error = String::new();
+            child.stderr.take().expect("a pipe").read_to_string(&mut error).await.expect("text");
+            panic!("not ready: {error}");
+        }
+        Self { child, greeting, _stdout: stdout }
+    }
+
+    fn url(&self) -> String {
+        let line = self.greeting.lines().find(|line| line.contains("Playground")).expect("a line");
+        line.split_whitespace().nth(1).expect("a URL").trim_end_matches("/graphiql").to_owned()
+    }
+
+    /// The word behind `after` in the line that holds `line`.
+    fn word(&self, line: &str, after: &str) -> Option<String> {
+        let line = self.greeting.lines().find(|text| text.contains(line))?;
+        line.split_whitespace().skip_while(|word| *word != after).nth(1).map(str::to_owned)
+    }
+
+    async fn ask(&self, query: &str) -> serde_json::Value {
+        let body = serde_json::json!({ "query": query });
+        let response = reqwest::Client::new().post(format!("{}/graphql", self.url())).json(&body).send().await;
+        response.expect("an answer").json().await.expect("JSON")
+    }
+
+    async fn stop(mut self) {
+        let pid = i32::try_from(self.child.id().expect("alive")).expect("a pid");
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGTERM).expect("told");
+        let status = timeout(PATIENCE, self.child.wait()).await.expect("in time").expect("ended");
+        assert!(status.success(), "{status}");
+    }
+}
+
+/// A data folder of one's own, gone at the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = PathBuf::from("/tmp").join(format!("fd-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        Self(path)
+    }
+    fn text(&self) -> &str {
+        self.0.to_str().expect("text")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn login(email: &str, password: &str) -> String {
+    format!(
+        "mutation {{ login(input: {{ email: \"{email}\", password: \"{password}\" }}) {{ user {{ role tenant {{ subdomain }} }} }} }}"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_start_makes_everything_and_a_second_finds_it_there() {
+    let folder = Folder::new("first");
+    let settings = [("FRONTDESK_DATA_DIR", folder.text()), ("PORT", "0")];
+    let server = Server::start(&settings).await;
+    let password = server.word("Administrator", "password").expect("printed once");
+    let demo = server.word("brightwaves", "password").expect("printed once");
+    let seen = server.ask(&login("admin@frontdesk.example", &password)).await;
+    assert_eq!(seen["data"]["login"]["user"]["role"], "ADMIN", "{seen}");
+    let seen = server.ask(&login("admin@brightwaves.example", &demo)).await;
+    assert_eq!(seen["data"]["login"]["user"]["tenant"]["subdomain"], "brightwaves", "{seen}");
+    // `migrate` beside a running server joins its database.
+    let (ok, said, error) = run(&["migrate"], &settings).await;
+    assert!(ok && said == "The database is up to date.\n", "{said}{error}");
+    server.stop().await;
+    let again = Server::start(&settings).await;
+    assert!(!again.greeting.contains("password"), "{}", again.greeting);
+    let seen = again.ask(&login("admin@frontdesk.example", &password)).await;
+    assert_eq!(seen["data"]["login"]["user"]["role"], "ADMIN", "{seen}");
+    // Killed without a word, the database goes down with it, and the next start finds its data.
+    let mut again = again;
+    again.child.kill().await.expect("killed");
+    let third = Server::start(&settings).await;
+    let seen = third.ask(&login("admin@cornerbikes.example", &demo)).await;
+    assert_eq!(seen["data"]["login"]["user"]["tenant"]["subdomain"], "cornerbikes", "{seen}");
+    third.stop().await;
+    let left = std::fs::read_dir("/proc").expect("proc").flatten().filter(|entry| {
+        std::fs::read(entry.path().join("cmdline"))
+            .is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(folder.text()) && bytes.starts_with(b"/usr"))
+    });
+    assert_eq!(left.count(), 0, "no server is left behind");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn production_refuses_a_superuser_and_says_what_to_do() {
+    let database = cluster::database().await;
+    let owner = cluster::owner_url(&database);
+    let mut settings = vec![
+        ("ENVIRONMENT", "production"),
+        ("JWT_SECRET_KEY", KEY),
+        ("SECRET_KEY", KEY),
+        ("PORT", "0"),
+        ("HOST", "127.0.0.1"),
+        ("DATABASE_URL", owner.expose_secret()),
+    ];
+    let (ok, _, error) = run(&["serve"], &settings).await;
+    assert!(!ok);
+    insta::assert_snapshot!(error.lines().filter(|line| !line.contains("INFO")).collect::<Vec<_>>().join("\n"), @"");
+    // As it says: the owner's URL for migrations, a plain role for serving.
+    let login = cluster::login_url(&database);
+    settings.pop();
+    settings.extend([("DATABASE_PUBLIC_URL", owner.expose_secret()), ("DATABASE_URL", login.expose_secret())]);
+    settings.extend([
+        ("ADMIN_EMAIL", "root@example.com"),
+        ("ADMIN_PASSWORD", "a long password"),
+        ("PUBLIC_URL", "http://127.0.0.1"),
+    ]);
+    let (ok, said, error) = run(&["migrate"], &settings).await;
+    assert!(ok, "{said}{error}");
+    let (ok, said, error) = run(&["seed-admin"], &settings).await;
+    assert!(ok && said.contains("root@example.com"), "{said}{error}");
+    let (ok, _, error) = run(&["seed-admin"], &settings).await;
+    assert!(!ok && error.contains("exists already"), "{error}");
+    let server = Server::start(&settings).await;
+    assert!(!server.greeting.contains("password"), "{}", server.greeting);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn faults_in_the_environment_are_all_named_and_nothing_starts() {
+    let (ok, said, error) =
+        run(&["serve"], &[("ENVIRONMENT", "production"), ("PORT", "high"), ("SECRET_KEY", "canary")]).await;
+    assert!(!ok && said.is_empty());
+    assert!(!error.contains("canary"));
+    insta::assert_snapshot!(error, @"");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_not_there_is_named_in_one_line() {
+    let settings = [
+        ("DATABASE_URL", "postgres://user:canary@127.0.0.1:1/nothing"),
+        ("JWT_SECRET_KEY", KEY),
+        ("SECRET_KEY", KEY),
+        ("PORT", "0"),
+        ("FRONTDESK_DATA_DIR", "/tmp/fd-unused"),
+    ];
+    let (ok, _, error) = run(&["serve"], &settings).await;
+    assert!(!ok && error.contains("can't connect to DATABASE_URL") && !error.contains("canary"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_schema_is_printed_without_any_settings() {
+    let (ok, said, _) = run(&["schema"], &[]).await;
+    assert!(ok);
+    assert_eq!(said, std::fs::read_to_string("schema.graphql").expect("schema.graphql"));
+}

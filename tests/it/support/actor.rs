@@ -1,0 +1,138 @@
+//! People who act through the graph.
+
+use frontdesk::{
+    domain::users,
+    kernel::{ids::TenantId, vocabulary::Role},
+};
+use serde_json::{Value, json};
+
+use super::{
+    Gateway,
+    gateway::person,
+    socket::{Events, Socket},
+};
+
+/// What the graph answered.
+pub type Answer = Value;
+
+/// The code of the first error.
+pub fn code(answer: &Answer) -> &str {
+    answer["errors"][0]["extensions"]["code"].as_str().unwrap_or_else(|| panic!("no error in {answer}"))
+}
+
+pub struct Tenant<'g> {
+    pub gateway: &'g Gateway,
+    pub id: TenantId,
+    pub slug: String,
+}
+
+impl<'g> Tenant<'g> {
+    /// The tenant's administrator, signed in.
+    pub async fn admin(&self) -> Actor<'g> {
+        self.person("admin", Role::TenantAdmin).await
+    }
+
+    /// One of the tenant's staff, signed in.
+    pub async fn staff(&self) -> Actor<'g> {
+        self.person("staff", Role::User).await
+    }
+
+    async fn person(&self, name: &str, role: Role) -> Actor<'g> {
+        let email = format!("{name}@{}.example", self.slug);
+        users::create(&self.gateway.inside(self.id), person(&email, role)).await.expect("a user");
+        self.gateway.sign_in(&email).await
+    }
+}
+
+#[derive(Clone)]
+pub struct Actor<'g> {
+    pub gateway: &'g Gateway,
+    pub token: Option<String>,
+    pub tenant: Option<String>,
+}
+
+impl Actor<'_> {
+    /// The same person, naming a tenant in `X-Tenant-Id`.
+    pub fn in_tenant(&self, name: impl ToString) -> Self {
+        Self { tenant: Some(name.to_string()), ..self.clone() }
+    }
+
+    /// The same person with another token.
+    pub fn with_token(&self, token: impl Into<String>) -> Self {
+        Self { token: Some(token.into()), ..self.clone() }
+    }
+
+    pub fn post(&self, path: &str) -> reqwest::RequestBuilder {
+        let mut request = self.gateway.http.post(self.gateway.url(path)).header("x-request-id", "test");
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        if let Some(tenant) = &self.tenant {
+            request = request.header("x-tenant-id", tenant);
+        }
+        request
+    }
+
+    /// Sends a document with variables.
+    pub async fn ask(&self, document: &str, variables: Value) -> Answer {
+        let body = json!({ "query": document, "variables": variables });
+        let response = self.post("/graphql").json(&body).send().await.expect("an answer");
+        response.json().await.expect("JSON")
+    }
+
+    /// Sends a document.
+    pub async fn query(&self, document: &str) -> Answer {
+        self.ask(document, json!({})).await
+    }
+
+    /// Sends a document that must succeed; gives its data.
+    pub async fn data(&self, document: &str) -> Value {
+        let answer = self.query(document).await;
+        assert!(answer.get("errors").is_none(), "{answer}");
+        answer["data"].clone()
+    }
+
+    /// Opens a conversation; gives its id.
+    pub async fn conversation(&self) -> String {
+        let data = self.data("mutation { startConversation(input: {}) { id } }").await;
+        data["startConversation"]["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// Follows a subscription over a WebSocket of its own.
+    pub async fn subscribe(&self, document: &str, variables: Value) -> Events {
+        let mut socket = Socket::open(self.gateway, self.token.as_deref(), self.tenant.as_deref()).await;
+        socket.subscribe("1", document, variables).await;
+        Events::new(socket)
+    }
+
+    /// Sends a message and follows its reply.
+    pub async fn chat(&self, conversation: &str, content: &str) -> Events {
+        let variables = json!({ "input": { "conversationId": conversation, "content": content } });
+        self.subscribe(CHAT, variables).await
+    }
+
+    /// Watches a conversation.
+    pub async fn watch(&self, conversation: &str, after: Option<&str>) -> Events {
+        self.subscribe(WATCH, json!({ "id": conversation, "after": after })).await
+    }
+}
+
+/// All that a chat client wants to know of each event.
+macro_rules! events {
+    ($field:literal, $arguments:literal) => {
+        concat!(
+            "subscription ",
+            $arguments,
+            " { ",
+            $field,
+            " { __typename cursor conversationId ",
+            "... on MessageAdded { message { id role content } } ... on ReplyStarted { message { id status } } ",
+            "... on ReplyDelta { messageId text } ... on ReplySnapshot { messageId text } ",
+            "... on ReplyCompleted { finishReason message { id status content } } ",
+            "... on ReplyFailed { code reason message { id status content } } } }"
+        )
+    };
+}
+
+pub const CHAT: &str = events!("chat(input: $input)", "($input: SendMessageInput!)");
+const WATCH: &str = events!("conversationEvents(conversationId: $id, after: $after)", "($id: ID!, $after: String)");

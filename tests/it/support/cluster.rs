@@ -1,0 +1,117 @@
+//! One private PostgreSQL for all tests of a run, and a fresh database for each, copied from a migrated template.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use frontdesk::db::{
+    DbSettings,
+    embedded::{Durability, EmbeddedPg},
+    migrate::{self, OpenSettings},
+};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::OnceCell;
+
+struct Cluster {
+    postgres: EmbeddedPg,
+}
+
+static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+static TEMPLATE: OnceCell<String> = OnceCell::const_new();
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
+fn cluster() -> &'static Cluster {
+    CLUSTER.get_or_init(|| {
+        frontdesk::tokens::install_provider();
+        // Outside the checkout: PostgreSQL's own user must get there.
+        let folder = PathBuf::from("/tmp").join(format!("frontdesk-tests-{}", nix::unistd::geteuid()));
+        let postgres = EmbeddedPg::start(&folder, Durability::Scratch).expect("a private PostgreSQL");
+        Cluster { postgres }
+    })
+}
+
+/// The superuser's connection string for a database.
+pub fn owner_url(database: &str) -> SecretString {
+    let url = cluster().postgres.url.expose_secret().replace("dbname=postgres", &format!("dbname={database}"));
+    url.into()
+}
+
+/// The plain login role's.
+pub fn login_url(database: &str) -> SecretString {
+    owner_url(database).expose_secret().replace("user=postgres", "user=frontdesk_app").into()
+}
+
+/// A connection of the superuser, for looking behind the scenes.
+pub async fn owner(database: &str) -> tokio_postgres::Client {
+    connect(owner_url(database).expose_secret()).await
+}
+
+/// A connection of the plain login role.
+pub async fn login(database: &str) -> tokio_postgres::Client {
+    connect(login_url(database).expose_secret()).await
+}
+
+async fn connect(url: &str) -> tokio_postgres::Client {
+    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.expect("connect");
+    #[expect(clippy::disallowed_methods, reason = "a test's helper has no log context to keep")]
+    tokio::spawn(connection);
+    client
+}
+
+/// An empty database.
+pub async fn empty_database() -> String {
+    let name = format!("t_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::SeqCst));
+    owner("postgres").await.batch_execute(&format!("CREATE DATABASE {name}")).await.expect("create");
+    name
+}
+
+/// A migrated database of one's own.
+pub async fn database() -> String {
+    let template = TEMPLATE.get_or_init(make_template).await;
+    let name = format!("t_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::SeqCst));
+    let create = format!("CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy");
+    owner("postgres").await.batch_execute(&create).await.expect("create from the template");
+    name
+}
+
+async fn make_template() -> String {
+    let postgres = owner("postgres").await;
+    // What earlier runs left; a run that goes on beside us keeps its own.
+    let left = "SELECT datname FROM pg_database d WHERE datname LIKE 't\\_%' \
+                AND NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.datname = d.datname)";
+    for row in postgres.query(left, &[]).await.expect("list") {
+        let name: String = row.get(0);
+        let is_live = name.split('_').nth(1).is_some_and(|pid| PathBuf::from("/proc").join(pid).exists());
+        if !is_live {
+            let _ = postgres.batch_execute(&format!("DROP DATABASE IF EXISTS {name}")).await;
+        }
+    }
+    let name = empty_database().await;
+    let db = migrate::open(&open_settings(&name)).await.expect("migrate the template");
+    db.close();
+    // A template must have no connections.
+    while postgres
+        .query_one("SELECT count(*) FROM pg_stat_activity WHERE datname = $1", &[&name])
+        .await
+        .expect("count")
+        .get::<_, i64>(0)
+        > 0
+    {
+        tokio::task::yield_now().await;
+    }
+    name
+}
+
+/// Development's way in: the superuser's URL, from which a plain role is made.
+pub fn open_settings(database: &str) -> OpenSettings {
+    OpenSettings {
+        db: DbSettings { url: owner_url(database), pool_size: 8 },
+        owner_url: None,
+        is_production: false,
+        migrate: true,
+    }
+}

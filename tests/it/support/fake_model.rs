@@ -1,0 +1,140 @@
+//! A server that speaks OpenAI's wire format on loopback, by script: it holds each reply until the test lets it go on, and
+//! notices when its client leaves.
+
+use std::sync::{Arc, Mutex};
+
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::State,
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::post,
+};
+use serde_json::{Value, json};
+use tokio::{net::TcpListener, sync::mpsc};
+
+/// A server with scripted replies.
+pub struct FakeModel {
+    pub base_url: String,
+    shared: Arc<Shared>,
+    calls: tokio::sync::Mutex<mpsc::UnboundedReceiver<Call>>,
+}
+
+struct Shared {
+    script: Mutex<Script>,
+    calls: mpsc::UnboundedSender<Call>,
+}
+
+/// What the server does with the next calls.
+#[derive(Clone)]
+pub enum Script {
+    /// Streams what the test sends through [`Call`].
+    ByHand,
+    /// Streams these bytes, then closes.
+    Bytes(String),
+    /// Refuses.
+    Status(u16, String),
+}
+
+/// One call that came in.
+pub struct Call {
+    pub headers: HeaderMap,
+    pub body: Value,
+    frames: mpsc::Sender<Result<Bytes, std::io::Error>>,
+}
+
+impl FakeModel {
+    pub async fn start(script: Script) -> Self {
+        let (sender, calls) = mpsc::unbounded_channel();
+        let shared = Arc::new(Shared { script: Mutex::new(script), calls: sender });
+        let router = Router::new().route("/v1/chat/completions", post(answer)).with_state(shared.clone());
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let base_url = format!("http://{}/v1", listener.local_addr().expect("address"));
+        #[expect(clippy::disallowed_methods, reason = "a test's helper has no log context to keep")]
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { base_url, shared, calls: tokio::sync::Mutex::new(calls) }
+    }
+
+    pub fn script(&self, script: Script) {
+        *self.shared.script.lock().expect("script") = script;
+    }
+
+    /// Waits for the next call.
+    pub async fn call(&self) -> Call {
+        self.calls.lock().await.recv().await.expect("a call")
+    }
+
+    /// Whether nobody called that was not waited for.
+    pub async fn is_idle(&self) -> bool {
+        self.calls.lock().await.try_recv().is_err()
+    }
+}
+
+async fn answer(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
+    let script = shared.script.lock().expect("script").clone();
+    let (frames, stream) = mpsc::channel(16);
+    let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
+    let _ = shared.calls.send(Call { headers, body, frames: frames.clone() });
+    match script {
+        Script::Status(status, body) => {
+            let status = StatusCode::from_u16(status).expect("a status");
+            return (status, [(header::CONTENT_TYPE, "application/json")], body).into_response();
+        }
+        Script::Bytes(bytes) => {
+            let _ = frames.send(Ok(bytes.into())).await;
+        }
+        Script::ByHand => {}
+    }
+    drop(frames);
+    let body = Body::from_stream(tokio_stream::wrappers::ReceiverStream::new(stream));
+    ([(header::CONTENT_TYPE, "text/event-stream")], body).into_response()
+}
+
+impl Call {
+    /// Streams a piece of text.
+    pub async fn text(&self, text: &str) {
+        self.raw(&delta(text)).await;
+    }
+
+    /// Streams bytes as they are.
+    pub async fn raw(&self, bytes: &str) {
+        self.frames.send(Ok(bytes.to_owned().into())).await.expect("somebody listens");
+    }
+
+    /// Ends the reply as it should.
+    pub async fn finish(self) {
+        self.raw(&end()).await;
+    }
+
+    /// Breaks the connection.
+    pub async fn cut(self) {
+        let _ = self.frames.send(Err(std::io::Error::other("cut"))).await;
+    }
+
+    /// Waits until the client has closed the connection.
+    pub async fn left(&self) {
+        self.frames.closed().await;
+    }
+}
+
+/// A frame with a piece of text.
+pub fn delta(text: &str) -> String {
+    frame(&json!({ "choices": [{ "index": 0, "delta": { "content": text }, "finish_reason": null }] }))
+}
+
+/// The frames of a good end.
+pub fn end() -> String {
+    let stop = frame(&json!({ "choices": [{ "index": 0, "delta": {}, "finish_reason": "stop" }] }));
+    let usage = frame(&json!({
+        "choices": [],
+        "usage": { "prompt_tokens": 21, "completion_tokens": 4, "total_tokens": 25 },
+    }));
+    format!("{stop}{usage}data: [DONE]\n\n")
+}
+
+fn frame(body: &Value) -> String {
+    let mut frame = json!({ "id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "test-model" });
+    frame.as_object_mut().expect("an object").extend(body.as_object().expect("an object").clone());
+    format!("data: {frame}\n\n")
+}

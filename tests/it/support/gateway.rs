@@ -1,0 +1,195 @@
+//! A server of one's own: in this process, on a free port of loopback, over a database of its own, with the clock held.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use chrono::{DateTime, Utc};
+use frontdesk::{
+    app::{self, App, Parts},
+    config::Config,
+    context::{AdminCx, RequestId, Services, TenantCx},
+    db::{Db, DbSettings, identity},
+    domain::{
+        prompts,
+        tenants::{self, TenantForm},
+        users::{self, UserForm},
+    },
+    http::{Web, WebSettings},
+    kernel::{clock::Clock, ids::TenantId, vocabulary::Role},
+    llm::{Patience, Provider, RemoteSettings},
+};
+use tokio::{net::TcpListener, sync::oneshot};
+
+use super::{Actor, Tenant, cluster};
+
+/// Everybody's password.
+pub const PASSWORD: &str = "correct horse battery";
+
+/// How a server is to be.
+pub struct Plan {
+    /// A model to ask instead of the built-in responder.
+    pub model: Option<String>,
+    /// How long it may take.
+    pub patience: Patience,
+    /// How HTTP is served.
+    pub web: WebSettings,
+    /// Production instead of development.
+    pub is_production: bool,
+    /// Over a database that is there already.
+    pub database: Option<String>,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            model: None,
+            patience: Patience::default(),
+            web: WebSettings { recheck: Duration::from_millis(20), ..WebSettings::default() },
+            is_production: false,
+            database: None,
+        }
+    }
+}
+
+pub struct Gateway {
+    pub address: SocketAddr,
+    pub clock: Clock,
+    pub services: Arc<Services>,
+    pub web: Arc<Web>,
+    pub database: String,
+    pub http: reqwest::Client,
+    stop: Option<oneshot::Sender<()>>,
+    stopped: Option<tokio::task::JoinHandle<anyhow::Result<()>>>,
+}
+
+impl Gateway {
+    /// A fresh server with the base prompt and one global administrator, `root@platform.example`.
+    pub async fn start() -> Self {
+        Self::planned(Plan::default()).await
+    }
+
+    /// A fresh server that answers by the model at `base_url`.
+    pub async fn with_model(base_url: String) -> Self {
+        Self::planned(Plan { model: Some(base_url), ..Plan::default() }).await
+    }
+
+    pub async fn planned(plan: Plan) -> Self {
+        let (database, is_fresh) = match plan.database {
+            Some(name) => (name, false),
+            None => (cluster::database().await, true),
+        };
+        let mut config = config(plan.is_production);
+        config.model = plan.model.map(|base_url| RemoteSettings {
+            provider: Provider::OpenAi,
+            base_url,
+            key: "test-key".to_owned().into(),
+            model: "test-model".to_owned(),
+        });
+        let db = Db::new(&DbSettings { url: cluster::login_url(&database), pool_size: 8 }).expect("pool");
+        let clock = Clock::held(noon());
+        let services = app::services(&config, db, clock.clone()).expect("services");
+        let web = WebSettings { is_development: !plan.is_production, ..plan.web };
+        let parts = Parts { clock: clock.clone(), patience: plan.patience, web };
+        let app = App::build(&config, services.clone(), parts).expect("app");
+        let web = app.web.clone();
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("address");
+        let (stop, told) = oneshot::channel();
+        #[expect(clippy::disallowed_methods, reason = "a test's helper has no log context to keep")]
+        let stopped = tokio::spawn(app.serve(listener, async {
+            let _ = told.await;
+        }));
+        let gateway = Self {
+            address,
+            clock,
+            services,
+            web,
+            database,
+            http: reqwest::Client::new(),
+            stop: Some(stop),
+            stopped: Some(stopped),
+        };
+        if is_fresh {
+            let cx = gateway.operator();
+            prompts::seed_base(&cx).await.expect("base prompt");
+            users::create_admin(&cx, person("root@platform.example", Role::Admin)).await.expect("root");
+        }
+        gateway
+    }
+
+    pub fn operator(&self) -> AdminCx {
+        app::operator(&self.services)
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// A tenant named after its slug.
+    pub async fn tenant(&self, slug: &str) -> Tenant<'_> {
+        let form = TenantForm {
+            name: format!("{slug} Inc."),
+            subdomain: slug.to_owned(),
+            is_active: true,
+            system_prompt: None,
+            allowed_origins: Vec::new(),
+            monthly_token_quota: None,
+        };
+        let row = tenants::create(&self.operator(), &form).await.expect("tenant");
+        Tenant { gateway: self, id: row.id, slug: slug.to_owned() }
+    }
+
+    /// The server's own way into a tenant.
+    pub fn inside(&self, tenant: TenantId) -> TenantCx {
+        TenantCx::new(identity::server_work(tenant), self.services.clone(), RequestId("test".into()))
+    }
+
+    /// Somebody without a token.
+    pub fn stranger(&self) -> Actor<'_> {
+        Actor { gateway: self, token: None, tenant: None }
+    }
+
+    /// The global administrator.
+    pub async fn root(&self) -> Actor<'_> {
+        self.sign_in("root@platform.example").await
+    }
+
+    pub async fn sign_in(&self, email: &str) -> Actor<'_> {
+        let login = "mutation($e: String!, $p: String!) { login(input: { email: $e, password: $p }) { accessToken } }";
+        let answer = self.stranger().ask(login, serde_json::json!({ "e": email, "p": PASSWORD })).await;
+        let token = answer["data"]["login"]["accessToken"].as_str().unwrap_or_else(|| panic!("no login: {answer}"));
+        Actor { gateway: self, token: Some(token.to_owned()), tenant: None }
+    }
+
+    /// Goes down in order, as on SIGTERM.
+    pub async fn stop(&mut self) {
+        drop(self.stop.take());
+        if let Some(stopped) = self.stopped.take() {
+            stopped.await.expect("no panic").expect("a clean end");
+        }
+    }
+}
+
+pub fn person(email: &str, role: Role) -> UserForm {
+    UserForm { email: email.to_owned(), password: PASSWORD.to_owned().into(), name: None, role }
+}
+
+fn noon() -> DateTime<Utc> {
+    "2026-11-21T12:00:00Z".parse().expect("a time")
+}
+
+fn config(is_production: bool) -> Config {
+    Config::from_vars(|name| {
+        let value = match name {
+            "ENVIRONMENT" if is_production => "production",
+            "DATABASE_URL" => "postgres://unused/unused",
+            "JWT_SECRET_KEY" => SECRET,
+            "SECRET_KEY" => "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff",
+            _ => return None,
+        };
+        Some(value.to_owned())
+    })
+    .expect("a good configuration")
+}
+
+/// What tokens are signed with here.
+pub const SECRET: &str = "a-secret-for-tests-0123456789abcdef";

@@ -1,0 +1,10 @@
+//! The harness: `Gateway::start().await`, then people who act.
+
+mod actor;
+pub mod cluster;
+pub mod fake_model;
+mod gateway;
+pub mod socket;
+
+pub use actor::{Actor, CHAT, Tenant, code};
+pub use gateway::{Gateway, PASSWORD, Plan, SECRET};

@@ -1,0 +1,154 @@
+//! A client of `graphql-transport-ws`.
+
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::{net::TcpStream, time::timeout};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, connect_async,
+    tungstenite::{Message, client::IntoClientRequest},
+};
+
+use super::Gateway;
+
+/// How long a test waits for what must come; reached only when it fails.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub struct Socket {
+    stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
+}
+
+/// What came over a socket.
+#[derive(Debug, PartialEq)]
+pub enum Frame {
+    Message(Value),
+    Closed(u16, String),
+}
+
+impl Socket {
+    /// A socket with this subprotocol, nothing said yet.
+    pub async fn raw(gateway: &Gateway, protocol: Option<&str>) -> Self {
+        let mut request = format!("ws://{}/graphql/ws", gateway.address).into_client_request().expect("a request");
+        if let Some(protocol) = protocol {
+            request.headers_mut().insert("sec-websocket-protocol", protocol.parse().expect("a protocol"));
+        }
+        let (stream, _) = connect_async(request).await.expect("a socket");
+        Self { stream }
+    }
+
+    /// A socket that was acknowledged.
+    pub async fn open(gateway: &Gateway, token: Option<&str>, tenant: Option<&str>) -> Self {
+        let mut socket = Self::raw(gateway, Some("graphql-transport-ws")).await;
+        let mut payload = json!({});
+        if let Some(token) = token {
+            payload["authorization"] = json!(format!("Bearer {token}"));
+        }
+        if let Some(tenant) = tenant {
+            payload["x-tenant-id"] = json!(tenant);
+        }
+        socket.say(json!({ "type": "connection_init", "payload": payload })).await;
+        assert_eq!(socket.next().await, Frame::Message(json!({ "type": "connection_ack" })));
+        socket
+    }
+
+    pub async fn say(&mut self, message: Value) {
+        self.say_text(&message.to_string()).await;
+    }
+
+    pub async fn say_text(&mut self, text: &str) {
+        self.stream.send(Message::text(text)).await.expect("sent");
+    }
+
+    pub async fn subscribe(&mut self, id: &str, document: &str, variables: Value) {
+        let payload = json!({ "query": document, "variables": variables });
+        self.say(json!({ "id": id, "type": "subscribe", "payload": payload })).await;
+    }
+
+    /// The next message, or the end.
+    pub async fn next(&mut self) -> Frame {
+        loop {
+            let frame = timeout(PATIENCE, self.stream.next()).await.expect("in time");
+            match frame {
+                Some(Ok(Message::Text(text))) => {
+                    return Frame::Message(serde_json::from_str(text.as_str()).expect("JSON"));
+                }
+                Some(Ok(Message::Close(Some(close)))) => {
+                    return Frame::Closed(close.code.into(), close.reason.as_str().to_owned());
+                }
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                other => return Frame::Closed(1006, format!("{other:?}")),
+            }
+        }
+    }
+
+    pub async fn message(&mut self) -> Value {
+        match self.next().await {
+            Frame::Message(message) => message,
+            Frame::Closed(code, reason) => panic!("closed: {code} {reason}"),
+        }
+    }
+
+    pub async fn closed(&mut self) -> (u16, String) {
+        match self.next().await {
+            Frame::Closed(code, reason) => (code, reason),
+            Frame::Message(message) => panic!("not closed: {message}"),
+        }
+    }
+}
+
+/// The events of one subscription.
+pub struct Events {
+    socket: Socket,
+}
+
+impl Events {
+    pub fn new(socket: Socket) -> Self {
+        Self { socket }
+    }
+
+    /// The next event, or `None` after `complete`.
+    pub async fn next(&mut self) -> Option<Value> {
+        let message = self.socket.message().await;
+        match message["type"].as_str() {
+            Some("next") => {
+                let payload = &message["payload"];
+                assert!(payload.get("errors").is_none(), "{payload}");
+                Some(payload["data"].as_object().and_then(|data| data.values().next()).cloned().expect("an event"))
+            }
+            Some("complete") => None,
+            _ => panic!("{message}"),
+        }
+    }
+
+    /// The next event, which must be of this type.
+    pub async fn expect(&mut self, kind: &str) -> Value {
+        let event = self.next().await.unwrap_or_else(|| panic!("ended before {kind}"));
+        assert_eq!(event["__typename"], kind, "{event}");
+        event
+    }
+
+    /// All events to the end.
+    pub async fn all(mut self) -> Vec<Value> {
+        let mut events = Vec::new();
+        while let Some(event) = self.next().await {
+            events.push(event);
+        }
+        events
+    }
+
+    /// The error that ended it, or came instead of it.
+    pub async fn error(&mut self) -> Value {
+        let message = self.socket.message().await;
+        match message["type"].as_str() {
+            Some("error") => json!({ "errors": message["payload"] }),
+            Some("next") => message["payload"].clone(),
+            _ => panic!("{message}"),
+        }
+    }
+
+    /// How the server closed the socket.
+    pub async fn closed(&mut self) -> (u16, String) {
+        self.socket.closed().await
+    }
+}

@@ -1,0 +1,210 @@
+//! When the model fails: the customer's message stays, the reply is marked FAILED with what was written, and the
+//! conversation goes on.
+
+use std::time::Duration;
+
+use frontdesk::llm::Patience;
+use serde_json::{Value, json};
+
+use crate::support::{
+    Actor, Gateway, Plan,
+    fake_model::{FakeModel, Script, delta, end},
+};
+
+async fn impatient(base_url: String) -> Gateway {
+    let short = Duration::from_millis(150);
+    let patience = Patience { first_token: short, silence: short, whole: Duration::from_mins(1) };
+    Gateway::planned(Plan { model: Some(base_url), patience, ..Plan::default() }).await
+}
+
+/// The failure that a customer sees, and that the conversation goes on after it.
+async fn fails(gateway: &Gateway, model: &FakeModel, admin: &Actor<'_>, script: Script) -> Value {
+    model.script(script);
+    let conversation = admin.conversation().await;
+    let events = admin.chat(&conversation, "Hello").await.all().await;
+    let end = events.last().expect("an end").clone();
+    assert_eq!(end["__typename"], "ReplyFailed", "{events:?}");
+    goes_on(gateway, model, admin, &conversation).await;
+    json!({ "code": end["code"], "reason": end["reason"], "status": end["message"]["status"], "content": end["message"]["content"] })
+}
+
+async fn goes_on(_: &Gateway, model: &FakeModel, admin: &Actor<'_>, conversation: &str) {
+    model.script(Script::Bytes(format!("{}{}", delta("Better now."), end())));
+    let events = admin.chat(conversation, "And now?").await.all().await;
+    assert_eq!(events.last().expect("an end")["message"]["content"], "Better now.", "{events:?}");
+    let data = admin
+        .data(&format!(
+            "{{ conversation(id: \"{conversation}\") {{ messages {{ nodes {{ role status content }} }} }} }}"
+        ))
+        .await;
+    let nodes = data["conversation"]["messages"]["nodes"].as_array().expect("messages").clone();
+    assert_eq!(nodes.len(), 4, "nothing is lost: {nodes:?}");
+    assert_eq!((&nodes[0]["content"], &nodes[1]["status"]), (&json!("Hello"), &json!("FAILED")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_that_refuses() {
+    let model = FakeModel::start(Script::ByHand).await;
+    let gateway = Gateway::with_model(model.base_url.clone()).await;
+    let admin = gateway.tenant("acme").await.admin().await;
+    let mut seen = Vec::new();
+    for (status, body) in [
+        (401, r#"{"error":{"message":"Incorrect API key: canary-key","code":"invalid_api_key"}}"#),
+        (429, r#"{"error":{"message":"Slow down, canary","code":"rate_limit_exceeded"}}"#),
+        (429, r#"{"error":{"message":"canary","code":"insufficient_quota"}}"#),
+        (400, r#"{"error":{"message":"canary","code":"context_length_exceeded"}}"#),
+        (500, "<html>canary</html>"),
+        (302, "canary"),
+    ] {
+        let failure = fails(&gateway, &model, &admin, Script::Status(status, body.to_owned())).await;
+        assert!(!failure.to_string().contains("canary"), "{failure}");
+        seen.push(json!({ "upstream": status, "code": failure["code"], "reason": failure["reason"] }));
+    }
+    insta::assert_json_snapshot!(seen, @"");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_that_sends_garbage() {
+    let model = FakeModel::start(Script::ByHand).await;
+    let gateway = Gateway::with_model(model.base_url.clone()).await;
+    let admin = gateway.tenant("acme").await.admin().await;
+    for (what, bytes, kept) in [
+        ("not JSON", format!("{}data: {{broken\n\n", delta("Half ")), "Half "),
+        (
+            "an error in mid-stream",
+            format!("{}data: {{\"error\":{{\"message\":\"canary\"}}}}\n\n", delta("Half ")),
+            "Half ",
+        ),
+        ("no end", delta("Half "), "Half "),
+        ("nothing", String::new(), ""),
+        ("not an event stream", "<html>canary</html>".to_owned(), ""),
+        ("only an end", end(), ""),
+        (
+            "a filter",
+            "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"content_filter\"}]}\n\ndata: [DONE]\n\n"
+                .to_owned(),
+            "",
+        ),
+    ] {
+        let failure = fails(&gateway, &model, &admin, Script::Bytes(bytes)).await;
+        assert_eq!((&failure["status"], &failure["content"]), (&json!("FAILED"), &json!(kept)), "{what}: {failure}");
+        assert!(!failure.to_string().contains("canary"), "{failure}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_without_done_is_an_end() {
+    let bytes = format!("{}{}", delta("Whole."), end().replace("data: [DONE]\n\n", ""));
+    let model = FakeModel::start(Script::Bytes(bytes)).await;
+    let gateway = Gateway::with_model(model.base_url.clone()).await;
+    let admin = gateway.tenant("acme").await.admin().await;
+    let conversation = admin.conversation().await;
+    let events = admin.chat(&conversation, "Hello").await.all().await;
+    assert_eq!(
+        events.last().expect("an end")["message"],
+        json!({ "id": "message_2", "status": "COMPLETE", "content": "Whole." })
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_that_breaks_the_connection() {
+    let model = FakeModel::start(Script::ByHand).await;
+    let gateway = Gateway::with_model(model.base_url.clone()).await;
+    let admin = gateway.tenant("acme").await.admin().await;
+    let conversation = admin.conversation().await;
+    let mut events = admin.chat(&conversation, "Hello").await;
+    let call = model.call().await;
+    call.text("Half ").await;
+    events.expect("MessageAdded").await;
+    events.expect("ReplyStarted").await;
+    events.expect("ReplyDelta").await;
+    call.cut().await;
+    let end = events.expect("ReplyFailed").await;
+    assert_eq!((&end["code"], &end["message"]["content"]), (&json!("UPSTREAM_UNAVAILABLE"), &json!("Half ")));
+    goes_on(&gateway, &model, &admin, &conversation).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_that_stalls_before_and_amid_its_words() {
+    let model = FakeModel::start(Script::ByHand).await;
+    let gateway = impatient(model.base_url.clone()).await;
+    let admin = gateway.tenant("acme").await.admin().await;
+    for words in [0, 1] {
+        model.script(Script::ByHand);
+        let conversation = admin.conversation().await;
+        let events = admin.chat(&conversation, "Hello").await;
+        let call = model.call().await;
+        if words > 0 {
+            call.text("Half ").await;
+        }
+        let events = events.all().await;
+        let end = events.last().expect("an end");
+        assert_eq!(
+            (&end["__typename"], &end["code"]),
+            (&json!("ReplyFailed"), &json!("UPSTREAM_UNAVAILABLE")),
+            "{end}"
+        );
+        // It was let go of, not only forgotten.
+        call.left().await;
+        goes_on(&gateway, &model, &admin, &conversation).await;
+        while !model.is_idle().await {}
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_that_is_not_there() {
+    let nowhere = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("address");
+    let gateway = Gateway::with_model(format!("http://{nowhere}/v1")).await;
+    let admin = gateway.tenant("acme").await.admin().await;
+    let conversation = admin.conversation().await;
+    let events = admin.chat(&conversation, "Hello").await.all().await;
+    let end = events.last().expect("an end");
+    assert_eq!((&end["__typename"], &end["code"]), (&json!("ReplyFailed"), &json!("UPSTREAM_UNAVAILABLE")));
+    assert!(!end.to_string().contains("127.0.0.1"), "{end}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_dies_in_mid_reply_leaves_no_reply_spinning() {
+    let model = FakeModel::start(Script::ByHand).await;
+    let gateway = Gateway::with_model(model.base_url.clone()).await;
+    let admin = gateway.tenant("acme").await.admin().await;
+    let conversation = admin.conversation().await;
+    // What a dead node leaves: an open reply with its lease, and what its last heartbeat kept.
+    let owner = crate::support::cluster::owner(&gateway.database).await;
+    owner
+        .batch_execute(
+            "INSERT INTO messages (tenant_id, conversation_id, role, status, content, created_at, updated_at)
+             VALUES (1001, 1, 'CUSTOMER', 'COMPLETE', 'Hello', '2026-11-21 12:00Z', '2026-11-21 12:00Z');
+             INSERT INTO messages (tenant_id, conversation_id, role, status, content, reply_to_id, lease_expires_at, created_at, updated_at)
+             VALUES (1001, 1, 'ASSISTANT', 'STREAMING', 'Half ', 1, '2026-11-21 12:00:09Z', '2026-11-21 12:00Z', '2026-11-21 12:00Z')",
+        )
+        .await
+        .expect("rows");
+    let mut watcher = admin.watch(&conversation, None).await;
+    assert_eq!(gateway.web.engine.end_abandoned().await.expect("looked"), 0, "its lease stands");
+    gateway.clock.advance(chrono::TimeDelta::seconds(10));
+    let end = watcher.expect("ReplyFailed").await;
+    assert_eq!(end["message"], json!({ "id": "message_2", "status": "FAILED", "content": "Half " }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_told_to_stop_lets_replies_end() {
+    let model = FakeModel::start(Script::ByHand).await;
+    let mut gateway = Gateway::with_model(model.base_url.clone()).await;
+    let database = gateway.database.clone();
+    let admin = gateway.tenant("acme").await.admin().await;
+    let conversation = admin.conversation().await;
+    let mut events = admin.chat(&conversation, "Hello").await;
+    events.expect("MessageAdded").await;
+    let call = model.call().await;
+    call.text("One ").await;
+    let stopping = async {
+        call.text("two.").await;
+        call.finish().await;
+    };
+    tokio::join!(gateway.stop(), stopping);
+    let owner = crate::support::cluster::owner(&database).await;
+    let row =
+        owner.query_one("SELECT status, content FROM messages WHERE role = 'ASSISTANT'", &[]).await.expect("a row");
+    assert_eq!((row.get::<_, String>(0).as_str(), row.get::<_, String>(1).as_str()), ("COMPLETE", "One two."));
+}

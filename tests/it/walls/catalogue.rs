@@ -1,0 +1,134 @@
+//! What PostgreSQL itself says: every table stands behind a forced policy or on the short list, the login role can't walk
+//! around it, and `src/db/schema.rs` is what the catalogue prints.
+
+use crate::support::cluster;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_table_is_behind_a_forced_policy_or_has_a_reason() {
+    let database = cluster::database().await;
+    let rows = cluster::owner(&database)
+        .await
+        .query(
+            "SELECT c.relname::text, c.relrowsecurity AND c.relforcerowsecurity, \
+                    (SELECT count(*) FROM pg_policy p WHERE p.polrelid = c.oid) \
+             FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') ORDER BY 1",
+            &[],
+        )
+        .await
+        .expect("the catalogue");
+    let listed = ["__diesel_schema_migrations"];
+    for row in &rows {
+        let (name, forced, policies): (String, bool, i64) = (row.get(0), row.get(1), row.get(2));
+        assert!(listed.contains(&name.as_str()) || (forced && policies > 0), "{name} stands open");
+    }
+    assert!(rows.len() > 15, "the tables are there");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_tenant_owned_table_ties_its_rows_to_one_tenant() {
+    let database = cluster::database().await;
+    // Tables whose rows may belong to no tenant, each with its reason.
+    let shared = [
+        "audit_entries",      // what administrators do to the platform
+        "prompt_bundles",     // the global base
+        "prompt_sections",    // the global base's
+        "sessions",           // global administrators'
+        "users",              // global administrators
+        "webhook_deliveries", // quarantined: the tenant is not known
+    ];
+    let rows = cluster::owner(&database)
+        .await
+        .query(
+            "SELECT c.relname::text FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid \
+             WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' \
+               AND a.attname = 'tenant_id' AND NOT a.attnotnull ORDER BY 1",
+            &[],
+        )
+        .await
+        .expect("the catalogue");
+    let loose: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    assert_eq!(loose, shared);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_login_role_sees_nothing_until_it_takes_a_role_and_a_tenant() {
+    let database = cluster::database().await;
+    let owner = cluster::owner(&database).await;
+    owner
+        .batch_execute(
+            "INSERT INTO tenants (id, subdomain, name, created_at, updated_at) VALUES (1, 'a', 'A', now(), now()), (2, 'b', 'B', now(), now());
+             INSERT INTO leads (tenant_id, name, source, status, created_at, updated_at)
+             VALUES (1, 'Ann', 'WEB', 'NEW', now(), now()), (2, 'Bob', 'WEB', 'NEW', now(), now())",
+        )
+        .await
+        .expect("rows");
+    let login = cluster::login(&database).await;
+    let refused = login.query("SELECT * FROM leads", &[]).await.expect_err("no role, no data");
+    assert_eq!(refused.code().map(tokio_postgres::error::SqlState::code), Some("42501"), "{refused}");
+    let count = async |setting: &str| -> i64 {
+        login.batch_execute(&format!("BEGIN; SET LOCAL ROLE frontdesk_tenant; {setting}")).await.expect("begin");
+        let count = login.query_one("SELECT count(*) FROM leads", &[]).await.expect("count").get(0);
+        login.batch_execute("ROLLBACK").await.expect("rollback");
+        count
+    };
+    assert_eq!(count("").await, 0, "no tenant, no rows");
+    assert_eq!(count("SET LOCAL app.tenant_id = ''").await, 0);
+    assert_eq!(count("SET LOCAL app.tenant_id = '1'").await, 1);
+    assert_eq!(count("SET LOCAL app.tenant_id = '3'").await, 0);
+    // A row can't be moved into another tenant, nor written into one.
+    for write in [
+        "UPDATE leads SET tenant_id = 2",
+        "INSERT INTO leads (tenant_id, name, source, status, created_at, updated_at) VALUES (2, 'x', 'WEB', 'NEW', now(), now())",
+    ] {
+        login
+            .batch_execute("BEGIN; SET LOCAL ROLE frontdesk_tenant; SET LOCAL app.tenant_id = '1'")
+            .await
+            .expect("begin");
+        let refused = login.batch_execute(write).await.expect_err(write);
+        assert_eq!(refused.code().map(tokio_postgres::error::SqlState::code), Some("42501"), "{write}: {refused}");
+        login.batch_execute("ROLLBACK").await.expect("rollback");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_database_refuses_a_row_that_points_into_another_tenant() {
+    let database = cluster::database().await;
+    let owner = cluster::owner(&database).await;
+    owner
+        .batch_execute(
+            "INSERT INTO tenants (id, subdomain, name, created_at, updated_at) VALUES (1, 'a', 'A', now(), now()), (2, 'b', 'B', now(), now());
+             INSERT INTO leads (id, tenant_id, name, source, status, created_at, updated_at) VALUES (1, 1, 'Ann', 'WEB', 'NEW', now(), now());
+             INSERT INTO conversations (id, tenant_id, channel, status, created_at, updated_at) VALUES (1, 1, 'WEB', 'BOT', now(), now())",
+        )
+        .await
+        .expect("rows");
+    for (what, insert) in [
+        (
+            "a message",
+            "INSERT INTO messages (tenant_id, conversation_id, role, status, content, created_at, updated_at) VALUES (2, 1, 'CUSTOMER', 'COMPLETE', 'x', now(), now())",
+        ),
+        (
+            "a conversation",
+            "INSERT INTO conversations (tenant_id, channel, status, lead_id, created_at, updated_at) VALUES (2, 'WEB', 'BOT', 1, now(), now())",
+        ),
+    ] {
+        // As the superuser: no policy is in the way, the constraint alone holds.
+        let refused = owner.batch_execute(insert).await.expect_err(what);
+        assert_eq!(refused.code().map(tokio_postgres::error::SqlState::code), Some("23503"), "{what}: {refused}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_rust_schema_is_what_the_catalogue_prints() {
+    let database = cluster::database().await;
+    let printed: String =
+        cluster::owner(&database).await.query_one(frontdesk::db::SCHEMA_QUERY, &[]).await.expect("printed").get(0);
+    let file = "src/db/schema.rs";
+    let committed = std::fs::read_to_string(file).expect(file);
+    let (header, tables) = committed.split_at(committed.find("diesel::table!").expect("tables"));
+    if std::env::var_os("UPDATE_SCHEMA").is_some() {
+        std::fs::write(file, format!("{header}{}\n", printed.trim_end())).expect("written");
+    } else {
+        assert!(printed.trim_end() == tables.trim_end(), "{file} is behind the migrations; run `make schema`");
+    }
+}

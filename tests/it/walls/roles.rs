@@ -1,0 +1,181 @@
+//! The role matrix: every kind of caller at every root field, in a golden file that a person can review.
+
+use std::fmt::Write;
+
+use async_graphql::parser::{
+    parse_schema,
+    types::{BaseType, FieldDefinition, Type, TypeDefinition, TypeKind, TypeSystemDefinition},
+};
+use serde_json::{Value, json};
+
+use crate::support::{Actor, Gateway};
+
+/// A root field, and a document that touches it with arguments of the right shape that name nothing which exists.
+pub struct Probe {
+    pub root: &'static str,
+    pub name: String,
+    pub document: String,
+    pub is_subscription: bool,
+}
+
+/// A probe for every root field there is, built from the schema itself: a new field is probed without being asked.
+pub fn probes() -> Vec<Probe> {
+    let document = parse_schema(frontdesk::graph::sdl()).expect("readable");
+    let types: Vec<TypeDefinition> = document
+        .definitions
+        .into_iter()
+        .filter_map(|definition| match definition {
+            TypeSystemDefinition::Type(definition) => Some(definition.node),
+            _ => None,
+        })
+        .collect();
+    let mut probes = Vec::new();
+    for (root, keyword) in [("Query", "query"), ("Mutation", "mutation"), ("Subscription", "subscription")] {
+        for field in fields(&types, root) {
+            let arguments: Vec<_> = field
+                .arguments
+                .iter()
+                .filter(|argument| !argument.node.ty.node.nullable && argument.node.default_value.is_none())
+                .map(|argument| {
+                    let name = argument.node.name.node.as_str();
+                    format!("{name}: {}", sample(&types, name, &argument.node.ty.node))
+                })
+                .collect();
+            let arguments = if arguments.is_empty() { String::new() } else { format!("({})", arguments.join(", ")) };
+            let selection = if is_leaf(&types, &field.ty.node) { "" } else { " { __typename }" };
+            let name = field.name.node.to_string();
+            probes.push(Probe {
+                root,
+                document: format!("{keyword} {{ {name}{arguments}{selection} }}"),
+                name,
+                is_subscription: root == "Subscription",
+            });
+        }
+    }
+    probes
+}
+
+fn fields<'t>(types: &'t [TypeDefinition], name: &str) -> Vec<&'t FieldDefinition> {
+    let Some(TypeKind::Object(object)) = types.iter().find(|ty| ty.name.node == name).map(|ty| &ty.kind) else {
+        panic!("no type {name}");
+    };
+    object.fields.iter().map(|field| &field.node).collect()
+}
+
+fn base(ty: &Type) -> &str {
+    match &ty.base {
+        BaseType::Named(name) => name,
+        BaseType::List(inner) => base(inner),
+    }
+}
+
+fn is_leaf(types: &[TypeDefinition], ty: &Type) -> bool {
+    types
+        .iter()
+        .find(|definition| definition.name.node == base(ty))
+        .is_none_or(|definition| matches!(definition.kind, TypeKind::Scalar | TypeKind::Enum(_)))
+}
+
+/// A value of the right shape. Ids are of the right noun and of no row.
+fn sample(types: &[TypeDefinition], name: &str, ty: &Type) -> String {
+    if let BaseType::List(inner) = &ty.base {
+        return format!("[{}]", sample(types, name, inner));
+    }
+    let definition = types.iter().find(|definition| definition.name.node == base(ty));
+    match definition.map(|definition| &definition.kind) {
+        Some(TypeKind::InputObject(input)) => {
+            let members: Vec<_> = input
+                .fields
+                .iter()
+                .filter(|field| !field.node.ty.node.nullable && field.node.default_value.is_none())
+                .map(|field| {
+                    let name = field.node.name.node.as_str();
+                    format!("{name}: {}", sample(types, name, &field.node.ty.node))
+                })
+                .collect();
+            format!("{{ {} }}", members.join(", "))
+        }
+        Some(TypeKind::Enum(words)) => words.values.first().expect("a word").node.value.node.to_string(),
+        _ => match base(ty) {
+            "Int" => "1".to_owned(),
+            "Boolean" => "true".to_owned(),
+            "ID" => format!("\"{}_999999\"", noun(name)),
+            _ if name == "email" => "\"nobody@nowhere.example\"".to_owned(),
+            _ => "\"something long\"".to_owned(),
+        },
+    }
+}
+
+fn noun(argument: &str) -> &str {
+    match argument {
+        "conversationId" => "conversation",
+        "messageId" => "message",
+        "leadId" => "lead",
+        "tenantId" => "tenant",
+        "userId" => "user",
+        _ => "lead",
+    }
+}
+
+/// What a caller gets: `ok`, or the code of the refusal.
+pub async fn verdict(actor: &Actor<'_>, probe: &Probe) -> String {
+    let answer: Value = if probe.is_subscription {
+        let response =
+            actor.post("/graphql/stream").json(&json!({ "query": probe.document })).send().await.expect("sent");
+        let text = first_event(response).await;
+        serde_json::from_str(&text).unwrap_or_else(|_| json!({}))
+    } else {
+        actor.query(&probe.document).await
+    };
+    answer["errors"][0]["extensions"]["code"].as_str().unwrap_or("ok").to_owned()
+}
+
+/// The data of the first event; a stream that stays silent was let in.
+async fn first_event(mut response: reqwest::Response) -> String {
+    let mut text = String::new();
+    while let Ok(Some(chunk)) = response.chunk().await {
+        text.push_str(&String::from_utf8_lossy(&chunk));
+        if let Some(data) = text.lines().find_map(|line| line.strip_prefix("data: {")) {
+            return format!("{{{data}");
+        }
+    }
+    text
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_caller_at_every_root_field() {
+    let gateway = Gateway::start().await;
+    let acme = gateway.tenant("acme").await;
+    let root = gateway.root().await;
+    let callers = [
+        ("stranger", gateway.stranger()),
+        ("staff", acme.staff().await),
+        ("tenant admin", acme.admin().await),
+        ("root", root.clone()),
+        ("root in acme", root.in_tenant("acme")),
+    ];
+    let mut matrix = String::new();
+    write!(matrix, "{:<34}", "").expect("written");
+    for (name, _) in &callers {
+        write!(matrix, "{name:<17}").expect("written");
+    }
+    for probe in probes() {
+        write!(matrix, "\n{:<34}", format!("{}.{}", probe.root, probe.name)).expect("written");
+        for (name, caller) in &callers {
+            // Signing out would sign out the prober: everybody brings a session of their own.
+            let fresh = match *name {
+                "stranger" => caller.clone(),
+                "staff" => gateway.sign_in("staff@acme.example").await,
+                "tenant admin" => gateway.sign_in("admin@acme.example").await,
+                "root" => gateway.root().await,
+                _ => gateway.root().await.in_tenant("acme"),
+            };
+            let fresh = if probe.name == "logout" { fresh } else { caller.clone() };
+            write!(matrix, "{:<17}", verdict(&fresh, &probe).await).expect("written");
+        }
+    }
+    let matrix = matrix.lines().map(str::trim_end).collect::<Vec<_>>().join("\n");
+    insta::with_settings!({ prepend_module_to_snapshot => false, snapshot_path => "../golden", omit_expression => true }, {
+        insta::assert_snapshot!("role_matrix", matrix);
+    });
+}
