@@ -22,6 +22,8 @@ use crate::{
 
 /// Password hashes that may run at once.
 const HASHES: usize = 2;
+/// Between two looks after abandoned replies.
+const HOUSEKEEPING: Duration = Duration::from_secs(1);
 /// How long replies may go on after the server was told to stop.
 const DRAIN: Duration = Duration::from_secs(20);
 
@@ -37,6 +39,8 @@ pub struct Parts {
     pub clock: Clock,
     /// How long a model may take.
     pub patience: Patience,
+    /// How often the engine looks after abandoned replies; `None` leaves them alone.
+    pub housekeeping: Option<Duration>,
     /// How HTTP is served.
     pub web: WebSettings,
 }
@@ -48,6 +52,7 @@ impl Parts {
         Self {
             clock: Clock::system(),
             patience: Patience::default(),
+            housekeeping: Some(HOUSEKEEPING),
             web: WebSettings {
                 cors_origins: config.http.cors_origins.clone(),
                 is_development: config.environment == Environment::Development,
@@ -98,7 +103,8 @@ impl App {
     /// When the schema breaks a rule of its own, or no HTTP client can be made.
     pub fn build(config: &Config, services: Arc<Services>, parts: Parts) -> anyhow::Result<Self> {
         let model = llm::choose(config.model.as_ref())?;
-        let engine = Engine::start(services.clone(), EngineSettings { model, patience: parts.patience });
+        let settings = EngineSettings { model, patience: parts.patience, housekeeping: parts.housekeeping };
+        let engine = Engine::start(services.clone(), settings);
         let introspection = match config.environment {
             Environment::Development => Introspection::Open,
             Environment::Production => Introspection::Administrators,

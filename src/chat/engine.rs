@@ -36,6 +36,8 @@ pub struct EngineSettings {
     pub model: Arc<dyn ChatModel>,
     /// How long it may take.
     pub patience: Patience,
+    /// How often it looks after replies whose node died; `None` for never.
+    pub housekeeping: Option<Duration>,
 }
 
 /// The chat engine of this node.
@@ -61,7 +63,9 @@ impl Engine {
             closing: CancellationToken::new(),
             stops: Mutex::default(),
         });
-        housekeeping::start(&engine);
+        if let Some(round) = engine.settings.housekeeping {
+            housekeeping::start(&engine, round);
+        }
         engine
     }
 

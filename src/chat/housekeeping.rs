@@ -24,13 +24,11 @@ use crate::{
     },
 };
 
-const ROUND: Duration = Duration::from_secs(1);
-
 /// Runs until the engine is dropped or closed.
-pub(super) fn start(engine: &Arc<Engine>) {
+pub(super) fn start(engine: &Arc<Engine>, round: Duration) {
     let (weak, closing) = (Arc::downgrade(engine), engine.closing.clone());
     task::spawn(async move {
-        let mut round = tokio::time::interval(ROUND);
+        let mut round = tokio::time::interval(round);
         loop {
             tokio::select! {
                 () = closing.cancelled() => return,

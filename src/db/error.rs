@@ -20,18 +20,18 @@ const CONFLICTS: &[(&str, &str, &str)] = &[
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         if let Error::DatabaseError(kind, info) = &error {
+            if info.message().starts_with("terminating connection") {
+                return unreachable(&anyhow::Error::new(error));
+            }
             let constraint = info.constraint_name().unwrap_or_default();
             if let Some((_, field, sentence)) = CONFLICTS.iter().find(|(name, ..)| *name == constraint) {
                 return Refusal::conflict(field, *sentence).into();
             }
+            // Diesel has no kind for a deadlock; PostgreSQL ends one of the two, and nothing of it happened.
+            let is_deadlock = info.message() == "deadlock detected";
             match kind {
-                DatabaseErrorKind::SerializationFailure => {
-                    return Refusal::new(
-                        ErrorCode::Conflict,
-                        "Somebody else changed this at the same moment. Try again.",
-                    )
-                    .into();
-                }
+                _ if is_deadlock => return simultaneous().into(),
+                DatabaseErrorKind::SerializationFailure => return simultaneous().into(),
                 DatabaseErrorKind::ReadOnlyTransaction => {
                     return Refusal::new(ErrorCode::Forbidden, "This access is read-only.").into();
                 }
@@ -43,6 +43,10 @@ impl From<Error> for Failure {
         }
         Self::Fault(anyhow::Error::new(error).context("database"))
     }
+}
+
+fn simultaneous() -> Refusal {
+    Refusal::new(ErrorCode::Conflict, "Somebody else changed this at the same moment. Try again.")
 }
 
 /// The database is away: logged here, since the caller only learns that it may try again.

@@ -23,9 +23,9 @@ use crate::{
         connect,
         error::unreachable,
         scope::{AdminScope, TenantScope},
-        tx::{Admin, Identity, Mode, Tenant, Tx, Worker},
+        tx::{Admin, Identity, Mode, Role, Tenant, Tx, Worker},
     },
-    kernel::failure::Outcome,
+    kernel::{failure::Outcome, ids::TenantId},
 };
 
 pub(in crate::db) type PooledConnection = diesel_async::pooled_connection::deadpool::Object<AsyncPgConnection>;
@@ -98,7 +98,7 @@ impl Db {
         scope: &TenantScope,
         work: impl AsyncFnOnce(&mut Tx<Tenant>) -> Outcome<T>,
     ) -> Outcome<T> {
-        let mut tx = Tx::begin(self.checkout().await?, Mode::Read, Some(scope.tenant())).await?;
+        let mut tx = self.begin(Mode::Read, Some(scope.tenant())).await?;
         let result = work(&mut tx).await;
         tx.end(result).await
     }
@@ -112,7 +112,7 @@ impl Db {
         scope: &TenantScope,
         work: impl AsyncFnOnce(&mut Tx<Tenant>) -> Outcome<T>,
     ) -> Outcome<T> {
-        let mut tx = Tx::begin(self.checkout().await?, Mode::Write, Some(scope.tenant())).await?;
+        let mut tx = self.begin(Mode::Write, Some(scope.tenant())).await?;
         let result = work(&mut tx).await;
         tx.end(result).await
     }
@@ -126,7 +126,7 @@ impl Db {
         _scope: &AdminScope,
         work: impl AsyncFnOnce(&mut Tx<Admin>) -> Outcome<T>,
     ) -> Outcome<T> {
-        let mut tx = Tx::begin(self.checkout().await?, Mode::Write, None).await?;
+        let mut tx = self.begin(Mode::Write, None).await?;
         let result = work(&mut tx).await;
         tx.end(result).await
     }
@@ -137,7 +137,7 @@ impl Db {
     /// # Errors
     /// As [`Db::read`].
     pub async fn identify<T>(&self, work: impl AsyncFnOnce(&mut Tx<Identity>) -> Outcome<T>) -> Outcome<T> {
-        let mut tx = Tx::begin(self.checkout().await?, Mode::Write, None).await?;
+        let mut tx = self.begin(Mode::Write, None).await?;
         let result = work(&mut tx).await;
         tx.end(result).await
     }
@@ -147,7 +147,7 @@ impl Db {
     /// # Errors
     /// As [`Db::read`].
     pub async fn housekeep<T>(&self, work: impl AsyncFnOnce(&mut Tx<Worker>) -> Outcome<T>) -> Outcome<T> {
-        let mut tx = Tx::begin(self.checkout().await?, Mode::Write, None).await?;
+        let mut tx = self.begin(Mode::Write, None).await?;
         let result = work(&mut tx).await;
         tx.end(result).await
     }
@@ -155,6 +155,17 @@ impl Db {
     /// Closes the pool; what is checked out is closed on return.
     pub fn close(&self) {
         self.pool.close();
+    }
+
+    /// Begins a transaction. A pooled connection may have died unseen (the database was restarted): then all idle ones
+    /// are dropped and a new one is tried, once. Nothing has run by then, so nothing can run twice.
+    async fn begin<R: Role>(&self, mode: Mode, tenant: Option<TenantId>) -> Outcome<Tx<R>> {
+        if let Ok(tx) = Tx::begin(self.checkout().await?, mode, tenant).await {
+            return Ok(tx);
+        }
+        self.pool.retain(|_, _| false);
+        let begun = Tx::begin(self.checkout().await?, mode, tenant).await;
+        begun.map_err(|error| unreachable(&anyhow::Error::new(error).context("beginning a transaction")))
     }
 
     pub(in crate::db) async fn checkout(&self) -> Outcome<PooledConnection> {

@@ -5,6 +5,7 @@
 
 use std::marker::PhantomData;
 
+use diesel::QueryResult;
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 
 use crate::{
@@ -20,7 +21,7 @@ mod sealed {
         const NAME: &'static str;
     }
 }
-use sealed::Role;
+pub(in crate::db) use sealed::Role;
 
 /// Work inside one tenant.
 pub enum Tenant {}
@@ -66,7 +67,7 @@ impl<R: Role> Tx<R> {
         connection: PooledConnection,
         mode: Mode,
         tenant: Option<TenantId>,
-    ) -> Outcome<Self> {
+    ) -> QueryResult<Self> {
         let mut tx = Self { connection: Some(connection), tenant, role: PhantomData };
         let begin = match mode {
             Mode::Read => "BEGIN READ ONLY",

@@ -20,7 +20,7 @@ use crate::{
     graph::{auth::Access, limits::Limits, rules::Rules, scan::scan},
     kernel::{
         failure::{ErrorCode, Refusal},
-        page::DEFAULT_SIZE,
+        page::{DEFAULT_SIZE, MAX_SIZE},
     },
 };
 
@@ -232,7 +232,7 @@ impl<'d> Walk<'d> {
         let size = field.get_argument("first").or_else(|| field.get_argument("last"));
         match size.and_then(|value| self.constant(&value.node)) {
             Some(ConstValue::Number(number)) => {
-                number.as_u64().and_then(|size| usize::try_from(size).ok()).unwrap_or(DEFAULT_SIZE).max(1)
+                number.as_u64().and_then(|size| usize::try_from(size).ok()).unwrap_or(DEFAULT_SIZE).clamp(1, MAX_SIZE)
             }
             _ => DEFAULT_SIZE,
         }

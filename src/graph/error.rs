@@ -4,6 +4,8 @@ use async_graphql::{ErrorExtensionValues, Pos, Response, ServerError};
 
 use crate::kernel::failure::{ErrorCode, Failure, Refusal};
 
+/// Longest message of an error, in characters.
+const MESSAGE_MAX: usize = 500;
 const OURS: &str = "Something went wrong on our side. Try again; if it stays, tell us the requestId.";
 
 impl From<Failure> for async_graphql::Error {
@@ -59,5 +61,9 @@ pub(super) fn finish(response: &mut Response, request_id: &str, most: usize) {
         }
         values.set("requestId", request_id);
         error.source = None;
+        // The library repeats names of the document, however long.
+        if let Some((end, _)) = error.message.char_indices().nth(MESSAGE_MAX) {
+            error.message.truncate(end);
+        }
     }
 }

@@ -9,6 +9,8 @@ use crate::kernel::phone;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PhoneNumber(pub String);
 
+/// A phone number in E.164: a plus sign and 7 to 15 digits, such as `+15550100123`. Spaces, dots, dashes and parentheses
+/// are dropped on input.
 #[Scalar(specified_by_url = "https://www.itu.int/rec/T-REC-E.164")]
 impl ScalarType for PhoneNumber {
     fn parse(value: Value) -> InputValueResult<Self> {

@@ -5,11 +5,9 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use async_graphql::{Response as Answer, ServerError};
 use axum::{
-    http::{HeaderName, HeaderValue, header},
-    response::{
-        IntoResponse, Response, Sse,
-        sse::{Event, KeepAlive},
-    },
+    body::Body,
+    http::{HeaderName, header},
+    response::{IntoResponse, Response},
 };
 use futures_util::{
     Stream, StreamExt,
@@ -24,6 +22,7 @@ use crate::{
 };
 
 const KEEP_ALIVE: Duration = Duration::from_secs(12);
+const COMMENT: &str = ":\n\n";
 
 /// One answer as a stream.
 pub(super) fn once(answer: Answer) -> Response {
@@ -58,18 +57,30 @@ fn revoked_error(refusal: &crate::kernel::failure::Refusal) -> ServerError {
 }
 
 fn events(answers: impl Stream<Item = Answer> + Send + 'static) -> Response {
-    // A comment at once: it flushes the headers through browsers and proxies that wait for a body.
-    let opening = stream::iter([Event::default().comment("")]);
     let next = answers.map(|answer| {
+        // Without `data` where nothing was executed; on one line, since JSON has no bare line breaks.
         let body = if is_request_error(&answer) { json!({ "errors": answer.errors }) } else { json!(answer) };
-        Event::default().event("next").data(body.to_string())
+        format!("event: next\ndata: {body}\n\n")
     });
-    let complete = stream::iter([Event::default().event("complete").data("")]);
-    let all = opening.chain(next).chain(complete).map(Ok::<_, Infallible>);
-    let mut response = Sse::new(all).keep_alive(KeepAlive::new().interval(KEEP_ALIVE).text("")).into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(Form::Events.content_type()));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
-    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-    response
+    // A comment at once flushes the headers through browsers and proxies that wait for a body. The last event needs its
+    // empty `data:` line, or EventSource does not fire it.
+    let opening = stream::iter([COMMENT.to_owned()]);
+    let complete = stream::iter(["event: complete\ndata:\n\n".to_owned()]);
+    let all = kept_alive(opening.chain(next).chain(complete).boxed());
+    let headers = [
+        (header::CONTENT_TYPE, Form::Events.content_type()),
+        (header::CACHE_CONTROL, "no-cache, no-transform"),
+        (HeaderName::from_static("x-accel-buffering"), "no"),
+    ];
+    (headers, Body::from_stream(all.map(Ok::<_, Infallible>))).into_response()
+}
+
+/// A comment whenever nothing was said for a while.
+fn kept_alive(events: BoxStream<'static, String>) -> impl Stream<Item = String> + Send {
+    stream::unfold(events, |mut events| async move {
+        match tokio::time::timeout(KEEP_ALIVE, events.next()).await {
+            Ok(event) => event.map(|event| (event, events)),
+            Err(_) => Some((COMMENT.to_owned(), events)),
+        }
+    })
 }

@@ -1,7 +1,6 @@
 //! The tests that go through the door: a real server, a real PostgreSQL, real sockets. Each reads like a short story: who,
 //! does what, sees what.
 
-#![expect(missing_docs, reason = "tests describe themselves by their names")]
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,

@@ -96,7 +96,7 @@ async fn open_streams_end_when_their_caller_is_switched_off() {
     gateway.root().await.data(&format!(r#"mutation {{ deactivateTenant(id: "{}") {{ id }} }}"#, acme.id)).await;
     assert_eq!(sockets[0].closed().await, (4403, "Forbidden".to_owned()));
     let text = events.text().await.expect("to its end");
-    assert!(text.contains("TENANT_INACTIVE") && text.ends_with("event: complete\ndata: \n\n"), "{text:?}");
+    assert!(text.contains("TENANT_INACTIVE") && text.ends_with("event: complete\ndata:\n\n"), "{text:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,6 +16,7 @@ use crate::{
 /// Everything that can be followed.
 pub struct Subscription;
 
+/// Everything that can be followed.
 #[async_graphql::Subscription]
 impl Subscription {
     /// Sends a message and follows its reply. First comes MessageAdded with the message itself; the stream ends after

@@ -41,7 +41,8 @@ pub enum Script {
 pub struct Call {
     pub headers: HeaderMap,
     pub body: Value,
-    frames: mpsc::Sender<Result<Bytes, std::io::Error>>,
+    /// For a reply by hand; the others are over when they are sent.
+    frames: Option<mpsc::Sender<Result<Bytes, std::io::Error>>>,
 }
 
 impl FakeModel {
@@ -75,7 +76,8 @@ async fn answer(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Byt
     let script = shared.script.lock().expect("script").clone();
     let (frames, stream) = mpsc::channel(16);
     let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-    let _ = shared.calls.send(Call { headers, body, frames: frames.clone() });
+    let by_hand = matches!(script, Script::ByHand).then(|| frames.clone());
+    let _ = shared.calls.send(Call { headers, body, frames: by_hand });
     match script {
         Script::Status(status, body) => {
             let status = StatusCode::from_u16(status).expect("a status");
@@ -92,6 +94,10 @@ async fn answer(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Byt
 }
 
 impl Call {
+    fn sender(&self) -> &mpsc::Sender<Result<Bytes, std::io::Error>> {
+        self.frames.as_ref().expect("a reply by hand")
+    }
+
     /// Streams a piece of text.
     pub async fn text(&self, text: &str) {
         self.raw(&delta(text)).await;
@@ -99,7 +105,7 @@ impl Call {
 
     /// Streams bytes as they are.
     pub async fn raw(&self, bytes: &str) {
-        self.frames.send(Ok(bytes.to_owned().into())).await.expect("somebody listens");
+        self.sender().send(Ok(bytes.to_owned().into())).await.expect("somebody listens");
     }
 
     /// Ends the reply as it should.
@@ -109,12 +115,12 @@ impl Call {
 
     /// Breaks the connection.
     pub async fn cut(self) {
-        let _ = self.frames.send(Err(std::io::Error::other("cut"))).await;
+        let _ = self.sender().send(Err(std::io::Error::other("cut"))).await;
     }
 
     /// Waits until the client has closed the connection.
     pub async fn left(&self) {
-        self.frames.closed().await;
+        self.sender().closed().await;
     }
 }
 

@@ -34,6 +34,8 @@ pub struct Plan {
     pub web: WebSettings,
     /// Production instead of development.
     pub is_production: bool,
+    /// How often the engine looks after abandoned replies; off where statements are counted.
+    pub housekeeping: Option<Duration>,
     /// Over a database that is there already.
     pub database: Option<String>,
 }
@@ -45,6 +47,7 @@ impl Default for Plan {
             patience: Patience::default(),
             web: WebSettings { recheck: Duration::from_millis(20), ..WebSettings::default() },
             is_production: false,
+            housekeeping: Some(Duration::from_millis(200)),
             database: None,
         }
     }
@@ -73,6 +76,9 @@ impl Gateway {
     }
 
     pub async fn planned(plan: Plan) -> Self {
+        // What the server logs is shown when a test fails.
+        let _ =
+            tracing_subscriber::fmt().with_env_filter("error,frontdesk=warn,genai=off").with_test_writer().try_init();
         let (database, is_fresh) = match plan.database {
             Some(name) => (name, false),
             None => (cluster::database().await, true),
@@ -88,7 +94,7 @@ impl Gateway {
         let clock = Clock::held(noon());
         let services = app::services(&config, db, clock.clone()).expect("services");
         let web = WebSettings { is_development: !plan.is_production, ..plan.web };
-        let parts = Parts { clock: clock.clone(), patience: plan.patience, web };
+        let parts = Parts { clock: clock.clone(), patience: plan.patience, housekeeping: plan.housekeeping, web };
         let app = App::build(&config, services.clone(), parts).expect("app");
         let web = app.web.clone();
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");

@@ -105,11 +105,11 @@ async fn the_database_refuses_a_row_that_points_into_another_tenant() {
     for (what, insert) in [
         (
             "a message",
-            "INSERT INTO messages (tenant_id, conversation_id, role, status, content, created_at, updated_at) VALUES (2, 1, 'CUSTOMER', 'COMPLETE', 'x', now(), now())",
+            "INSERT INTO messages (id, tenant_id, conversation_id, role, status, content, created_at, updated_at) VALUES (9, 2, 1, 'CUSTOMER', 'COMPLETE', 'x', now(), now())",
         ),
         (
             "a conversation",
-            "INSERT INTO conversations (tenant_id, channel, status, lead_id, created_at, updated_at) VALUES (2, 'WEB', 'BOT', 1, now(), now())",
+            "INSERT INTO conversations (id, tenant_id, channel, status, lead_id, created_at, updated_at) VALUES (9, 2, 'WEB', 'BOT', 1, now(), now())",
         ),
     ] {
         // As the superuser: no policy is in the way, the constraint alone holds.

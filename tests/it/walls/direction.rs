@@ -24,6 +24,27 @@ fn sources() -> Vec<(String, String)> {
     found
 }
 
+/// The rooms behind a `crate::`: one name, or each first name of a list in braces.
+fn named(rest: &str) -> Vec<String> {
+    let word = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+    let Some(list) = rest.strip_prefix('{') else { return vec![word(rest)] };
+    let (mut names, mut depth, mut is_start) = (Vec::new(), 0, true);
+    for (at, c) in list.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth == 0 => break,
+            '}' => depth -= 1,
+            ',' if depth == 0 => is_start = true,
+            c if is_start && c.is_alphabetic() => {
+                names.push(word(&list[at..]));
+                is_start = false;
+            }
+            _ => {}
+        }
+    }
+    names
+}
+
 #[test]
 fn no_room_names_one_above_it() {
     let rank = |room: &str| ROOMS.iter().position(|known| *known == room);
@@ -31,13 +52,12 @@ fn no_room_names_one_above_it() {
     for (path, text) in sources() {
         let room = path.trim_start_matches("src/").split(['/', '.']).next().unwrap_or_default();
         let Some(own) = rank(room) else { continue };
-        // Both `use crate::{a::.., b::..}` and `crate::a::..` in the middle of code.
-        let code = text.replace("use crate::{", "use crate::\n");
-        for (number, line) in code.lines().enumerate() {
-            let names = line.split("crate::").skip(1).chain(line.trim().split("::").take(1));
-            for name in names.filter_map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next()) {
-                if rank(name).is_some_and(|other| other > own) && !line.trim_start().starts_with("//") {
-                    wrong.push(format!("{path}:{}: {}", number + 1, line.trim()));
+        for (at, _) in text.match_indices("crate::") {
+            let is_comment = text[..at].rsplit('\n').next().is_some_and(|line| line.trim_start().starts_with("//"));
+            for name in named(&text[at + "crate::".len()..]) {
+                if !is_comment && rank(&name).is_some_and(|other| other > own) {
+                    let line = text[..at].lines().count();
+                    wrong.push(format!("{path}:{line} names {name}"));
                 }
             }
         }

@@ -16,6 +16,8 @@ pub struct Probe {
     pub name: String,
     pub document: String,
     pub is_subscription: bool,
+    /// What `@auth` asks for.
+    pub requires: String,
 }
 
 /// A probe for every root field there is, built from the schema itself: a new field is probed without being asked.
@@ -32,13 +34,20 @@ pub fn probes() -> Vec<Probe> {
     let mut probes = Vec::new();
     for (root, keyword) in [("Query", "query"), ("Mutation", "mutation"), ("Subscription", "subscription")] {
         for field in fields(&types, root) {
+            let noun = match base(&field.ty.node) {
+                "PromptBundle" => "prompt".to_owned(),
+                "Node" => "lead".to_owned(),
+                other => other.to_lowercase(),
+            };
+            let requires = field.directives.iter().find(|directive| directive.node.name.node == "auth");
+            let requires = requires.and_then(|auth| auth.node.get_argument("requires")).expect("every root has @auth");
             let arguments: Vec<_> = field
                 .arguments
                 .iter()
                 .filter(|argument| !argument.node.ty.node.nullable && argument.node.default_value.is_none())
                 .map(|argument| {
                     let name = argument.node.name.node.as_str();
-                    format!("{name}: {}", sample(&types, name, &argument.node.ty.node))
+                    format!("{name}: {}", sample(&types, &noun, name, &argument.node.ty.node))
                 })
                 .collect();
             let arguments = if arguments.is_empty() { String::new() } else { format!("({})", arguments.join(", ")) };
@@ -49,6 +58,7 @@ pub fn probes() -> Vec<Probe> {
                 document: format!("{keyword} {{ {name}{arguments}{selection} }}"),
                 name,
                 is_subscription: root == "Subscription",
+                requires: requires.node.to_string(),
             });
         }
     }
@@ -77,9 +87,9 @@ fn is_leaf(types: &[TypeDefinition], ty: &Type) -> bool {
 }
 
 /// A value of the right shape. Ids are of the right noun and of no row.
-fn sample(types: &[TypeDefinition], name: &str, ty: &Type) -> String {
+fn sample(types: &[TypeDefinition], root: &str, name: &str, ty: &Type) -> String {
     if let BaseType::List(inner) = &ty.base {
-        return format!("[{}]", sample(types, name, inner));
+        return format!("[{}]", sample(types, root, name, inner));
     }
     let definition = types.iter().find(|definition| definition.name.node == base(ty));
     match definition.map(|definition| &definition.kind) {
@@ -90,7 +100,7 @@ fn sample(types: &[TypeDefinition], name: &str, ty: &Type) -> String {
                 .filter(|field| !field.node.ty.node.nullable && field.node.default_value.is_none())
                 .map(|field| {
                     let name = field.node.name.node.as_str();
-                    format!("{name}: {}", sample(types, name, &field.node.ty.node))
+                    format!("{name}: {}", sample(types, root, name, &field.node.ty.node))
                 })
                 .collect();
             format!("{{ {} }}", members.join(", "))
@@ -99,21 +109,21 @@ fn sample(types: &[TypeDefinition], name: &str, ty: &Type) -> String {
         _ => match base(ty) {
             "Int" => "1".to_owned(),
             "Boolean" => "true".to_owned(),
-            "ID" => format!("\"{}_999999\"", noun(name)),
-            _ if name == "email" => "\"nobody@nowhere.example\"".to_owned(),
+            "ID" => format!("\"{}_999999\"", noun(root, name)),
+            _ if name == "email" => format!("\"{root}@nowhere.example\""),
             _ => "\"something long\"".to_owned(),
         },
     }
 }
 
-fn noun(argument: &str) -> &str {
+fn noun<'a>(root: &'a str, argument: &'a str) -> &'a str {
     match argument {
         "conversationId" => "conversation",
         "messageId" => "message",
-        "leadId" => "lead",
+        "leadId" | "ids" => "lead",
         "tenantId" => "tenant",
         "userId" => "user",
-        _ => "lead",
+        _ => root,
     }
 }
 

@@ -1,6 +1,8 @@
 //! SQL statements per operation, brackets of the transactions included: a number that does not grow with the rows.
 
-use crate::support::{Actor, Gateway};
+use std::fmt::Write;
+
+use crate::support::{Actor, Gateway, Plan};
 
 async fn statements(actor: &Actor<'_>, document: &str) -> u64 {
     // Once for the prepared statements' own look-ups, and to see that it works.
@@ -34,7 +36,7 @@ async fn fill(admin: &Actor<'_>, conversations: usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_operation_costs_a_fixed_number_of_statements() {
-    let gateway = Gateway::start().await;
+    let gateway = Gateway::planned(Plan { housekeeping: None, ..Plan::default() }).await;
     let admin = gateway.tenant("acme").await.admin().await;
     fill(&admin, 1).await;
     let with_one = statements(&admin, NESTED).await;
@@ -50,7 +52,7 @@ async fn each_operation_costs_a_fixed_number_of_statements() {
         ("create a lead", r#"mutation { createLead(input: { name: "x" }) { id } }"#),
         ("composed prompt", "{ composedPrompt { text } }"),
     ] {
-        counted.push_str(&format!("{name:<28}{}\n", statements(&admin, document).await));
+        writeln!(counted, "{name:<28}{}", statements(&admin, document).await).expect("written");
     }
     insta::with_settings!({ prepend_module_to_snapshot => false, snapshot_path => "../golden", omit_expression => true }, {
         insta::assert_snapshot!("round_trips", counted);

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::roles::probes;
+use super::roles::{Probe, probes};
 use crate::support::{Actor, Gateway};
 
 /// Everything that tenant A has, by noun.
@@ -36,8 +36,10 @@ async fn every_field_answers_for_anothers_id_as_for_one_that_does_not_exist() {
     let before = snapshot(&owner).await;
     let rivals = [rival.admin().await, rival.staff().await, gateway.root().await.in_tenant("rival")];
     let mut asked = 0;
-    for rival in &rivals {
-        for probe in probes().into_iter().filter(|probe| probe.document.contains("_999999")) {
+    for (number, rival) in rivals.iter().enumerate() {
+        // Tenants themselves are the platform's administrators' own business, in whatever tenant they act.
+        let theirs = |probe: &Probe| number < 2 || probe.requires != "ADMIN";
+        for probe in probes().into_iter().filter(|probe| probe.document.contains("_999999") && theirs(probe)) {
             for (noun, id) in &owned {
                 // The probe, once with A's id and once with an id of the same noun that nobody has.
                 let with = |id: &str| rewritten(&probe.document, id);
