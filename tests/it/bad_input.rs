@@ -82,7 +82,37 @@ async fn each_mistake_has_its_sentence() {
         let document = format!("mutation {{ createTenant(input: {input}) {{ id }} }}");
         seen.push(format!("{what}: {}", refused(&root, &document, json!({})).await));
     }
-    insta::assert_snapshot!(seen.join("\n"), @"");
+    insta::assert_snapshot!(seen.join("\n"), @r#"
+    empty message: BAD_USER_INPUT `content` must not be empty.
+    100 kB message: BAD_USER_INPUT `content` is 100000 characters long; at most 16000 are allowed.
+    NUL in a message: BAD_USER_INPUT `content` holds a NUL character, which can't be stored.
+    missing conversation: NOT_FOUND No such conversation.
+    malformed id: BAD_USER_INPUT `conversationId` must be an id like `conversation_81`.
+    id of another noun: BAD_USER_INPUT `conversationId` must be an id like `conversation_81`.
+    id too large: BAD_USER_INPUT `conversationId` must be an id like `conversation_81`.
+    null content: BAD_USER_INPUT Invalid value for argument "input.content", expected type "String"
+    malformed lead id: BAD_USER_INPUT `id` must be an id like `lead_81`.
+    malformed node id: BAD_USER_INPUT `id` must be a global id such as `lead_81`.
+    unknown noun: BAD_USER_INPUT `id` must be a global id such as `lead_81`.
+    broken cursor: BAD_USER_INPUT `after` is not a cursor of a chat event.
+    unknown field: BAD_USER_INPUT Unknown field "emial" on type "User".
+    missing argument: BAD_USER_INPUT Field "lead" argument "id" of type "Query" is required but not provided
+    unknown operation: BAD_USER_INPUT The document holds several operations; name one of them in `operationName`.
+    syntax: BAD_USER_INPUT This is not a GraphQL document: expected selection.
+    no selection: BAD_USER_INPUT Field "me" of type "User" must have a selection of subfields
+    wrong enum: BAD_USER_INPUT Invalid value for argument "input.channel", enumeration type "Channel" does not contain the value "FAX"
+    short password: BAD_USER_INPUT `password` must be 10 to 1024 characters long.
+    no address: BAD_USER_INPUT `email` must be an e-mail address such as `ada@example.com`.
+    taken address: CONFLICT An account with this e-mail address exists already.
+    empty prompt: BAD_USER_INPUT `businessPrompt` must not be empty.
+    taken subdomain: CONFLICT This subdomain is taken; choose another.
+    reserved subdomain: BAD_USER_INPUT The subdomain `www` is reserved; choose another.
+    subdomain of digits: BAD_USER_INPUT `subdomain` must hold a letter: digits alone would read as a tenant's number.
+    subdomain with a dot: BAD_USER_INPUT `subdomain` must be 1 to 63 letters, digits and inner dashes, such as `exampleco`.
+    no name: BAD_USER_INPUT `name` must not be empty.
+    origin with a path: BAD_USER_INPUT `https://x.example/path` is not an origin; write it like `https://www.example.com`, without a path.
+    negative quota: BAD_USER_INPUT `monthlyTokenQuota` must not be negative.
+    "#);
     // Nothing was written by any of it.
     let data = admin.data("{ conversations { totalCount } users { totalCount } }").await;
     assert_eq!(data, json!({ "conversations": { "totalCount": 1 }, "users": { "totalCount": 1 } }));
@@ -121,7 +151,7 @@ async fn when_the_database_is_away_callers_are_told_to_come_back_and_it_heals() 
     assert!(!answer.to_string().contains("postgres"), "{answer}");
     let ready = gateway.http.get(gateway.url("/readyz")).send().await.expect("an answer");
     assert_eq!(ready.status(), 503);
-    insta::assert_snapshot!(ready.text().await.expect("text"), @"");
+    insta::assert_snapshot!(ready.text().await.expect("text"), @r#"{"ready":false,"database":"unreachable","migrations":"unknown"}"#);
     assert_eq!(gateway.http.get(gateway.url("/healthz")).send().await.expect("an answer").status(), 200);
     postgres
         .batch_execute(&format!("ALTER DATABASE {} ALLOW_CONNECTIONS true", gateway.database))
@@ -129,5 +159,5 @@ async fn when_the_database_is_away_callers_are_told_to_come_back_and_it_heals() 
         .expect("mended");
     admin.data("{ leads { totalCount } }").await;
     let ready = gateway.http.get(gateway.url("/readyz")).send().await.expect("an answer");
-    insta::assert_snapshot!(ready.text().await.expect("text"), @"");
+    insta::assert_snapshot!(ready.text().await.expect("text"), @r#"{"ready":true,"database":"ok","migrations":"ok"}"#);
 }

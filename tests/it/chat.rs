@@ -52,7 +52,20 @@ async fn without_a_model_the_faq_answers_word_by_word_over_a_websocket() {
         (&last["finishReason"], &last["message"]),
         (&json!("STOP"), &json!({ "id": "message_2", "status": "COMPLETE", "content": "About as heavy as it looks." }))
     );
-    insta::assert_json_snapshot!(history(&admin, &conversation).await, @"");
+    insta::assert_json_snapshot!(history(&admin, &conversation).await, @r#"
+    [
+      {
+        "role": "CUSTOMER",
+        "status": "COMPLETE",
+        "content": "Is an anvil heavy?"
+      },
+      {
+        "role": "ASSISTANT",
+        "status": "COMPLETE",
+        "content": "About as heavy as it looks."
+      }
+    ]
+    "#);
     let stored = admin
         .data(&format!("{{ conversation(id: \"{conversation}\") {{ messages(last: 1) {{ nodes {{ promptHash tokens {{ model }} author {{ id }} conversation {{ id }} }} }} }} composedPrompt(channel: WEB) {{ hash }} }}"))
         .await;
@@ -77,7 +90,39 @@ async fn the_same_over_server_sent_events_with_one_request() {
         assert_eq!(response.headers()["content-type"], "text/event-stream; charset=utf-8");
         assert_eq!(response.headers()["x-accel-buffering"], "no");
         let text = response.text().await.expect("to its end");
-        insta::allow_duplicates! { insta::assert_snapshot!(text, @""); }
+        insta::allow_duplicates! { insta::assert_snapshot!(text, @r#"
+        :
+
+        event: next
+        data: {"data":{"chat":{"__typename":"MessageAdded"}}}
+
+        event: next
+        data: {"data":{"chat":{"__typename":"ReplyStarted"}}}
+
+        event: next
+        data: {"data":{"chat":{"__typename":"ReplyDelta","text":"About "}}}
+
+        event: next
+        data: {"data":{"chat":{"__typename":"ReplyDelta","text":"as "}}}
+
+        event: next
+        data: {"data":{"chat":{"__typename":"ReplyDelta","text":"heavy "}}}
+
+        event: next
+        data: {"data":{"chat":{"__typename":"ReplyDelta","text":"as "}}}
+
+        event: next
+        data: {"data":{"chat":{"__typename":"ReplyDelta","text":"it "}}}
+
+        event: next
+        data: {"data":{"chat":{"__typename":"ReplyDelta","text":"looks."}}}
+
+        event: next
+        data: {"data":{"chat":{"__typename":"ReplyCompleted"}}}
+
+        event: complete
+        data:
+        "#); }
     }
 }
 
@@ -87,7 +132,7 @@ async fn without_an_answer_it_says_so() {
     let admin = with_faq(&gateway).await;
     let conversation = admin.conversation().await;
     let events = admin.chat(&conversation, "Do you ship to the moon?").await.all().await;
-    insta::assert_snapshot!(shown(&events), @"");
+    insta::assert_snapshot!(shown(&events), @"I don't have an answer to that. A person from acme Inc. will read your message here and get back to you.");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -105,7 +150,25 @@ async fn the_first_token_is_here_before_the_model_has_sent_its_second() {
         assert_eq!(events.expect("ReplyDelta").await["text"], word);
     }
     assert_eq!(call.headers["authorization"], "Bearer test-key");
-    insta::assert_json_snapshot!(call.body, { ".messages[0].content" => "[prompt]" }, @"");
+    insta::assert_json_snapshot!(call.body, { ".messages[0].content" => "[prompt]" }, @r#"
+    {
+      "model": "test-model",
+      "stream": true,
+      "messages": [
+        {
+          "role": "system",
+          "content": "[prompt]"
+        },
+        {
+          "role": "user",
+          "content": "Hello"
+        }
+      ],
+      "stream_options": {
+        "include_usage": true
+      }
+    }
+    "#);
     let system = call.body["messages"][0]["content"].as_str().expect("a prompt").to_owned();
     assert!(system.contains("Acme sells anvils.") && system.contains("never speak of other customers"), "{system}");
     call.finish().await;

@@ -93,7 +93,19 @@ async fn hostile_documents_are_refused_before_any_sql() {
 async fn a_refusal_names_the_limit_and_the_value() {
     let gateway = Gateway::start().await;
     let answer = gateway.stranger().query(&many(31, |_| "me { id }".to_owned())).await;
-    insta::assert_json_snapshot!(answer, @"");
+    insta::assert_json_snapshot!(answer, @r#"
+    {
+      "errors": [
+        {
+          "message": "The document has 31 root fields; the limit is 30. Ask for less at once.",
+          "extensions": {
+            "code": "QUERY_TOO_COMPLEX",
+            "requestId": "test"
+          }
+        }
+      ]
+    }
+    "#);
     let admin = gateway.tenant("acme").await.admin().await;
     // What is large but reasonable passes.
     admin

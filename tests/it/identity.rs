@@ -20,7 +20,16 @@ async fn an_administrator_makes_a_tenant_and_its_admin_signs_in() {
     let made = root
         .data(r#"mutation { createTenant(input: { name: "Example Co", subdomain: "ExampleCo" }) { id subdomain isActive createdAt } }"#)
         .await;
-    insta::assert_json_snapshot!(made, @"");
+    insta::assert_json_snapshot!(made, @r#"
+    {
+      "createTenant": {
+        "id": "tenant_1001",
+        "subdomain": "exampleco",
+        "isActive": true,
+        "createdAt": "2026-11-21T12:00:00+00:00"
+      }
+    }
+    "#);
     let user = root
         .in_tenant("exampleco")
         .ask(
@@ -29,15 +38,78 @@ async fn an_administrator_makes_a_tenant_and_its_admin_signs_in() {
             json!({ "p": PASSWORD }),
         )
         .await;
-    insta::assert_json_snapshot!(user, @"");
+    insta::assert_json_snapshot!(user, @r#"
+    {
+      "data": {
+        "createUser": {
+          "id": "user_2",
+          "email": "boss@exampleco.example",
+          "role": "TENANT_ADMIN",
+          "isActive": true,
+          "tenant": {
+            "id": "tenant_1001"
+          }
+        }
+      }
+    }
+    "#);
     let answer = gateway.stranger().ask(LOGIN, json!({ "e": "BOSS@exampleco.example", "p": PASSWORD })).await;
     insta::assert_json_snapshot!(answer, {
         ".data.login.accessToken" => "[token]", ".data.login.refreshToken" => "[token]",
-    }, @"");
+    }, @r#"
+    {
+      "data": {
+        "login": {
+          "accessToken": "[token]",
+          "refreshToken": "[token]",
+          "expiresIn": 1800,
+          "tokenType": "Bearer",
+          "user": {
+            "email": "boss@exampleco.example",
+            "role": "TENANT_ADMIN",
+            "tenant": {
+              "id": "tenant_1001"
+            },
+            "lastLoginAt": "2026-11-21T12:00:00+00:00"
+          }
+        }
+      }
+    }
+    "#);
     let token = answer["data"]["login"]["accessToken"].as_str().expect("a token");
-    insta::assert_json_snapshot!(claims(token), { ".sid" => "[uuid]", ".jti" => "[uuid]" }, @"");
+    insta::assert_json_snapshot!(claims(token), { ".sid" => "[uuid]", ".jti" => "[uuid]" }, @r#"
+    {
+      "iss": "frontdesk",
+      "aud": "frontdesk:graph",
+      "typ": "access",
+      "sub": "2",
+      "email": "boss@exampleco.example",
+      "role": "TENANT_ADMIN",
+      "tenant_id": 1001,
+      "sid": "[uuid]",
+      "jti": "[uuid]",
+      "iat": 1795262400,
+      "exp": 1795264200
+    }
+    "#);
     let boss = gateway.stranger().with_token(token);
-    insta::assert_json_snapshot!(boss.query("{ me { email role tenant { subdomain } } tenant { id name } }").await, @"");
+    insta::assert_json_snapshot!(boss.query("{ me { email role tenant { subdomain } } tenant { id name } }").await, @r#"
+    {
+      "data": {
+        "me": {
+          "email": "boss@exampleco.example",
+          "role": "TENANT_ADMIN",
+          "tenant": {
+            "subdomain": "exampleco"
+          }
+        },
+        "tenant": {
+          "id": "tenant_1001",
+          "name": "Example Co"
+        }
+      }
+    }
+    "#);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -50,7 +122,29 @@ async fn a_wrong_password_and_an_unknown_address_get_one_answer() {
     let strange = stranger.ask(LOGIN, json!({ "e": "\u{0}' OR 1=1 --", "p": "" })).await;
     assert_eq!(wrong, unknown);
     assert_eq!(wrong, strange);
-    insta::assert_json_snapshot!(wrong, @"");
+    insta::assert_json_snapshot!(wrong, @r#"
+    {
+      "errors": [
+        {
+          "message": "The e-mail address or the password is wrong.",
+          "locations": [
+            {
+              "line": 1,
+              "column": 38
+            }
+          ],
+          "path": [
+            "login"
+          ],
+          "extensions": {
+            "code": "UNAUTHENTICATED",
+            "requestId": "test"
+          }
+        }
+      ],
+      "data": null
+    }
+    "#);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,7 +166,25 @@ async fn a_deactivated_tenant_is_shut_at_once() {
     let admin = acme.admin().await;
     let root = gateway.root().await;
     root.data(&format!(r#"mutation {{ deactivateTenant(id: "{}") {{ isActive }} }}"#, acme.id)).await;
-    insta::assert_json_snapshot!(admin.query("{ me { email } }").await, @"");
+    insta::assert_json_snapshot!(admin.query("{ me { email } }").await, @r#"
+    {
+      "errors": [
+        {
+          "message": "This tenant was deactivated. Ask the platform's administrators.",
+          "locations": [
+            {
+              "line": 1,
+              "column": 3
+            }
+          ],
+          "extensions": {
+            "code": "TENANT_INACTIVE",
+            "requestId": "test"
+          }
+        }
+      ]
+    }
+    "#);
     let login = gateway.stranger().ask(LOGIN, json!({ "e": "admin@acme.example", "p": PASSWORD })).await;
     assert_eq!(code(&login), "TENANT_INACTIVE");
     // A wrong password learns nothing of it.
@@ -251,5 +363,22 @@ async fn what_is_done_is_in_the_audit_log_with_who_did_it() {
         })
         .collect();
     // Nothing of the one that was refused.
-    insta::assert_json_snapshot!(seen, @"");
+    insta::assert_json_snapshot!(seen, @r#"
+    [
+      {
+        "actor": 2,
+        "tenant": 1001,
+        "impersonated": false,
+        "target": "lead_1",
+        "request": "test"
+      },
+      {
+        "actor": 1,
+        "tenant": 1001,
+        "impersonated": true,
+        "target": "lead_2",
+        "request": "test"
+      }
+    ]
+    "#);
 }

@@ -12,9 +12,42 @@ async fn a_lead_is_noted_and_read_back() {
         .data(r#"mutation { createLead(input: { name: " Ann ", email: "Ann@Example.COM", phone: "+1 (555) 010-0123", notes: "tall" })
                  { id name email phone source status notes createdAt conversations { totalCount } } }"#)
         .await;
-    insta::assert_json_snapshot!(made, @"");
+    insta::assert_json_snapshot!(made, @r#"
+    {
+      "createLead": {
+        "id": "lead_1",
+        "name": "Ann",
+        "email": "ann@example.com",
+        "phone": "+15550100123",
+        "source": "WEB",
+        "status": "NEW",
+        "notes": "tall",
+        "createdAt": "2026-11-21T12:00:00+00:00",
+        "conversations": {
+          "totalCount": 0
+        }
+      }
+    }
+    "#);
     let node = staff.data(r#"{ node(id: "lead_1") { __typename id ... on Lead { name } } nodes(ids: ["lead_1", "lead_2", "tenant_1001"]) { id } }"#).await;
-    insta::assert_json_snapshot!(node, @"");
+    insta::assert_json_snapshot!(node, @r#"
+    {
+      "node": {
+        "__typename": "Lead",
+        "id": "lead_1",
+        "name": "Ann"
+      },
+      "nodes": [
+        {
+          "id": "lead_1"
+        },
+        null,
+        {
+          "id": "tenant_1001"
+        }
+      ]
+    }
+    "#);
 }
 
 #[tokio::test(flavor = "multi_thread")]

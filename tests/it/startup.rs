@@ -171,7 +171,10 @@ async fn production_refuses_a_superuser_and_says_what_to_do() {
     ];
     let (ok, _, error) = run(&["serve"], &settings).await;
     assert!(!ok);
-    insta::assert_snapshot!(error.lines().filter(|line| !line.contains("INFO")).collect::<Vec<_>>().join("\n"), @"");
+    insta::assert_snapshot!(error.lines().filter(|line| !line.contains("INFO")).collect::<Vec<_>>().join("\n"), @"
+    frontdesk: DATABASE_URL signs in as `postgres`, which row-level security can't hold: it is a superuser; it has BYPASSRLS; it owns tables, so it could switch their policies off; it inherits the frontdesk roles, so a forgotten role would be data instead of an error.
+    Give that URL as DATABASE_PUBLIC_URL instead (migrations run with it), and in DATABASE_URL name a plain role, for example postgres://frontdesk_app:<password>@host/database. `frontdesk migrate` makes that role when it is not there yet.
+    ");
     // As it says: the owner's URL for migrations, a plain role for serving.
     let login = cluster::login_url(&database);
     settings.pop();
@@ -198,7 +201,13 @@ async fn faults_in_the_environment_are_all_named_and_nothing_starts() {
         run(&["serve"], &[("ENVIRONMENT", "production"), ("PORT", "high"), ("SECRET_KEY", "canary")]).await;
     assert!(!ok && said.is_empty());
     assert!(!error.contains("canary"));
-    insta::assert_snapshot!(error, @"");
+    insta::assert_snapshot!(error, @"
+    frontdesk: 4 setting(s) need mending:
+      PORT must be a number from 0 to 65535
+      DATABASE_URL is missing; production has no private database
+      JWT_SECRET_KEY is missing; make one with `openssl rand -hex 32`
+      SECRET_KEY must be 64 hex digits
+    ");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -38,7 +38,48 @@ async fn statuses_follow_the_media_type() {
             seen.push(format!("{accept:<34} {what:<12} {status} {media} data: {}", answer.get("data").is_some()));
         }
     }
-    insta::assert_snapshot!(seen.join("\n"), @"");
+    insta::assert_snapshot!(seen.join("\n"), @"
+    application/json                   data         200 application/json; charset=utf-8 data: true
+    application/json                   null data    200 application/json; charset=utf-8 data: true
+    application/json                   field error  200 application/json; charset=utf-8 data: true
+    application/json                   syntax       200 application/json; charset=utf-8 data: false
+    application/json                   validation   200 application/json; charset=utf-8 data: false
+    application/json                   forbidden    200 application/json; charset=utf-8 data: false
+    application/json                   no query     400 application/json; charset=utf-8 data: false
+    application/json                   batch        400 application/json; charset=utf-8 data: false
+    application/graphql-response+json  data         200 application/graphql-response+json; charset=utf-8 data: true
+    application/graphql-response+json  null data    200 application/graphql-response+json; charset=utf-8 data: true
+    application/graphql-response+json  field error  200 application/graphql-response+json; charset=utf-8 data: true
+    application/graphql-response+json  syntax       400 application/graphql-response+json; charset=utf-8 data: false
+    application/graphql-response+json  validation   400 application/graphql-response+json; charset=utf-8 data: false
+    application/graphql-response+json  forbidden    403 application/graphql-response+json; charset=utf-8 data: false
+    application/graphql-response+json  no query     400 application/graphql-response+json; charset=utf-8 data: false
+    application/graphql-response+json  batch        400 application/graphql-response+json; charset=utf-8 data: false
+    */*                                data         200 application/json; charset=utf-8 data: true
+    */*                                null data    200 application/json; charset=utf-8 data: true
+    */*                                field error  200 application/json; charset=utf-8 data: true
+    */*                                syntax       200 application/json; charset=utf-8 data: false
+    */*                                validation   200 application/json; charset=utf-8 data: false
+    */*                                forbidden    200 application/json; charset=utf-8 data: false
+    */*                                no query     400 application/json; charset=utf-8 data: false
+    */*                                batch        400 application/json; charset=utf-8 data: false
+    text/html                          data         406 application/json; charset=utf-8 data: false
+    text/html                          null data    406 application/json; charset=utf-8 data: false
+    text/html                          field error  406 application/json; charset=utf-8 data: false
+    text/html                          syntax       406 application/json; charset=utf-8 data: false
+    text/html                          validation   406 application/json; charset=utf-8 data: false
+    text/html                          forbidden    406 application/json; charset=utf-8 data: false
+    text/html                          no query     406 application/json; charset=utf-8 data: false
+    text/html                          batch        406 application/json; charset=utf-8 data: false
+                                       data         200 application/json; charset=utf-8 data: true
+                                       null data    200 application/json; charset=utf-8 data: true
+                                       field error  200 application/json; charset=utf-8 data: true
+                                       syntax       200 application/json; charset=utf-8 data: false
+                                       validation   200 application/json; charset=utf-8 data: false
+                                       forbidden    200 application/json; charset=utf-8 data: false
+                                       no query     400 application/json; charset=utf-8 data: false
+                                       batch        400 application/json; charset=utf-8 data: false
+    ");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -84,7 +125,23 @@ async fn only_json_is_read_and_only_what_is_well_formed() {
         let answer: Value = response.json().await.expect("JSON");
         seen.push(format!("{what}: {status} {}", answer["errors"][0]["message"]));
     }
-    insta::assert_snapshot!(seen.join("\n"), @"");
+    insta::assert_snapshot!(seen.join("\n"), @r#"
+    "" 415 Unsupported Media Type
+    "text/plain" 415 Unsupported Media Type
+    "application/x-www-form-urlencoded" 415 Unsupported Media Type
+    "multipart/form-data; boundary=x" 415 Unsupported Media Type
+    "application/json; charset=latin1" 415 Unsupported Media Type
+    "application/graphql" 415 Unsupported Media Type
+    not JSON: 400 Bad Request "The body is not JSON."
+    two documents: 400 Bad Request "The body is not JSON."
+    not UTF-8: 400 Bad Request "The body is not JSON."
+    a lone surrogate: 400 Bad Request "The body is not JSON."
+    a deep value: 400 Bad Request "The body is not JSON."
+    variables as a list: 400 Bad Request "`variables` must be an object."
+    query as a number: 400 Bad Request "`query` must be a string."
+    a string: 400 Bad Request "The body must be a JSON object with a `query`."
+    too large: 413 Payload Too Large "The body is larger than 256 KiB."
+    "#);
     for body in [
         r#"{"query":"{ __typename }","variables":null,"operationName":null,"extensions":null,"more":1}"#,
         r#"{"query":"query A { __typename }","operationName":"A"}"#,
@@ -291,7 +348,7 @@ async fn a_socket_carries_many_operations() {
     assert_eq!(socket.message().await, json!({ "type": "pong" }));
     let mut told = Socket::open(&gateway, admin.token.as_deref(), None).await;
     told.subscribe("1", watch, json!({ "id": conversation })).await;
-    // Both watch by the time a mutation over the socket has been answered twice.
+    // A mutation beside them on the socket, until the first watcher is set up and hears of it.
     let send = "mutation($id: ID!) { updateConversation(id: $id, input: { status: HUMAN }) { id } sendMessage(input: { conversationId: $id, content: \"x\" }) { message { id } } }";
     loop {
         socket.subscribe("m", send, json!({ "id": conversation })).await;
@@ -315,8 +372,18 @@ async fn a_socket_carries_many_operations() {
         }
     };
     assert_eq!(end, (4409, "Subscriber for a already exists".to_owned()));
-    // The other socket lives on.
-    assert_eq!(told.message().await["payload"]["data"]["conversationEvents"]["__typename"], "MessageAdded");
+    // The other socket lives on, and hears what is said from now on.
+    let variables = json!({ "id": conversation });
+    let keep_sending = async {
+        loop {
+            admin.ask(send, variables.clone()).await;
+        }
+    };
+    let heard = tokio::select! {
+        message = told.message() => message,
+        () = keep_sending => unreachable!("it never ends"),
+    };
+    assert_eq!(heard["payload"]["data"]["conversationEvents"]["__typename"], "MessageAdded");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -60,7 +60,40 @@ async fn a_model_that_refuses() {
         assert!(!failure.to_string().contains("canary"), "{failure}");
         seen.push(json!({ "upstream": status, "code": failure["code"], "reason": failure["reason"] }));
     }
-    insta::assert_json_snapshot!(seen, @"");
+    insta::assert_json_snapshot!(seen, @r#"
+    [
+      {
+        "upstream": 401,
+        "code": "UPSTREAM_UNAVAILABLE",
+        "reason": "The assistant is not set up rightly: the model's provider refused our key. The operators were told."
+      },
+      {
+        "upstream": 429,
+        "code": "RATE_LIMITED",
+        "reason": "The model's provider is busy. Try again in a moment."
+      },
+      {
+        "upstream": 429,
+        "code": "UPSTREAM_UNAVAILABLE",
+        "reason": "The account at the model's provider is used up. The operators were told."
+      },
+      {
+        "upstream": 400,
+        "code": "BAD_USER_INPUT",
+        "reason": "This conversation is too long for the model."
+      },
+      {
+        "upstream": 500,
+        "code": "UPSTREAM_UNAVAILABLE",
+        "reason": "The model's provider has a problem. Try again in a moment."
+      },
+      {
+        "upstream": 302,
+        "code": "UPSTREAM_UNAVAILABLE",
+        "reason": "The model's provider has a problem. Try again in a moment."
+      }
+    ]
+    "#);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{net::TcpStream, time::timeout_at};
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async,
     tungstenite::{Message, client::IntoClientRequest},
@@ -13,7 +13,7 @@ use tokio_tungstenite::{
 use super::Gateway;
 
 /// How long a test waits for what must come; reached only when it fails.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(15);
 
 pub struct Socket {
     stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
@@ -67,8 +67,10 @@ impl Socket {
 
     /// The next message, or the end.
     pub async fn next(&mut self) -> Frame {
+        // One patience for all: the server's pings are no progress.
+        let until = tokio::time::Instant::now() + PATIENCE;
         loop {
-            let frame = timeout(PATIENCE, self.stream.next()).await.expect("in time");
+            let frame = timeout_at(until, self.stream.next()).await.expect("in time");
             match frame {
                 Some(Ok(Message::Text(text))) => {
                     return Frame::Message(serde_json::from_str(text.as_str()).expect("JSON"));

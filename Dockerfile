@@ -1,0 +1,28 @@
+# Two stages: the program is built with all of Rust and shipped without any of it.
+FROM rust:1.95-slim-bookworm AS build
+WORKDIR /src
+# The dependencies first: they change seldom, and their layer is kept.
+COPY Cargo.toml Cargo.lock ./
+RUN mkdir -p src tests/it \
+    && echo 'fn main() {}' | tee src/main.rs tests/it/main.rs \
+    && touch src/lib.rs \
+    && cargo build --locked --release \
+    && rm -r src tests
+COPY migrations migrations
+COPY src src
+RUN mkdir -p tests/it && touch tests/it/main.rs src/main.rs src/lib.rs \
+    && cargo build --locked --release
+
+FROM debian:bookworm-slim
+# Certificates for the model's and mail providers' TLS, curl for the health check.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends ca-certificates curl \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --system --uid 10001 --no-create-home frontdesk
+COPY --from=build /src/target/release/frontdesk /usr/local/bin/frontdesk
+USER frontdesk
+ENV ENVIRONMENT=production HOST=0.0.0.0 PORT=8080
+EXPOSE 8080
+HEALTHCHECK --interval=10s --timeout=3s --start-period=20s CMD curl --fail --silent http://127.0.0.1:${PORT}/healthz
+ENTRYPOINT ["frontdesk"]
+CMD ["serve"]

@@ -1,0 +1,25 @@
+# Two commands are all that a newcomer needs: `make run` and `make test`.
+.PHONY: run test check schema build image
+
+run: ## start a development server, with everything it needs
+	@scripts/setup
+	cargo run --locked
+
+test: ## format, lints, every test, and schema.graphql in step with the code
+	@scripts/setup test
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- --deny warnings
+	cargo test --locked
+
+check: ## what is worth doing before each commit
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- --deny warnings
+
+schema: ## write schema.graphql and src/db/schema.rs anew
+	UPDATE_SCHEMA=1 cargo test --locked --test it -- walls::schema walls::catalogue::the_rust_schema
+
+build: ## the release program, in target/release/frontdesk
+	cargo build --locked --release
+
+image: ## the container image
+	docker build --tag frontdesk .
