@@ -7,6 +7,7 @@
     clippy::panic,
     reason = "a test that can't go on says so by panicking"
 )]
+#![expect(clippy::too_many_lines, reason = "what a story sees is written out, and is long")]
 #![expect(clippy::needless_pass_by_value, reason = "helpers take what a story writes down, literals mostly")]
 
 mod bad_input;
