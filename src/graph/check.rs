@@ -26,6 +26,10 @@ use crate::{
 
 /// Rows that a list without a size is taken to give.
 const PLAIN_LIST: usize = 10;
+/// What a field costs that asks the database for each row of its parent.
+const STATEMENT: usize = 10;
+/// Fields of introspection that lead from types to types.
+const CIRCLES: &[&str] = &["fields", "inputFields", "interfaces", "possibleTypes"];
 
 /// A document that may run, if its caller may touch its fields.
 pub struct Checked {
@@ -64,6 +68,7 @@ pub(super) fn check(mut request: Request, rules: &Rules, limits: &Limits) -> Res
         limits,
         document: &document,
         variables: &request.variables,
+        defaults: defaults(&operation.node),
         fragments: HashMap::new(),
         aliases: 0,
         directives: 0,
@@ -85,6 +90,7 @@ pub(super) fn check(mut request: Request, rules: &Rules, limits: &Limits) -> Res
     if operation.node.ty == OperationType::Mutation {
         within("mutations", limits.mutations, sum.roots)?;
     }
+    within("lists of types in each other", limits.circle, sum.circle)?;
     within("cost", limits.cost, sum.cost)?;
     let (kind, touched) = (operation.node.ty, sum.touched);
     request.set_parsed_query(document);
@@ -110,6 +116,15 @@ fn chosen<'d>(
     }
 }
 
+fn defaults(operation: &OperationDefinition) -> HashMap<Name, ConstValue> {
+    let definitions = operation.variable_definitions.iter();
+    definitions
+        .filter_map(|definition| {
+            Some((definition.node.name.node.clone(), definition.node.default_value.as_ref()?.node.clone()))
+        })
+        .collect()
+}
+
 /// What a selection adds up to.
 #[derive(Debug, Clone, Default)]
 struct Sum {
@@ -117,15 +132,28 @@ struct Sum {
     cost: usize,
     depth: usize,
     roots: usize,
+    /// Lists of the schema's own types inside each other.
+    circle: usize,
     touched: Vec<(Access, String, Pos)>,
 }
 
 impl Sum {
+    /// As a part behind `...`: one more place for whoever walks it.
+    fn spread(self) -> Self {
+        Self { size: self.size.saturating_add(1), ..self }
+    }
+
+    /// As a part that is not executed. The validator walks it all the same, so its size stands.
+    fn skipped(self) -> Self {
+        Self { size: self.size, depth: self.depth, ..Self::default() }
+    }
+
     fn add(&mut self, other: &Self) {
         self.size = self.size.saturating_add(other.size);
         self.cost = self.cost.saturating_add(other.cost);
         self.depth = self.depth.max(other.depth);
         self.roots = self.roots.saturating_add(other.roots);
+        self.circle = self.circle.max(other.circle);
         for touched in &other.touched {
             // One mention of each field is enough, and keeps the list as short as the schema.
             if !self.touched.iter().any(|(_, name, _)| *name == touched.1) {
@@ -140,6 +168,8 @@ struct Walk<'d> {
     limits: &'d Limits,
     document: &'d ExecutableDocument,
     variables: &'d Variables,
+    /// What variables are when they are not given.
+    defaults: HashMap<Name, ConstValue>,
     /// `None` while a fragment is being walked: to meet it again then is a circle.
     fragments: HashMap<Name, Option<Sum>>,
     aliases: usize,
@@ -172,27 +202,23 @@ impl<'d> Walk<'d> {
     fn selection(&mut self, set: &'d SelectionSet, parent: &str) -> Result<Sum, Rejection> {
         let mut sum = Sum::default();
         for item in &set.items {
-            let part = match &item.node {
-                Selection::Field(field) => self.field(&field.node, field.pos, parent)?,
+            let (part, directives) = match &item.node {
+                Selection::Field(field) => (self.field(&field.node, field.pos, parent)?, &field.node.directives),
                 Selection::InlineFragment(inline) => {
-                    self.directives += inline.node.directives.len();
-                    if self.skipped(&inline.node.directives) {
-                        continue;
-                    }
                     let on = inline.node.type_condition.as_ref().map(|condition| condition.node.on.node.to_string());
-                    self.selection(&inline.node.selection_set.node, on.as_deref().unwrap_or(parent))?
+                    let part = self.selection(&inline.node.selection_set.node, on.as_deref().unwrap_or(parent))?;
+                    (part.spread(), &inline.node.directives)
                 }
                 Selection::FragmentSpread(spread) => {
-                    self.directives += spread.node.directives.len();
                     let name = &spread.node.fragment_name.node;
-                    match self.document.fragments.get(name) {
-                        Some(_) if self.skipped(&spread.node.directives) => continue,
-                        Some(fragment) => self.fragment(name, fragment)?,
-                        None => return Err(invalid(format!("There is no fragment named `{name}`."), Some(item.pos))),
-                    }
+                    let Some(fragment) = self.document.fragments.get(name) else {
+                        return Err(invalid(format!("There is no fragment named `{name}`."), Some(item.pos)));
+                    };
+                    (self.fragment(name, fragment)?.spread(), &spread.node.directives)
                 }
             };
-            sum.add(&part);
+            self.directives += directives.len();
+            sum.add(&if self.skipped(directives) { part.skipped() } else { part });
             // Stopped while it is small: nothing grows with what the document would have become.
             within("fields after spreading fragments", self.limits.size, sum.size)?;
         }
@@ -201,40 +227,55 @@ impl<'d> Walk<'d> {
 
     fn field(&mut self, field: &'d Field, pos: Pos, parent: &str) -> Result<Sum, Rejection> {
         self.aliases += usize::from(field.alias.is_some());
-        self.directives += field.directives.len();
-        if self.skipped(&field.directives) {
-            return Ok(Sum { size: 1, ..Sum::default() });
-        }
         let name = field.name.node.as_str();
         // Unknown fields, and introspection, go on without a rule: the validator knows them.
         let rule = self.rules.field(parent, name);
         let children = self.selection(&field.selection_set.node, rule.map_or("", |rule| rule.gives.as_str()))?;
         let rows = match rule {
-            Some(rule) if rule.is_paged => self.sized(field),
+            Some(rule) if rule.is_paged => self.page_size(field),
+            Some(_) if field.get_argument("ids").is_some() => self.list_size(field),
             Some(rule) if rule.is_plain_list && !parent.ends_with("Connection") => PLAIN_LIST,
             _ => 1,
         };
+        // A page inside a page, and a count, are statements of their own.
+        let is_root = matches!(parent, "Query" | "Mutation" | "Subscription");
+        let own =
+            if rule.is_some_and(|rule| rule.is_paged && !is_root) || name == "totalCount" { STATEMENT } else { 1 };
         let mut touched = children.touched;
         if let Some(access) = rule.and_then(|rule| rule.access) {
-            touched.push((access, name.to_owned(), pos));
+            touched.push((access, format!("{parent}.{name}"), pos));
         }
         Ok(Sum {
             size: children.size.saturating_add(1),
-            cost: children.cost.saturating_mul(rows).saturating_add(1),
+            cost: children.cost.saturating_mul(rows).saturating_add(own),
             depth: children.depth + 1,
             roots: 1,
+            circle: children.circle + usize::from(parent.is_empty() && CIRCLES.contains(&name)),
             touched,
         })
     }
 
     /// The rows that a page may give.
-    fn sized(&self, field: &Field) -> usize {
-        let size = field.get_argument("first").or_else(|| field.get_argument("last"));
-        match size.and_then(|value| self.constant(&value.node)) {
-            Some(ConstValue::Number(number)) => {
-                number.as_u64().and_then(|size| usize::try_from(size).ok()).unwrap_or(DEFAULT_SIZE).clamp(1, MAX_SIZE)
+    fn page_size(&self, field: &Field) -> usize {
+        let asked = ["first", "last"]
+            .into_iter()
+            .filter_map(|name| self.constant(&field.get_argument(name)?.node))
+            .find(|value| *value != ConstValue::Null);
+        match asked {
+            None => DEFAULT_SIZE,
+            // What is no size, or too large a one, is refused by the field itself.
+            Some(ConstValue::Number(size)) => {
+                size.as_u64().and_then(|size| usize::try_from(size).ok()).unwrap_or(MAX_SIZE).clamp(1, MAX_SIZE)
             }
-            _ => DEFAULT_SIZE,
+            Some(_) => MAX_SIZE,
+        }
+    }
+
+    /// The rows that a list of ids may give.
+    fn list_size(&self, field: &Field) -> usize {
+        match field.get_argument("ids").and_then(|value| self.constant(&value.node)) {
+            Some(ConstValue::List(ids)) => ids.len().clamp(1, MAX_SIZE),
+            _ => MAX_SIZE,
         }
     }
 
@@ -251,7 +292,7 @@ impl<'d> Walk<'d> {
 
     fn constant(&self, value: &Value) -> Option<ConstValue> {
         match value {
-            Value::Variable(name) => self.variables.get(name).cloned(),
+            Value::Variable(name) => self.variables.get(name).or_else(|| self.defaults.get(name)).cloned(),
             other => other.clone().into_const(),
         }
     }

@@ -9,6 +9,8 @@ pub struct Limits {
     pub nesting: usize,
     /// Fields inside fields.
     pub depth: usize,
+    /// Lists of types inside lists of types, in introspection.
+    pub circle: usize,
     /// Fields, counted once for each row that a list may give.
     pub cost: usize,
     /// Fields after all fragments are spread, over all operations of the document.
@@ -31,6 +33,7 @@ impl Default for Limits {
             tokens: 4_000,
             nesting: 64,
             depth: 15,
+            circle: 2,
             cost: 20_000,
             size: 4_000,
             root_fields: 30,

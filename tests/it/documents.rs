@@ -19,6 +19,17 @@ fn bomb() -> String {
     text + "fragment f25 on Query { me { id } }"
 }
 
+/// The same, in parts that are skipped: not executed, but walked by whoever validates.
+fn skipped_bomb() -> String {
+    let mut text = String::from("{ __typename ...f0 @skip(if: true) } ");
+    for number in 0..24 {
+        let next = number + 1;
+        write!(text, "fragment f{number} on Query {{ ...f{next} @skip(if: true) ...f{next} @skip(if: true) }} ")
+            .expect("written");
+    }
+    text + "fragment f24 on Query { __typename }"
+}
+
 fn many(count: usize, item: impl Fn(usize) -> String) -> String {
     format!("{{ {} }}", (0..count).map(item).collect::<Vec<_>>().join(" "))
 }
@@ -47,7 +58,11 @@ fn hostile() -> Vec<(&'static str, String, &'static str)> {
         ("an unused bomb", format!("{{ me {{ id }} }} {}", bomb().replacen("{ ...f0 }", "", 1)), complex),
         ("a bomb in another operation", format!("query A {{ me {{ id }} }} query B {}", bomb()), bad),
         ("pages in pages", "{ conversations(first: 100) { nodes { messages(first: 100) { nodes { id content role } } } } }".to_owned(), complex),
-        ("pages in pages by variables", "query($n: Int = 100) { conversations(first: 100) { nodes { lead { conversations(first: 100) { nodes { id subject channel } } } } } }".to_owned(), complex),
+        ("pages in pages by variables", "query($n: Int = 100, $o: Int) { conversations(first: $n) { nodes { messages(first: $o, last: $n) { nodes { id content role } } } } }".to_owned(), complex),
+        ("a skipped bomb", skipped_bomb(), complex),
+        ("empty spreads", format!("{{ {} }}", "... on Query { ... on Query { ... on Query { __typename } } } ".repeat(1_500)), complex),
+        ("introspection circles that are not deep", "{ __schema { types { fields { type { fields { type { fields { name } } } } } } } }".to_owned(), complex),
+        ("counts in pages", many(20, |n| format!("a{n}: leads(first: 100) {{ nodes {{ conversations(first: 1) {{ totalCount }} }} }}")), complex),
         ("pages in edges", "{ conversations(first: 100) { edges { node { messages(last: 100) { edges { node { id role content } } } } } } }".to_owned(), complex),
         ("introspection circles", format!("{{ __schema {{ types {{ fields {{ type {} }} }} }} }}", "{ fields { type ".repeat(8) + "{ name }" + &"} }".repeat(8)), complex),
         ("a long name", format!("{{ {} }}", "x".repeat(100_000)), bad),
