@@ -17,11 +17,13 @@ use crate::{
     http::{self, Web, WebSettings},
     kernel::clock::Clock,
     llm::{self, Patience},
-    tokens::{self, jwt::TokenKeys, password::Passwords},
+    tokens::{self, jwt::TokenKeys, password::Passwords, refresh::RefreshKeys},
 };
 
 /// Password hashes that may run at once.
 const HASHES: usize = 2;
+/// How long one query or mutation may take.
+const OPERATION: Duration = Duration::from_secs(30);
 /// Between two looks after abandoned replies.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
 /// How long replies may go on after the server was told to stop.
@@ -85,6 +87,7 @@ pub fn services(config: &Config, db: Db, clock: Clock) -> anyhow::Result<Arc<Ser
         db,
         passwords: Passwords::new(HASHES)?,
         tokens: TokenKeys::new(&tokens.secret, tokens.algorithm, tokens.access_lifetime, clock.clone()),
+        refresh: RefreshKeys::new(&tokens.secret),
         refresh_lifetime: tokens.refresh_lifetime,
         clock,
     }))
@@ -110,7 +113,7 @@ impl App {
             Environment::Production => Introspection::Administrators,
         };
         let web = Web {
-            graph: Graph::new(introspection)?,
+            graph: Graph::new(introspection, OPERATION)?,
             services,
             engine,
             settings: parts.web,

@@ -18,7 +18,7 @@ use crate::{
         tx::{Admin, Tenant, Tx},
     },
     kernel::{clock::Clock, failure::Outcome},
-    tokens::{jwt::TokenKeys, password::Passwords},
+    tokens::{jwt::TokenKeys, password::Passwords, refresh::RefreshKeys},
 };
 
 /// What every context shares for the life of the program.
@@ -31,6 +31,8 @@ pub struct Services {
     pub passwords: Passwords,
     /// Access tokens.
     pub tokens: TokenKeys,
+    /// Refresh tokens.
+    pub refresh: RefreshKeys,
     /// How long a sign-in can be refreshed.
     pub refresh_lifetime: TimeDelta,
 }

@@ -18,10 +18,7 @@ use crate::{
         failure::{ErrorCode, Outcome, Refusal},
         vocabulary::Role,
     },
-    tokens::{
-        jwt::{Bearer, VerifiedToken},
-        refresh,
-    },
+    tokens::jwt::{Bearer, VerifiedToken},
 };
 
 /// What a sign-in or a refresh gives.
@@ -50,10 +47,11 @@ pub async fn login(cx: &PublicCx, email: &str, password: SecretString) -> Outcom
     let Some(user) = user.filter(|_| fits) else {
         return Err(Refusal::new(ErrorCode::Unauthenticated, "The e-mail address or the password is wrong.").into());
     };
-    let (refresh_token, refresh_hash) = refresh::issue()?;
+    let id = Uuid::new_v4();
+    let (refresh_token, refresh_hash) = services.refresh.issue(id)?;
     let now = services.clock.now();
     let session = NewSession {
-        id: Uuid::new_v4(),
+        id,
         user_id: user.id,
         tenant_id: user.tenant_id,
         refresh_hash,
@@ -80,16 +78,17 @@ pub async fn login(cx: &PublicCx, email: &str, password: SecretString) -> Outcom
 /// is a thief.
 pub async fn refresh(cx: &PublicCx, token: &str) -> Outcome<SignIn> {
     let services = &cx.services;
-    let spent = refresh::hash(token);
-    let (refresh_token, next) = refresh::issue()?;
+    let unknown =
+        || Refusal::new(ErrorCode::Unauthenticated, "This refresh token is spent, expired or unknown. Sign in again.");
+    let spent = services.refresh.read(token).ok_or_else(unknown)?;
+    let (refresh_token, next) = services.refresh.issue(spent.session)?;
     let now = services.clock.now();
     let renewed = services
         .db
         .identify(async |tx| {
-            let Some(session) = sessions::rotate(tx, &spent, &next, now).await? else {
-                if sessions::revoke_spent(tx, &spent, now).await? {
-                    tracing::warn!("a spent refresh token came back; its session was ended");
-                }
+            let Some(session) = sessions::rotate(tx, spent.session, &spent.hash, &next, now).await? else {
+                tracing::warn!(session = %spent.session, "a spent refresh token came back; its session is ended");
+                sessions::revoke(tx, spent.session, now).await?;
                 return Ok(None);
             };
             let user = users::identified(tx, session.user_id).await?;
@@ -98,9 +97,7 @@ pub async fn refresh(cx: &PublicCx, token: &str) -> Outcome<SignIn> {
             Ok(Some((user, tenant, session.id)))
         })
         .await?;
-    let (user, tenant, session) = renewed.ok_or_else(|| {
-        Refusal::new(ErrorCode::Unauthenticated, "This refresh token is spent, expired or unknown. Sign in again.")
-    })?;
+    let (user, tenant, session) = renewed.ok_or_else(unknown)?;
     Ok(SignIn { access_token: access_token(cx, &user, session)?, user, tenant, refresh_token })
 }
 

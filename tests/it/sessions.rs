@@ -35,6 +35,31 @@ async fn a_refresh_token_is_good_once_and_a_second_use_ends_the_session() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_thief_who_refreshes_often_is_out_too_when_the_owner_comes() {
+    let gateway = Gateway::start().await;
+    let stranger = gateway.stranger();
+    let (_, stolen) = signed_in(&gateway).await;
+    let mut newest = stolen.clone();
+    for _ in 0..3 {
+        newest = tokens(&refresh(&stranger, &newest).await["data"]["refreshToken"]).1;
+    }
+    // The owner comes with the token that was stolen, long since spent.
+    assert_eq!(code(&refresh(&stranger, &stolen).await), "UNAUTHENTICATED");
+    assert_eq!(code(&refresh(&stranger, &newest).await), "UNAUTHENTICATED");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_was_made_up_ends_nobodys_session() {
+    let gateway = Gateway::start().await;
+    let stranger = gateway.stranger();
+    let (_, good) = signed_in(&gateway).await;
+    // The right session, another secret, and no mark of ours.
+    let forged = format!("{}{}", &good[..40], "A".repeat(good.len() - 40));
+    assert_eq!(code(&refresh(&stranger, &forged).await), "UNAUTHENTICATED");
+    tokens(&refresh(&stranger, &good).await["data"]["refreshToken"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn of_many_refreshes_at_once_one_wins() {
     let gateway = Gateway::start().await;
     let stranger = gateway.stranger();

@@ -49,18 +49,20 @@ pub async fn insert(tx: &mut Tx<Identity>, session: &NewSession) -> Outcome<()> 
     Ok(())
 }
 
-/// Spends a refresh token and puts the next in its place, in one statement: of two that come at once, one wins.
+/// Spends a session's refresh token and puts the next in its place, in one statement: of two that come at once, one wins.
 ///
 /// # Errors
 /// Database faults.
 pub async fn rotate(
     tx: &mut Tx<Identity>,
+    id: Uuid,
     spent: &[u8],
     next: &[u8],
     now: DateTime<Utc>,
 ) -> Outcome<Option<SessionRow>> {
     Ok(diesel::update(
         sessions::table
+            .find(id)
             .filter(sessions::refresh_hash.eq(spent))
             .filter(sessions::revoked_at.is_null())
             .filter(sessions::expires_at.gt(now)),
@@ -70,20 +72,6 @@ pub async fn rotate(
     .get_result(tx.conn())
     .await
     .optional()?)
-}
-
-/// Ends the session in which this token was spent before: somebody has a copy.
-///
-/// # Errors
-/// Database faults.
-pub async fn revoke_spent(tx: &mut Tx<Identity>, spent: &[u8], now: DateTime<Utc>) -> Outcome<bool> {
-    let ended = diesel::update(
-        sessions::table.filter(sessions::previous_hash.eq(spent)).filter(sessions::revoked_at.is_null()),
-    )
-    .set(sessions::revoked_at.eq(now))
-    .execute(tx.conn())
-    .await?;
-    Ok(ended > 0)
 }
 
 /// Ends one session.
