@@ -38,11 +38,12 @@ pub(in crate::db) struct Login {
 impl Login {
     pub(in crate::db) async fn inspect(connection: &mut AsyncPgConnection) -> anyhow::Result<Self> {
         let login = sql_query(
-            "SELECT rolname::text AS name, rolsuper AS is_superuser, rolbypassrls AS bypasses_rls, \
+            "SELECT rolname::text AS name, rolsuper AS is_superuser, EXISTS (SELECT FROM pg_roles r WHERE (r.rolbypassrls OR r.rolsuper) \
+                            AND pg_has_role(current_user, r.oid, 'MEMBER')) AS bypasses_rls, \
                     rolsuper OR rolcreaterole AS makes_roles, \
                     EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
                             WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p') \
-                              AND pg_has_role(current_user, c.relowner, 'USAGE')) AS owns_tables, \
+                              AND pg_has_role(current_user, c.relowner, 'MEMBER')) AS owns_tables, \
                     EXISTS (SELECT FROM pg_roles f WHERE f.rolname LIKE 'frontdesk\\_%' AND NOT f.rolcanlogin \
                               AND pg_has_role(current_user, f.oid, 'USAGE')) AS inherits, \
                     current_setting('server_version_num')::int AS version \
@@ -60,10 +61,14 @@ impl Login {
 
     /// Every way in which this login could pass row-level security by; empty is right.
     pub(in crate::db) fn dangers(&self) -> Vec<&'static str> {
+        if self.is_superuser {
+            // Which may do all of the rest.
+            return vec!["it is a superuser"];
+        }
         [
-            (self.is_superuser, "it is a superuser"),
-            (self.bypasses_rls, "it has BYPASSRLS"),
-            (self.owns_tables, "it owns tables, so it could switch their policies off"),
+            (self.bypasses_rls, "it has BYPASSRLS, or may take a role that has"),
+            (self.makes_roles, "it may make and grant roles"),
+            (self.owns_tables, "it owns tables, or may take the role that does, so it could switch their policies off"),
             (self.inherits, "it inherits the frontdesk roles, so a forgotten role would be data instead of an error"),
         ]
         .into_iter()

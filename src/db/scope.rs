@@ -2,6 +2,16 @@
 //! `identity.rs` next door, from a verified proof. Fields are private, nothing is `Clone` or `Deserialize`, so a scope
 //! can't be copied, forged or read from a request.
 //!
+//! What goes is this; the examples after it differ from it only in what is wrong with them.
+//! ```
+//! async fn look(db: &frontdesk::db::Db, scope: &frontdesk::db::scope::TenantScope) {
+//!     let id = frontdesk::kernel::ids::LeadId(1);
+//!     let _ = db.read(scope, async |tx| frontdesk::db::tables::leads::find(tx, id).await).await;
+//! }
+//! async fn peek(tx: &mut frontdesk::db::tx::Tx<frontdesk::db::tx::Tenant>) {
+//!     let _ = frontdesk::db::tables::leads::find(tx, frontdesk::kernel::ids::LeadId(1)).await;
+//! }
+//! ```
 //! ```compile_fail
 //! // A tenant's scope can't be written down...
 //! use frontdesk::db::scope::TenantScope;

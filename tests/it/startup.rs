@@ -172,7 +172,7 @@ async fn production_refuses_a_superuser_and_says_what_to_do() {
     let (ok, _, error) = run(&["serve"], &settings).await;
     assert!(!ok);
     insta::assert_snapshot!(error.lines().filter(|line| !line.contains("INFO")).collect::<Vec<_>>().join("\n"), @"
-    frontdesk: DATABASE_URL signs in as `postgres`, which row-level security can't hold: it is a superuser; it has BYPASSRLS; it owns tables, so it could switch their policies off; it inherits the frontdesk roles, so a forgotten role would be data instead of an error.
+    frontdesk: DATABASE_URL signs in as `postgres`, which row-level security can't hold: it is a superuser.
     Give that URL as DATABASE_PUBLIC_URL instead (migrations run with it), and in DATABASE_URL name a plain role, for example postgres://frontdesk_app:<password>@host/database. `frontdesk migrate` makes that role when it is not there yet.
     ");
     // As it says: the owner's URL for migrations, a plain role for serving.
