@@ -15,7 +15,7 @@ use crate::{
         accept::{self, Accepted, MessageForm},
         events::{Body, Cursor, Event},
         follow, generate, housekeeping,
-        hub::{Hub, TopicKey},
+        hub::{Hub, TopicKey, Watcher},
     },
     context::{Services, TenantCx},
     db::tables::{
@@ -23,7 +23,7 @@ use crate::{
         messages::{self, MessageRow},
     },
     kernel::{
-        failure::{ErrorCode, Outcome, Refusal},
+        failure::{ErrorCode, Failure, Outcome, Refusal},
         ids::{ConversationId, MessageId, TenantId},
     },
     llm::{ChatModel, Patience},
@@ -73,12 +73,8 @@ impl Engine {
     ///
     /// # Errors
     /// `BAD_USER_INPUT`, `NOT_FOUND`, `CONFLICT`.
-    pub async fn send(self: &Arc<Self>, cx: &TenantCx, form: &MessageForm) -> Outcome<Accepted> {
-        let accepted = accept::accept(cx, form).await?;
-        if accepted.is_new {
-            self.begin(cx, &accepted);
-        }
-        Ok(accepted)
+    pub async fn send(self: &Arc<Self>, cx: &TenantCx, form: MessageForm) -> Outcome<Accepted> {
+        Ok(self.take_in(cx, form).await?.0)
     }
 
     /// Stores a message and follows it to the end of its reply.
@@ -88,15 +84,26 @@ impl Engine {
     pub async fn chat(
         self: &Arc<Self>,
         cx: &TenantCx,
-        form: &MessageForm,
+        form: MessageForm,
     ) -> Outcome<impl Stream<Item = Outcome<Event>> + Send + use<>> {
-        let accepted = accept::accept(cx, form).await?;
-        // Watched from before its first event.
-        let watcher = self.hub.watch(key(cx, accepted.conversation.id), None);
-        if accepted.is_new {
-            self.begin(cx, &accepted);
-        }
+        let (accepted, watcher) = self.take_in(cx, form).await?;
         follow::one_reply(cx.clone(), watcher, accepted).await
+    }
+
+    /// Stores a message, and starts what follows from it. In a task of its own: a caller that leaves between the commit
+    /// and the start of the reply would leave a reply that nobody writes.
+    async fn take_in(self: &Arc<Self>, cx: &TenantCx, form: MessageForm) -> Outcome<(Accepted, Watcher)> {
+        let (engine, cx) = (self.clone(), cx.clone());
+        let work = async move {
+            let accepted = accept::accept(&cx, &form).await?;
+            // Watched from before its first event.
+            let watcher = engine.hub.watch(key(&cx, accepted.conversation.id), None);
+            if accepted.is_new {
+                engine.begin(&cx, &accepted);
+            }
+            Ok((accepted, watcher))
+        };
+        self.tasks.spawn(work.in_current_span()).await.map_err(|error| Failure::Fault(error.into()))?
     }
 
     /// Watches a conversation, from now on or from behind a cursor.
@@ -145,6 +152,11 @@ impl Engine {
         self.closing.cancel();
     }
 
+    /// Whether this node writes a reply, or holds it in line.
+    pub(super) fn writes(&self, tenant: TenantId, reply: MessageId) -> bool {
+        lock(&self.stops).contains_key(&(tenant, reply))
+    }
+
     fn begin(self: &Arc<Self>, cx: &TenantCx, accepted: &Accepted) {
         let place = key(cx, accepted.conversation.id);
         self.hub.publish(place, Body::MessageAdded(Arc::new(accepted.message.clone())));
@@ -155,11 +167,24 @@ impl Engine {
             let (engine, cx) = (self.clone(), cx.clone());
             let (conversation, reply) = (accepted.conversation.clone(), reply.clone());
             let work = async move {
+                // Removed also when the work panics: then the lease runs out, and housekeeping ends the reply.
+                let _listed = Listed { engine: engine.clone(), handle };
                 generate::reply(&engine, &cx, &conversation, &reply, &stop).await;
-                lock(&engine.stops).remove(&handle);
             };
             self.tasks.spawn(work.in_current_span());
         }
+    }
+}
+
+/// A reply that this node writes, while it does.
+struct Listed {
+    engine: Arc<Engine>,
+    handle: (TenantId, MessageId),
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        lock(&self.engine.stops).remove(&self.handle);
     }
 }
 

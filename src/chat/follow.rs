@@ -1,8 +1,13 @@
 //! Streams of events for watchers: from a place in the log on, with what was missed looked up in the database. Must not
 //! write anything.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
+use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::{Stream, stream};
 
 use crate::{
@@ -20,16 +25,24 @@ use crate::{
     },
 };
 
-/// Messages that are looked up for a watcher that was away.
+/// Messages that are looked up at a time for a watcher that was away.
 const LOOK_BACK: i64 = 200;
+/// How much earlier than its place such a look-up begins.
+const MARGIN: TimeDelta = TimeDelta::seconds(5);
 
 struct Follower {
     cx: TenantCx,
     watcher: Watcher,
     ready: VecDeque<Event>,
+    /// Messages that a look into the database told to their end: the log may hold them too.
+    told: HashSet<MessageId>,
 }
 
 impl Follower {
+    fn new(cx: TenantCx, watcher: Watcher, ready: VecDeque<Event>) -> Self {
+        Self { cx, watcher, ready, told: HashSet::new() }
+    }
+
     /// The next event; waits for it.
     async fn next(&mut self) -> Outcome<Event> {
         loop {
@@ -37,7 +50,10 @@ impl Follower {
                 return Ok(event);
             }
             match self.watcher.next().await {
-                Reading::Events(events) => self.ready.extend(events),
+                Reading::Events(events) => {
+                    let told = &self.told;
+                    self.ready.extend(events.into_iter().filter(|event| !told.contains(&event.body.message())));
+                }
                 Reading::Lapsed { lost, resumed, live } => {
                     let missed = self.missed(lost, resumed, live).await?;
                     self.ready.extend(missed);
@@ -48,24 +64,35 @@ impl Follower {
 
     /// What the database says happened behind `lost`. Whole texts replace what the watcher holds. All but the last carry
     /// the old place: a watcher that breaks off in between asks from there again rather than losing one.
-    async fn missed(&self, lost: Cursor, resumed: Cursor, live: Option<(MessageId, String)>) -> Outcome<Vec<Event>> {
+    async fn missed(
+        &mut self,
+        lost: Cursor,
+        resumed: Cursor,
+        live: Option<(MessageId, String)>,
+    ) -> Outcome<Vec<Event>> {
         let conversation = self.watcher.conversation();
-        let rows =
-            self.cx.read(async |tx| messages::changed_since(tx, conversation, lost.time(), LOOK_BACK).await).await?;
+        // Rows are stamped before they are committed, events after: a little earlier misses none.
+        let since = lost.time() - MARGIN;
         let mut bodies = Vec::new();
-        for row in rows {
-            let (id, is_new) = (row.id, row.created_at > lost.time());
+        for row in self.changed(since).await? {
+            let (id, is_new) = (row.id, row.created_at > since);
             match (row.role, row.status) {
                 (MessageRole::Assistant, MessageStatus::Pending) => {}
                 (MessageRole::Assistant, MessageStatus::Streaming) => {
-                    let held = live.as_ref().filter(|(message, _)| *message == id).map(|(_, text)| text.clone());
-                    bodies.push(Body::ReplySnapshot { message: id, text: held.unwrap_or(row.content) });
+                    // One that began after the place where the log goes on is in the log from its start.
+                    if let Some((_, text)) = live.as_ref().filter(|(message, _)| *message == id) {
+                        bodies.push(Body::ReplySnapshot { message: id, text: text.clone() });
+                    }
                 }
                 (MessageRole::Assistant, _) => {
+                    self.told.insert(id);
                     bodies.push(Body::ReplySnapshot { message: id, text: row.content.clone() });
                     bodies.push(Body::of_finished(row));
                 }
-                _ if is_new => bodies.push(Body::MessageAdded(Arc::new(row))),
+                _ if is_new => {
+                    self.told.insert(id);
+                    bodies.push(Body::MessageAdded(Arc::new(row)));
+                }
                 _ => {}
             }
         }
@@ -83,6 +110,26 @@ impl Follower {
     }
 }
 
+impl Follower {
+    /// All messages that were added or ended after `since`.
+    async fn changed(&self, since: DateTime<Utc>) -> Outcome<Vec<MessageRow>> {
+        let conversation = self.watcher.conversation();
+        let mut rows: Vec<MessageRow> = Vec::new();
+        loop {
+            let behind = rows.last().map_or(MessageId(0), |row| row.id);
+            let page = self
+                .cx
+                .read(async |tx| messages::changed_since(tx, conversation, since, behind, LOOK_BACK).await)
+                .await?;
+            let is_last = i64::try_from(page.len()).unwrap_or(i64::MAX) < LOOK_BACK;
+            rows.extend(page);
+            if is_last {
+                return Ok(rows);
+            }
+        }
+    }
+}
+
 /// Everything in a conversation, until the watcher goes. A watcher that starts afresh first gets the text so far of a
 /// reply in progress.
 pub(super) fn conversation(
@@ -91,12 +138,12 @@ pub(super) fn conversation(
     is_fresh: bool,
 ) -> impl Stream<Item = Outcome<Event>> + Send + use<> {
     let live = if is_fresh { watcher.live() } else { None };
-    let conversation = watcher.conversation();
+    let (conversation, cursor) = (watcher.conversation(), watcher.place());
     let ready = live
-        .map(|(cursor, message, text)| Event { cursor, conversation, body: Body::ReplySnapshot { message, text } })
+        .map(|(message, text)| Event { cursor, conversation, body: Body::ReplySnapshot { message, text } })
         .into_iter()
         .collect();
-    stream::unfold(Some(Follower { cx, watcher, ready }), |follower| async move {
+    stream::unfold(Some(Follower::new(cx, watcher, ready)), |follower| async move {
         let mut follower = follower?;
         match follower.next().await {
             Ok(event) => Some((Ok(event), Some(follower))),
@@ -116,7 +163,7 @@ pub(super) async fn one_reply(
 ) -> Outcome<impl Stream<Item = Outcome<Event>> + Send + use<>> {
     let (question, reply) = (accepted.message.id, accepted.reply.as_ref().map(|row| row.id));
     let ready = if accepted.is_new { VecDeque::new() } else { told_again(&cx, &watcher, accepted).await? };
-    let follower = Follower { cx, watcher, ready };
+    let follower = Follower::new(cx, watcher, ready);
     Ok(stream::unfold(Some(follower), move |follower| async move {
         let mut follower = follower?;
         loop {
@@ -146,7 +193,7 @@ async fn told_again(cx: &TenantCx, watcher: &Watcher, accepted: Accepted) -> Out
     let reply: Option<MessageRow> = cx.read(async |tx| messages::reply_to(tx, question).await).await?;
     match reply {
         Some(row) if matches!(row.status, MessageStatus::Pending | MessageStatus::Streaming) => {
-            if let Some((_, message, text)) = watcher.live().filter(|(_, message, _)| *message == row.id) {
+            if let Some((message, text)) = watcher.live().filter(|(message, _)| *message == row.id) {
                 bodies.push(Body::ReplySnapshot { message, text });
             }
         }

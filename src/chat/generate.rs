@@ -67,11 +67,20 @@ pub(super) async fn reply(
     let asker = cx.scope().actor().user();
     let cx = &cx.for_background();
     let topic = engine.hub.topic(key(cx, conversation.id));
-    let Some(_turn) = my_turn(engine, cx, reply.id, stop, topic.turn()).await else { return };
-    let ending = write(engine, cx, conversation, reply, stop).await;
+    let ending = match my_turn(engine, cx, reply.id, stop, topic.turn()).await {
+        Turn::Mine(_held) => write(engine, cx, conversation, reply, stop).await,
+        Turn::Over(how) => Ending { text: String::new(), how },
+    };
     if let Some(body) = store_ending(engine, cx, reply.id, asker, ending).await {
         engine.hub.publish(key(cx, conversation.id), body);
     }
+}
+
+enum Turn<T> {
+    /// It may be written, for as long as this is held.
+    Mine(T),
+    /// It was over before it came to that.
+    Over(How),
 }
 
 /// Waits in line, keeping the lease, and minding a stop.
@@ -81,18 +90,23 @@ async fn my_turn<T>(
     reply: MessageId,
     stop: &CancellationToken,
     turn: impl Future<Output = T>,
-) -> Option<T> {
+) -> Turn<T> {
     tokio::pin!(turn);
     let mut beat = heartbeat();
     loop {
         tokio::select! {
-            turn = &mut turn => return Some(turn),
-            // A stop, or the node going down, is dealt with where the reply is written: as soon as it is its turn.
-            () = stop.cancelled() => return Some(turn.await),
-            () = engine.closing.cancelled() => return Some(turn.await),
-            _ = beat.tick() => if !keep(cx, reply, None).await { return None },
+            biased;
+            () = stop.cancelled() => return Turn::Over(How::Stopped),
+            () = engine.closing.cancelled() => return Turn::Over(node_lost()),
+            turn = &mut turn => return Turn::Mine(turn),
+            _ = beat.tick() => if !keep(cx, reply, None).await { return Turn::Over(How::Taken) },
         }
     }
+}
+
+fn node_lost() -> How {
+    let (code, reason) = NODE_LOST;
+    How::Failed(code, reason.to_owned())
 }
 
 fn heartbeat() -> tokio::time::Interval {
@@ -127,10 +141,7 @@ async fn write(
         tokio::select! {
             biased;
             () = stop.cancelled() => return Ending { text, how: How::Stopped },
-            () = engine.closing.cancelled() => {
-                let (code, reason) = NODE_LOST;
-                return Ending { text, how: How::Failed(code, reason.to_owned()) };
-            }
+            () = engine.closing.cancelled() => return Ending { text, how: node_lost() },
             piece = pieces.next() => match piece {
                 Some(Ok(Delta::Text(more))) => {
                     text.push_str(&more);
@@ -224,8 +235,9 @@ async fn store_ending(
     asker: Option<crate::kernel::ids::UserId>,
     ending: Ending,
 ) -> Option<Body> {
-    let end = as_row(engine, cx, ending)?;
+    let Some(mut end) = as_row(engine, cx, ending) else { return as_it_is(cx, reply).await };
     for attempt in 0..END_TRIES {
+        end.updated_at = cx.now();
         let stored = cx.write(async |tx| {
             let row = messages::end_reply(tx, reply, &end).await?;
             if let (Some(row), Some(prompt), Some(completion)) = (&row, end.prompt_tokens, end.completion_tokens) {
@@ -243,7 +255,9 @@ async fn store_ending(
             Ok(row)
         });
         match stored.await {
-            Ok(row) => return row.map(Body::of_finished),
+            Ok(Some(row)) => return Some(Body::of_finished(row)),
+            // Ended already: by somebody else, or by a try of ours whose answer was lost.
+            Ok(None) => return as_it_is(cx, reply).await,
             Err(failure) => {
                 let detail = format!("{failure:?}");
                 tracing::error!(%reply, attempt, detail, "a reply's end could not be stored");
@@ -253,6 +267,13 @@ async fn store_ending(
     }
     // The lease runs out, and housekeeping ends the reply with what the last heartbeat kept.
     None
+}
+
+/// The end of a reply as it is stored, for watchers who have not heard of it.
+pub(super) async fn as_it_is(cx: &TenantCx, reply: MessageId) -> Option<Body> {
+    let row = cx.read(async |tx| messages::find(tx, reply).await).await.ok().flatten()?;
+    let is_open = matches!(row.status, MessageStatus::Pending | MessageStatus::Streaming);
+    (!is_open).then(|| Body::of_finished(row))
 }
 
 fn as_row(engine: &Engine, cx: &TenantCx, ending: Ending) -> Option<ReplyEnd> {

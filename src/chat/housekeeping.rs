@@ -52,7 +52,8 @@ impl Engine {
         let now = self.services.clock.now();
         let abandoned = self.services.db.housekeep(async |tx| messages::abandoned(tx, now).await).await?;
         let mut ended = 0;
-        for (tenant, reply) in abandoned {
+        // What this node writes itself is not abandoned, however late its heartbeat.
+        for (tenant, reply) in abandoned.into_iter().filter(|(tenant, reply)| !self.writes(*tenant, *reply)) {
             ended += usize::from(self.end_one(tenant, reply).await?);
         }
         Ok(ended)

@@ -78,10 +78,14 @@ impl Hub {
     /// Watches from `after`, or from now on.
     pub(super) fn watch(&self, key: TopicKey, after: Option<Cursor>) -> Watcher {
         let topic = self.topic(key);
-        let last = lock(&topic.log).last;
+        let (last, live) = {
+            let log = lock(&topic.log);
+            (log.last, log.live.clone())
+        };
         // A cursor from the future (another node's clock) can only mean "everything you have is known".
         let place = after.map_or(last, |after| after.min(last));
-        Watcher { bell: topic.bell.subscribe(), topic, place }
+        let live = live.filter(|_| place == last);
+        Watcher { bell: topic.bell.subscribe(), topic, place, live }
     }
 
     /// Forgets logs that nobody wrote to or watched for a while.
@@ -162,6 +166,8 @@ pub(super) struct Watcher {
     topic: Arc<Topic>,
     bell: watch::Receiver<Cursor>,
     place: Cursor,
+    /// The reply that was being written at the place where it began, and its text.
+    live: Option<(MessageId, String)>,
 }
 
 impl Watcher {
@@ -175,11 +181,10 @@ impl Watcher {
         self.place
     }
 
-    /// The reply that is being written at this place, for a watcher that has nothing of it yet.
-    pub(super) fn live(&self) -> Option<(Cursor, MessageId, String)> {
-        let log = lock(&self.topic.log);
-        let at_end = self.place == log.last;
-        log.live.clone().filter(|_| at_end).map(|(message, text)| (log.last, message, text))
+    /// The reply that was being written when it began to watch, for a watcher that has nothing of it yet. What came
+    /// since is in the log behind its place.
+    pub(super) fn live(&self) -> Option<(MessageId, String)> {
+        self.live.clone()
     }
 
     /// Waits for what comes next. May be dropped and called again: nothing is lost by it.

@@ -73,8 +73,10 @@ impl ChatModel for Remote {
         let seen = ending.clone();
         let options = ChatOptions::default().with_capture_usage(true).with_raw_frame_fn(
             move |_: &FrameCtx, frame: RawFrameRef<'_>| {
+                let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+                seen.is_done |= frame.data == "[DONE]";
                 if let Some(json) = frame.json() {
-                    seen.lock().unwrap_or_else(PoisonError::into_inner).note(&json);
+                    seen.note(&json);
                 }
             },
         );
@@ -94,6 +96,7 @@ impl ChatModel for Remote {
 struct Ending {
     finish: Option<FinishReason>,
     usage: Option<Usage>,
+    is_done: bool,
 }
 
 impl Ending {
@@ -123,7 +126,7 @@ fn pieces(
                 Some(Ok(ChatStreamEvent::Chunk(chunk))) if !chunk.content.is_empty() => {
                     return Some((Ok(Delta::Text(chunk.content)), Some((events, ending))));
                 }
-                Some(Ok(ChatStreamEvent::End(end))) => return Some((Ok(whole(&end, &ending)), None)),
+                Some(Ok(ChatStreamEvent::End(end))) => return whole(&end, &ending).map(|whole| (Ok(whole), None)),
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return Some((Err(explain(&error)), None)),
                 None => {
@@ -137,16 +140,17 @@ fn pieces(
     })
 }
 
-fn whole(end: &StreamEnd, ending: &Mutex<Ending>) -> Delta {
+/// The end, if it is one: genai makes one up for a Gemini stream that was cut, without a reason. OpenAI's `[DONE]` is an
+/// end also where no reason came before it.
+fn whole(end: &StreamEnd, ending: &Mutex<Ending>) -> Option<Delta> {
     let noted = ending.lock().unwrap_or_else(PoisonError::into_inner);
     let usage = end.captured_usage.as_ref().map(|usage| Usage {
         prompt: usage.prompt_tokens.unwrap_or(0),
         completion: usage.completion_tokens.unwrap_or(0),
     });
-    Delta::End {
-        finish: end.captured_stop_reason.as_ref().map(finish).or(noted.finish).unwrap_or(FinishReason::Stop),
-        usage: usage.or(noted.usage),
-    }
+    let reason = end.captured_stop_reason.as_ref().map(finish).or(noted.finish);
+    let finish = reason.or_else(|| noted.is_done.then_some(FinishReason::Stop))?;
+    Some(Delta::End { finish, usage: usage.or(noted.usage) })
 }
 
 fn finish(reason: &StopReason) -> FinishReason {

@@ -158,7 +158,7 @@ pub async fn history(
     Ok(rows)
 }
 
-/// Messages that were added or ended after `since`: what a watcher missed, when the log of events is gone.
+/// Messages behind `behind` that were added or ended after `since`: what a watcher missed, when the log of events is gone.
 ///
 /// # Errors
 /// Database faults.
@@ -166,6 +166,7 @@ pub async fn changed_since(
     tx: &mut Tx<Tenant>,
     conversation: ConversationId,
     since: DateTime<Utc>,
+    behind: MessageId,
     limit: i64,
 ) -> Outcome<Vec<MessageRow>> {
     let tenant = tx.tenant();
@@ -173,6 +174,7 @@ pub async fn changed_since(
         .filter(messages::tenant_id.eq(tenant))
         .filter(messages::conversation_id.eq(conversation))
         .filter(messages::updated_at.gt(since))
+        .filter(messages::id.gt(behind))
         .order(messages::id.asc())
         .limit(limit)
         .select(MessageRow::as_select())

@@ -53,7 +53,7 @@ impl ConversationMutation {
         #[graphql(desc = "The message.")] input: SendMessageInput,
     ) -> Result<SendMessagePayload> {
         let cx = context::tenant(ctx)?;
-        let accepted = context::engine(ctx)?.send(cx, &input.try_into()?).await?;
+        let accepted = context::engine(ctx)?.send(cx, input.try_into()?).await?;
         Ok(SendMessagePayload::new(accepted, cx))
     }
 

@@ -29,7 +29,7 @@ impl Subscription {
     ) -> Result<impl Stream<Item = Result<ChatEvent>> + use<>> {
         let cx = context::tenant(ctx)?.clone();
         let form = MessageForm::try_from(input)?;
-        let events = context::engine(ctx)?.chat(&cx, &form).await?;
+        let events = context::engine(ctx)?.chat(&cx, form).await?;
         Ok(events.map(move |event| Ok(ChatEvent::new(event?, &cx))))
     }
 
