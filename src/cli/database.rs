@@ -14,6 +14,8 @@ pub(super) fn private(config: &Config) -> anyhow::Result<Option<EmbeddedPg>> {
     }
     // PostgreSQL runs as a user of its own where we are root, and must be able to walk through.
     std::fs::create_dir_all(&config.data_dir)?;
-    std::fs::set_permissions(&config.data_dir, std::fs::Permissions::from_mode(0o755))?;
+    if nix::unistd::geteuid().is_root() {
+        std::fs::set_permissions(&config.data_dir, std::fs::Permissions::from_mode(0o755))?;
+    }
     EmbeddedPg::start(&config.data_dir.join("postgres"), Durability::Kept).map(Some)
 }

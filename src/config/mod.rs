@@ -105,7 +105,7 @@ impl Config {
     /// # Errors
     /// [`Problems`], or a data folder that can't be written.
     pub fn load() -> anyhow::Result<Self> {
-        let process = |name: &str| std::env::var(name).ok();
+        let process = |name: &str| std::env::var(name).ok().map(|text| text.trim().to_owned());
         let is_production = process("ENVIRONMENT").as_deref() == Some("production");
         if is_production {
             return Ok(Self::from_vars(process)?);
@@ -166,13 +166,13 @@ impl Config {
 
 /// `FRONTDESK_DATA_DIR`, or the usual place: a system folder for root, since PostgreSQL's own user must get there.
 fn data_dir(vars: &impl Fn(&str) -> Option<String>) -> PathBuf {
-    if let Some(named) = vars("FRONTDESK_DATA_DIR").filter(|text| !text.trim().is_empty()) {
-        return PathBuf::from(named);
-    }
-    match vars("HOME") {
-        Some(home) if !nix::unistd::geteuid().is_root() => PathBuf::from(home).join(".local/share/frontdesk"),
-        _ => PathBuf::from("/var/lib/frontdesk"),
-    }
+    let named = vars("FRONTDESK_DATA_DIR").filter(|text| !text.trim().is_empty()).map(PathBuf::from);
+    let home = vars("HOME").filter(|_| !nix::unistd::geteuid().is_root());
+    let folder = named
+        .or_else(|| Some(PathBuf::from(home?).join(".local/share/frontdesk")))
+        .unwrap_or_else(|| PathBuf::from("/var/lib/frontdesk"));
+    // PostgreSQL runs elsewhere, and takes no relative path for its socket.
+    std::path::absolute(&folder).unwrap_or(folder)
 }
 
 fn http(read: &mut Reader<'_>, is_production: bool) -> HttpConfig {

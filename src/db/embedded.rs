@@ -8,7 +8,11 @@
 use std::{
     fs,
     io::{Read, Write},
-    os::unix::{fs::PermissionsExt, net::UnixStream, process::CommandExt},
+    os::unix::{
+        fs::{MetadataExt, PermissionsExt},
+        net::UnixStream,
+        process::CommandExt,
+    },
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -54,7 +58,7 @@ impl EmbeddedPg {
     /// # Errors
     /// In words for an operator: no server programs, a cluster of another version, a server that does not come up.
     pub fn start(base: &Path, durability: Durability) -> Result<Self> {
-        let programs = Programs::find()?;
+        let programs = Programs::find(&base.join("data"))?;
         let sockets = base.join("s");
         ensure!(
             sockets.as_os_str().len() <= LONGEST_SOCKET_FOLDER,
@@ -133,12 +137,17 @@ struct Programs {
 }
 
 impl Programs {
-    fn find() -> Result<Self> {
+    fn find(data: &Path) -> Result<Self> {
         let folder = program_folder()?;
+        let known = |name| User::from_name(name).ok().flatten();
+        // A cluster that is there belongs to somebody, and stays theirs.
+        let owner = fs::metadata(data)
+            .ok()
+            .and_then(|data| User::from_uid(data.uid().into()).ok().flatten())
+            .filter(|owner| !owner.uid.is_root());
         let user =
             if geteuid().is_root() {
-                let known = |name| User::from_name(name).ok().flatten();
-                Some(known("postgres").or_else(|| known("nobody")).context(
+                Some(owner.or_else(|| known("postgres")).or_else(|| known("nobody")).context(
                     "running as root, and there is neither a user `postgres` nor `nobody` to run PostgreSQL as",
                 )?)
             } else {

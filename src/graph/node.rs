@@ -76,6 +76,10 @@ async fn in_tenant(cx: &TenantCx, id: &ID) -> Outcome<Option<Node>> {
         }
         "prompt" => {
             let id: BundleId = ids::parse(id, "id")?;
+            // As `promptBundle` has it: for the tenant's administrators.
+            if !cx.scope().administers() {
+                return Ok(None);
+            }
             let row = cx.read(async |tx| prompts::find(tx, id).await).await?;
             Ok(row.map(|row| PromptBundle { row, cx }.into()))
         }

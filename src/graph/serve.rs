@@ -1,23 +1,26 @@
 //! Runs checked documents. The one way from a transport into the schema, so that every transport has the same checks.
 //! Must not know which transport it is.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use async_graphql::{Request, Response};
+use async_graphql::{Request, Response, parser::types::OperationType};
 use futures_util::{
     StreamExt,
     stream::{self, BoxStream},
 };
 
-use crate::graph::{
-    FrontdeskSchema,
-    auth::Access,
-    check::{self, Checked, Rejection},
-    context::RequestCx,
-    error,
-    limits::Limits,
-    rules::Rules,
-    schema, sdl,
+use crate::{
+    graph::{
+        FrontdeskSchema,
+        auth::Access,
+        check::{self, Checked, Rejection},
+        context::RequestCx,
+        error,
+        limits::Limits,
+        rules::Rules,
+        schema, sdl,
+    },
+    kernel::failure::{ErrorCode, Refusal},
 };
 
 /// Who may ask what the schema looks like.
@@ -40,19 +43,20 @@ struct Inner {
     rules: Rules,
     limits: Limits,
     introspection: Introspection,
+    patience: Duration,
 }
 
 impl Graph {
-    /// Builds the schema and reads its rules.
+    /// Builds the schema and reads its rules. A query or mutation may take as long as `patience`.
     ///
     /// # Errors
     /// When a root field does not say who may touch it.
-    pub fn new(introspection: Introspection) -> anyhow::Result<Self> {
+    pub fn new(introspection: Introspection, patience: Duration) -> anyhow::Result<Self> {
         let rules = Rules::read(&sdl())?;
         let open = rules.open_roots();
         anyhow::ensure!(open.is_empty(), "root fields without @auth: {}", open.join(", "));
         let schema = schema(introspection == Introspection::Open);
-        Ok(Self { inner: Arc::new(Inner { schema, rules, limits: Limits::default(), introspection }) })
+        Ok(Self { inner: Arc::new(Inner { schema, rules, limits: Limits::default(), introspection, patience }) })
     }
 
     /// Checks a document against the limits, before anything runs.
@@ -69,11 +73,13 @@ impl Graph {
         self.finished(Response::from_errors(vec![*rejection.error]), request_id)
     }
 
-    /// Runs a query or mutation.
+    /// Runs a query or mutation, for as long as one may take.
     pub async fn execute(&self, checked: Checked, cx: RequestCx) -> Response {
         let id = cx.public.request.0.clone();
         let response = match self.admitted(checked, cx) {
-            Ok(request) => self.inner.schema.execute(request).await,
+            Ok(request) => tokio::time::timeout(self.inner.patience, self.inner.schema.execute(request))
+                .await
+                .unwrap_or_else(|_| Response::from_errors(vec![error::refused(&too_long(), None)])),
             Err(refused) => *refused,
         };
         self.finished(response, &id)
@@ -84,6 +90,9 @@ impl Graph {
     pub fn stream(&self, checked: Checked, cx: RequestCx) -> BoxStream<'static, Response> {
         let id = cx.public.request.0.clone();
         let graph = self.clone();
+        if checked.kind != OperationType::Subscription {
+            return stream::once(async move { graph.execute(checked, cx).await }).boxed();
+        }
         match self.admitted(checked, cx) {
             Ok(request) => {
                 self.inner.schema.execute_stream(request).map(move |response| graph.finished(response, &id)).boxed()
@@ -110,6 +119,10 @@ impl Graph {
         error::finish(&mut response, request_id, self.inner.limits.errors);
         response
     }
+}
+
+fn too_long() -> Refusal {
+    Refusal::new(ErrorCode::QueryTooComplex, "The operation took too long and was given up. Ask for less at once.")
 }
 
 /// Whether a response says that nothing was executed: errors, none of them at a field, and no data.

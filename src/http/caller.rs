@@ -52,6 +52,11 @@ impl Proof {
         Self { token, tenant }
     }
 
+    /// This proof, with what it lacks from `other`.
+    pub(super) fn or(self, other: &Self) -> Self {
+        Self { token: self.token.or_else(|| other.token.clone()), tenant: self.tenant.or_else(|| other.tenant.clone()) }
+    }
+
     /// The token, if it was a good one.
     pub(super) fn token(&self) -> Option<&Arc<VerifiedToken>> {
         self.token.as_ref()?.as_ref().ok()

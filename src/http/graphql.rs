@@ -1,6 +1,6 @@
 //! GraphQL over HTTP. Every choice of a status stands in this file. Must not know what an operation means.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_graphql::{Response as Answer, parser::types::OperationType};
 use async_graphql_axum::GraphQLResponse;
@@ -25,6 +25,9 @@ use crate::{
     },
     kernel::failure::ErrorCode,
 };
+
+/// How long a body may take to arrive.
+const BODY_PATIENCE: Duration = Duration::from_secs(10);
 
 /// `/graphql`: queries and mutations, and any operation for a client that accepts events.
 pub(super) async fn serve(
@@ -90,12 +93,7 @@ async fn answer(web: Arc<Web>, id: RequestId, request: Request, form: Option<For
         let message = "Subscriptions need `Accept: text/event-stream`, or the WebSocket at /graphql/ws.";
         return refuse(StatusCode::BAD_REQUEST, message, form, &id);
     }
-    let patience = web.settings.operation_patience;
-    if let Ok(answer) = tokio::time::timeout(patience, web.graph.execute(checked, cx)).await {
-        return respond(answer, form);
-    }
-    let message = "The operation took too long and was given up. Ask for less at once.";
-    coded(StatusCode::GATEWAY_TIMEOUT, ErrorCode::QueryTooComplex, message, form, &id)
+    respond(web.graph.execute(checked, cx).await, form)
 }
 
 async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, BadRequest> {
@@ -104,7 +102,9 @@ async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, BadRequest>
     if announced.is_some_and(|length| length > BODY_MAX) {
         return Err(too_large);
     }
-    axum::body::to_bytes(body, BODY_MAX).await.map_err(|_| too_large)
+    let slow = BadRequest { status: StatusCode::REQUEST_TIMEOUT, message: "The body took too long to arrive." };
+    let read = tokio::time::timeout(BODY_PATIENCE, axum::body::to_bytes(body, BODY_MAX));
+    read.await.map_err(|_| slow)?.map_err(|_| too_large)
 }
 
 /// The answer to an operation, in the form that the client takes.

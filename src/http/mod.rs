@@ -63,8 +63,6 @@ pub struct WebSettings {
     pub init_patience: Duration,
     /// Between two pings of an open socket; a peer that is silent for two of them is gone.
     pub ping: Duration,
-    /// How long one query or mutation may take.
-    pub operation_patience: Duration,
 }
 
 impl Default for WebSettings {
@@ -75,7 +73,6 @@ impl Default for WebSettings {
             recheck: Duration::from_secs(3),
             init_patience: Duration::from_secs(3),
             ping: Duration::from_secs(12),
-            operation_patience: Duration::from_secs(30),
         }
     }
 }

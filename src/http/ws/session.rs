@@ -1,7 +1,7 @@
 //! One socket. One loop reads, writes and keeps the book of operations, so that nothing is sent for an operation that its
 //! client has ended; each operation runs in a task of its own, so that a slow one holds up no other.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use async_graphql::{Response as Answer, ServerError};
 use axum::extract::ws::{Message, WebSocket};
@@ -30,6 +30,9 @@ use crate::{
 const OPERATIONS_MAX: usize = 64;
 /// Answers that may wait for a slow socket; their operations wait with them.
 const QUEUE: usize = 32;
+
+/// How long a peer may take to say goodbye.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// An answer of an operation, or its end.
 struct Out {
@@ -61,6 +64,9 @@ pub(super) async fn run(web: Arc<Web>, socket: WebSocket, proof: Proof) {
         // A peer that does not read is left.
         let _ = timeout(session.web.settings.ping, sent).await;
     }
+    // Until the peer has closed too: to go with unread frames would reset the connection, and take the close code with it.
+    let rest = async { while let Some(Ok(_)) = session.socket.recv().await {} };
+    let _ = timeout(GOODBYE, rest).await;
 }
 
 impl Session {
@@ -143,9 +149,8 @@ impl Session {
             Some(value.1.as_str().map(str::to_owned))
         };
         let (authorization, tenant) = (text(["authorization", "token"]), text(["x-tenant-id", "tenantId"]));
-        if authorization.is_some() {
-            self.proof = Proof::new(&self.web, authorization, tenant);
-        }
+        // What the payload says goes before what the handshake said, each for itself.
+        self.proof = Proof::new(&self.web, authorization, tenant).or(&self.proof);
         if self.proof.is_bad() {
             return Err(Some(Close::Forbidden));
         }
