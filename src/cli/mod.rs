@@ -55,7 +55,7 @@ fn execute(command: Command) -> anyhow::Result<()> {
         return say(crate::graph::sdl().trim_end());
     }
     crate::tokens::install_provider();
-    let config = Config::load()?;
+    let config = Config::from_env()?;
     log::start(config.json_logs);
     // The private database is started before the runtime and stopped after it.
     let private = database::private(&config)?;

@@ -104,7 +104,7 @@ impl Config {
     ///
     /// # Errors
     /// [`Problems`], or a data folder that can't be written.
-    pub fn load() -> anyhow::Result<Self> {
+    pub fn from_env() -> anyhow::Result<Self> {
         let process = |name: &str| std::env::var(name).ok().map(|text| text.trim().to_owned());
         let is_production = process("ENVIRONMENT").as_deref() == Some("production");
         if is_production {

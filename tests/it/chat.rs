@@ -368,6 +368,26 @@ async fn a_reply_is_stopped_and_keeps_what_was_written() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_reply_that_waits_in_line_is_stopped_at_once() {
+    let model = FakeModel::start(Script::ByHand).await;
+    let gateway = Gateway::with_model(model.base_url.clone()).await;
+    let admin = with_faq(&gateway).await;
+    let conversation = admin.conversation().await;
+    let first = admin.chat(&conversation, "First").await;
+    let call = model.call().await;
+    let mut second = admin.chat(&conversation, "Second").await;
+    second.expect("MessageAdded").await;
+    let stopped = admin.data("mutation { stopReply(messageId: \"message_4\") { status content } }").await;
+    assert_eq!(stopped["stopReply"], json!({ "status": "CANCELLED", "content": "" }));
+    assert_eq!(second.expect("ReplyCompleted").await["finishReason"], "CANCELLED");
+    // The one before it goes on, and nobody is asked for the one that was stopped.
+    call.text("One.").await;
+    call.finish().await;
+    assert_eq!(first.all().await.last().expect("an end")["message"]["content"], "One.");
+    assert!(model.is_idle().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn where_a_person_answers_the_assistant_keeps_silent() {
     let gateway = Gateway::start().await;
     let admin = with_faq(&gateway).await;

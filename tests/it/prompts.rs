@@ -156,6 +156,16 @@ async fn the_tenants_system_prompt_leads() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn staff_read_what_is_in_force_and_no_bundle_behind_it() {
+    let gateway = Gateway::start().await;
+    let staff = gateway.tenant("acme").await.staff().await;
+    staff.data("{ composedPrompt { text } }").await;
+    let node = "{ node(id: \"prompt_1\") { ... on PromptBundle { status sections { content } } } }";
+    assert!(staff.data(node).await["node"].is_null());
+    assert_eq!(code(&staff.query("{ promptBundle(id: \"prompt_1\") { id } }").await), "FORBIDDEN");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn of_many_publishers_at_once_each_wins_or_is_told() {
     let gateway = Gateway::start().await;
     let admin = gateway.tenant("acme").await.admin().await;
