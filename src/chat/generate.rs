@@ -181,7 +181,11 @@ async fn start(
             MessageRole::System | MessageRole::Tool => None,
         })
         .collect();
-    let grounding = Grounding { faq, business: tenant.name, contacts: Vec::new() };
+    let grounding = Grounding {
+        faq,
+        business: tenant.business_name.unwrap_or(tenant.name),
+        contacts: tenant.contact_email.into_iter().chain(tenant.phone_number).collect(),
+    };
     Ok(Some((row, ModelRequest { system: prompt.text, turns, grounding })))
 }
 

@@ -2,10 +2,11 @@
 
 use crate::{
     context::TenantCx,
-    db::tables::leads::{self, LeadRow, NewLead},
+    db::tables::leads::{self, LeadChanges, LeadRow, NewLead},
     kernel::{
         email,
         failure::{Outcome, Refusal},
+        ids::LeadId,
         phone, text,
         vocabulary::{Channel, LeadStatus},
     },
@@ -26,27 +27,25 @@ pub struct LeadForm {
     pub notes: Option<String>,
 }
 
-/// Adds a lead.
+/// Notes a lead.
 ///
 /// # Errors
 /// `BAD_USER_INPUT` naming the argument, and when there is nothing to know the person by.
 pub async fn create(cx: &TenantCx, form: &LeadForm) -> Outcome<LeadRow> {
     let now = cx.now();
-    let given =
-        |text: &Option<String>| text.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
     let lead = NewLead {
         tenant_id: cx.scope().tenant(),
-        name: text::optional("name", form.name.as_deref(), 200)?,
-        email: given(&form.email).map(|text| email::normalise("email", &text)).transpose()?,
-        phone: given(&form.phone).map(|text| phone::normalise("phone", &text)).transpose()?,
+        name: name(form.name.as_deref())?,
+        email: address(form.email.as_deref())?,
+        phone: number(form.phone.as_deref())?,
         source: form.source.unwrap_or(Channel::Web),
         status: LeadStatus::New,
-        notes: text::optional("notes", form.notes.as_deref(), 10_000)?,
+        notes: notes(form.notes.as_deref())?,
         created_at: now,
         updated_at: now,
     };
     if lead.name.is_none() && lead.email.is_none() && lead.phone.is_none() {
-        return Err(Refusal::input("input", "A lead needs a `name`, an `email` or a `phone`.").into());
+        return Err(nothing_known().into());
     }
     cx.write(async |tx| {
         let row = leads::insert(tx, &lead).await?;
@@ -54,4 +53,83 @@ pub async fn create(cx: &TenantCx, form: &LeadForm) -> Outcome<LeadRow> {
         Ok(row)
     })
     .await
+}
+
+/// Changes to a lead. An outer `None` leaves as it is, an inner one clears.
+#[derive(Default)]
+#[expect(missing_docs, reason = "as the form")]
+pub struct LeadEdit {
+    pub name: Option<Option<String>>,
+    pub email: Option<Option<String>>,
+    pub phone: Option<Option<String>>,
+    pub status: Option<LeadStatus>,
+    pub notes: Option<Option<String>>,
+}
+
+/// Changes a lead.
+///
+/// # Errors
+/// `BAD_USER_INPUT`, also when nothing to know the person by would be left; `NOT_FOUND`.
+pub async fn update(cx: &TenantCx, id: LeadId, edit: &LeadEdit) -> Outcome<LeadRow> {
+    let changes = LeadChanges {
+        name: edit.name.as_ref().map(|text| name(text.as_deref())).transpose()?,
+        email: edit.email.as_ref().map(|text| address(text.as_deref())).transpose()?,
+        phone: edit.phone.as_ref().map(|text| number(text.as_deref())).transpose()?,
+        status: edit.status,
+        notes: edit.notes.as_ref().map(|text| notes(text.as_deref())).transpose()?,
+        updated_at: cx.now(),
+    };
+    cx.write(async |tx| {
+        let row = leads::update(tx, id, &changes).await?.ok_or_else(missing)?;
+        if row.name.is_none() && row.email.is_none() && row.phone.is_none() {
+            // The transaction ends with it, and so does the change.
+            return Err(nothing_known().into());
+        }
+        cx.audit(tx, "lead.update", id).await?;
+        Ok(row)
+    })
+    .await
+}
+
+/// Removes a lead. Its conversations stay, and are no longer linked to anybody.
+///
+/// # Errors
+/// `NOT_FOUND`.
+pub async fn delete(cx: &TenantCx, id: LeadId) -> Outcome<()> {
+    cx.write(async |tx| {
+        if !leads::delete(tx, id).await? {
+            return Err(missing().into());
+        }
+        cx.audit(tx, "lead.delete", id).await
+    })
+    .await
+}
+
+fn missing() -> Refusal {
+    Refusal::not_found("lead")
+}
+
+fn nothing_known() -> Refusal {
+    Refusal::input("input", "A lead needs a `name`, an `email` or a `phone`.")
+}
+
+fn name(text: Option<&str>) -> Result<Option<String>, Refusal> {
+    text::optional("name", text, 200)
+}
+
+fn notes(text: Option<&str>) -> Result<Option<String>, Refusal> {
+    text::optional("notes", text, 10_000)
+}
+
+fn address(text: Option<&str>) -> Result<Option<String>, Refusal> {
+    given(text).map(|text| email::normalise("email", text)).transpose()
+}
+
+fn number(text: Option<&str>) -> Result<Option<String>, Refusal> {
+    given(text).map(|text| phone::normalise("phone", text)).transpose()
+}
+
+/// Absent and blank both mean "none".
+fn given(text: Option<&str>) -> Option<&str> {
+    text.map(str::trim).filter(|text| !text.is_empty())
 }

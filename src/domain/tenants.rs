@@ -3,12 +3,13 @@
 use url::Url;
 
 use crate::{
-    context::AdminCx,
-    db::tables::tenants::{self, NewTenant, TenantChanges, TenantRow},
+    context::{AdminCx, TenantCx},
+    db::tables::tenants::{self, NewTenant, ProfileChanges, TenantChanges, TenantRow},
     kernel::{
+        email,
         failure::{Outcome, Refusal},
         ids::TenantId,
-        slug, text,
+        phone, slug, text,
     },
 };
 
@@ -114,6 +115,66 @@ async fn change(cx: &AdminCx, id: TenantId, changes: &TenantChanges, action: &'s
         Ok(row)
     })
     .await
+}
+
+/// Changes to a tenant's profile. An outer `None` leaves as it is, an inner one clears.
+#[derive(Default)]
+#[expect(missing_docs, reason = "as the row")]
+pub struct ProfileEdit {
+    pub business_name: Option<Option<String>>,
+    pub website_url: Option<Option<String>>,
+    pub phone_number: Option<Option<String>>,
+    pub email: Option<Option<String>>,
+    pub time_zone: Option<Option<String>>,
+}
+
+/// Changes what the tenant says of itself.
+///
+/// # Errors
+/// `BAD_USER_INPUT` naming the argument.
+pub async fn update_profile(cx: &TenantCx, edit: ProfileEdit) -> Outcome<TenantRow> {
+    let changes = ProfileChanges {
+        business_name: checked(edit.business_name, |name| text::required("businessName", name, 200))?,
+        website_url: checked(edit.website_url, website)?,
+        phone_number: checked(edit.phone_number, |number| phone::normalise("phoneNumber", number))?,
+        contact_email: checked(edit.email, |address| email::normalise("email", address))?,
+        time_zone: checked(edit.time_zone, time_zone)?,
+        updated_at: cx.now(),
+    };
+    cx.write(async |tx| {
+        let row = tenants::update_own(tx, &changes).await?;
+        cx.audit(tx, "tenant.profile", row.id).await?;
+        Ok(row)
+    })
+    .await
+}
+
+/// Blank counts as null.
+fn checked(
+    edit: Option<Option<String>>,
+    check: impl Fn(&str) -> Result<String, Refusal>,
+) -> Result<Option<Option<String>>, Refusal> {
+    edit.map(|text| text.filter(|text| !text.trim().is_empty()).map(|text| check(&text)).transpose()).transpose()
+}
+
+fn website(url: &str) -> Result<String, Refusal> {
+    match Url::parse(url.trim()) {
+        Ok(parsed) if matches!(parsed.scheme(), "http" | "https") && url.len() <= 500 => Ok(url.trim().to_owned()),
+        _ => Err(Refusal::input("websiteUrl", "`websiteUrl` must be a web address such as `https://www.example.com`.")),
+    }
+}
+
+/// The shape of a name of the time zone database; which names there are changes several times a year.
+fn time_zone(name: &str) -> Result<String, Refusal> {
+    let name = name.trim();
+    let shaped = name.len() <= 64
+        && name.starts_with(|c: char| c.is_ascii_uppercase())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/_+-".contains(&byte));
+    if shaped {
+        Ok(name.to_owned())
+    } else {
+        Err(Refusal::input("timeZone", "`timeZone` must be a name such as `America/New_York` or `UTC`."))
+    }
 }
 
 fn quota(quota: Option<i32>) -> Result<Option<i32>, Refusal> {

@@ -103,7 +103,7 @@ async fn in_platform(cx: &AdminCx, id: &ID) -> Outcome<Option<Node>> {
                     Some(tenant) => tenants::find(tx, tenant).await?,
                     None => None,
                 };
-                Ok(Some(User { row, home: Home::Known(tenant) }.into()))
+                Ok(Some(User { row, home: Home::Known(tenant.map(Box::new)) }.into()))
             })
             .await
         }

@@ -133,6 +133,11 @@ async fn without_an_answer_it_says_so() {
     let conversation = admin.conversation().await;
     let events = admin.chat(&conversation, "Do you ship to the moon?").await.all().await;
     insta::assert_snapshot!(shown(&events), @"I don't have an answer to that. A person from acme Inc. will read your message here and get back to you.");
+    // With a profile, it says how to reach a person too.
+    let profile = r#"mutation { updateTenantProfile(input: { businessName: "Acme", email: "Hello@acme.example", phoneNumber: "+15550100123" }) { profile { email } } }"#;
+    admin.data(profile).await;
+    let events = admin.chat(&conversation, "Do you ship to Mars?").await.all().await;
+    insta::assert_snapshot!(shown(&events), @"I don't have an answer to that. You can reach Acme at hello@acme.example or +15550100123.");
 }
 
 #[tokio::test(flavor = "multi_thread")]

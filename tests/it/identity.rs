@@ -382,3 +382,45 @@ async fn what_is_done_is_in_the_audit_log_with_who_did_it() {
     ]
     "#);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenants_administrator_says_what_the_business_is_called() {
+    let gateway = Gateway::start().await;
+    let acme = gateway.tenant("acme").await;
+    let admin = acme.admin().await;
+    let fields = "{ profile { businessName websiteUrl phoneNumber email timeZone } }";
+    let update =
+        async |input: &str| admin.query(&format!("mutation {{ updateTenantProfile(input: {input}) {fields} }}")).await;
+    let all = r#"{ businessName: "Acme Ltd", websiteUrl: "https://acme.example", phoneNumber: "+1 555 010 0123",
+                   email: "Hello@Acme.example", timeZone: "America/New_York" }"#;
+    update(all).await;
+    // Omitted stays, null and blank clear.
+    let changed = update(r#"{ websiteUrl: null, timeZone: " " }"#).await;
+    insta::assert_json_snapshot!(changed, @r#"
+    {
+      "data": {
+        "updateTenantProfile": {
+          "profile": {
+            "businessName": "Acme Ltd",
+            "websiteUrl": null,
+            "phoneNumber": "+15550100123",
+            "email": "hello@acme.example",
+            "timeZone": null
+          }
+        }
+      }
+    }
+    "#);
+    for (input, field) in [
+        (r#"{ websiteUrl: "javascript:alert(1)" }"#, "websiteUrl"),
+        (r#"{ email: "nobody" }"#, "email"),
+        (r#"{ timeZone: "'; DROP TABLE" }"#, "timeZone"),
+    ] {
+        let answer = update(input).await;
+        assert_eq!((code(&answer), &answer["errors"][0]["extensions"]["field"]), ("BAD_USER_INPUT", &json!(field)));
+    }
+    let staff = acme.staff().await;
+    assert_eq!(code(&staff.query("mutation { updateTenantProfile(input: {}) { id } }").await), "FORBIDDEN");
+    let data = staff.data(&format!("{{ tenant {fields} }}")).await;
+    assert_eq!(data["tenant"]["profile"]["businessName"], "Acme Ltd");
+}

@@ -142,3 +142,105 @@ async fn a_cursor_of_somebody_else_is_a_place_and_no_key() {
     }
     assert_eq!(code(&staff.query("{ leads(first: 2147483648) { totalCount } }").await), "BAD_USER_INPUT");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lead_is_changed_where_something_is_said_and_cleared_where_null_is() {
+    let gateway = Gateway::start().await;
+    let staff = gateway.tenant("acme").await.staff().await;
+    staff
+        .data(r#"mutation { createLead(input: { name: "Ann", email: "ann@example.com", notes: "tall" }) { id } }"#)
+        .await;
+    gateway.clock.advance(chrono::TimeDelta::minutes(1));
+    let fields = "{ name email phone status notes createdAt updatedAt }";
+    let update = async |input: &str| {
+        staff.query(&format!(r#"mutation {{ updateLead(id: "lead_1", input: {input}) {fields} }}"#)).await
+    };
+    let changed = update(r#"{ status: QUALIFIED, phone: "+15550100123", notes: null }"#).await;
+    insta::assert_json_snapshot!(changed, @r#"
+    {
+      "data": {
+        "updateLead": {
+          "name": "Ann",
+          "email": "ann@example.com",
+          "phone": "+15550100123",
+          "status": "QUALIFIED",
+          "notes": null,
+          "createdAt": "2026-11-21T12:00:00+00:00",
+          "updatedAt": "2026-11-21T12:01:00+00:00"
+        }
+      }
+    }
+    "#);
+    // Something to know the person by must be left, and what was refused changed nothing.
+    let refused = update("{ name: null, email: null, phone: null, status: LOST }").await;
+    assert_eq!(code(&refused), "BAD_USER_INPUT");
+    assert_eq!(update("{}").await["data"]["updateLead"]["status"], "QUALIFIED");
+    assert_eq!(code(&update("{ email: \"nobody\" }").await), "BAD_USER_INPUT");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lead_that_is_deleted_leaves_its_conversations() {
+    let gateway = Gateway::start().await;
+    let staff = gateway.tenant("acme").await.staff().await;
+    staff.data(r#"mutation { createLead(input: { name: "Ann" }) { id } }"#).await;
+    staff.data(r#"mutation { startConversation(input: { leadId: "lead_1", subject: "Kept" }) { id } }"#).await;
+    let linked =
+        staff.data(r#"{ lead(id: "lead_1") { conversations { totalCount nodes { subject lead { name } } } } }"#).await;
+    assert_eq!(
+        linked["lead"]["conversations"],
+        json!({ "totalCount": 1, "nodes": [{ "subject": "Kept", "lead": { "name": "Ann" } }] })
+    );
+    let gone = r#"mutation { deleteLead(id: "lead_1") }"#;
+    assert_eq!(staff.data(gone).await, json!({ "deleteLead": "lead_1" }));
+    assert_eq!(code(&staff.query(gone).await), "NOT_FOUND");
+    let left = staff.data(r#"{ lead(id: "lead_1") { id } conversations { nodes { subject lead { name } } } }"#).await;
+    assert_eq!(left, json!({ "lead": null, "conversations": { "nodes": [{ "subject": "Kept", "lead": null }] } }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_are_narrowed_by_filters() {
+    let gateway = Gateway::start().await;
+    let staff = gateway.tenant("acme").await.staff().await;
+    for (name, source) in [("Ann", "WEB"), ("Bob", "SMS"), ("Anna 100%", "SMS")] {
+        staff
+            .data(&format!("mutation {{ createLead(input: {{ name: \"{name}\", source: {source} }}) {{ id }} }}"))
+            .await;
+        gateway.clock.advance(chrono::TimeDelta::minutes(1));
+    }
+    staff.data(r#"mutation { updateLead(id: "lead_2", input: { status: WON }) { id } }"#).await;
+    let found = async |filter: &str| {
+        let data = staff.data(&format!("{{ leads(filter: {filter}) {{ totalCount nodes {{ name }} }} }}")).await;
+        let nodes = data["leads"]["nodes"].as_array().expect("nodes").clone();
+        assert_eq!(data["leads"]["totalCount"], nodes.len());
+        nodes.iter().map(|node| node["name"].as_str().expect("a name").to_owned()).collect::<Vec<_>>().join(" ")
+    };
+    for (filter, names) in [
+        ("{}", "Anna 100% Bob Ann"),
+        ("{ search: \"ann\" }", "Anna 100% Ann"),
+        ("{ search: \"%\" }", "Anna 100%"),
+        ("{ status: [WON, LOST] }", "Bob"),
+        ("{ source: [SMS], search: \"a\" }", "Anna 100%"),
+        ("{ status: [] }", ""),
+        ("{ createdAfter: \"2026-11-21T12:00:30Z\" }", "Anna 100% Bob"),
+        ("{ createdBefore: \"2026-11-21T12:00:30Z\" }", "Ann"),
+    ] {
+        assert_eq!(found(filter).await, names, "{filter}");
+    }
+    for lead in ["null", "\"lead_1\""] {
+        staff.data(&format!("mutation {{ startConversation(input: {{ leadId: {lead} }}) {{ id }} }}")).await;
+    }
+    staff.data(r#"mutation { updateConversation(id: "conversation_1", input: { status: CLOSED }) { id } }"#).await;
+    for (filter, count) in [
+        ("{}", 2),
+        ("{ leadId: \"lead_1\" }", 1),
+        ("{ status: [CLOSED] }", 1),
+        ("{ status: [CLOSED], leadId: \"lead_1\" }", 0),
+        ("{ channel: [SMS, VOICE] }", 0),
+        ("{ channel: [WEB], createdBefore: \"2026-11-21T12:00:30Z\" }", 0),
+    ] {
+        let data = staff.data(&format!("{{ conversations(filter: {filter}) {{ totalCount }} }}")).await;
+        assert_eq!(data["conversations"]["totalCount"], count, "{filter}");
+    }
+    let answer = staff.query("{ conversations(filter: { leadId: \"1\" }) { totalCount } }").await;
+    assert_eq!(code(&answer), "BAD_USER_INPUT");
+}

@@ -92,12 +92,47 @@ pub async fn lock(tx: &mut Tx<Tenant>, id: ConversationId) -> Outcome<Option<Con
         .optional()?)
 }
 
-/// A page of conversations, newest first; of one lead, or of all.
+/// Which conversations to list.
+#[derive(Debug, Default, Clone)]
+pub struct ConversationFilter {
+    /// Only those with this lead.
+    pub lead: Option<LeadId>,
+    /// Only those with one of these.
+    pub status: Option<Vec<ConversationStatus>>,
+    /// Only those on one of these.
+    pub channel: Option<Vec<Channel>>,
+    /// Only those begun after this.
+    pub created_after: Option<DateTime<Utc>>,
+    /// Only those begun before this.
+    pub created_before: Option<DateTime<Utc>>,
+}
+
+fn filtered(tenant: TenantId, filter: &ConversationFilter) -> conversations::BoxedQuery<'static, diesel::pg::Pg> {
+    let mut query = conversations::table.filter(conversations::tenant_id.eq(tenant)).into_boxed();
+    if let Some(lead) = filter.lead {
+        query = query.filter(conversations::lead_id.eq(lead));
+    }
+    if let Some(status) = filter.status.clone() {
+        query = query.filter(conversations::status.eq_any(status));
+    }
+    if let Some(channel) = filter.channel.clone() {
+        query = query.filter(conversations::channel.eq_any(channel));
+    }
+    if let Some(after) = filter.created_after {
+        query = query.filter(conversations::created_at.gt(after));
+    }
+    if let Some(before) = filter.created_before {
+        query = query.filter(conversations::created_at.lt(before));
+    }
+    query
+}
+
+/// A page of conversations, newest first.
 ///
 /// # Errors
 /// Database faults.
-pub async fn page(tx: &mut Tx<Tenant>, lead: Option<LeadId>, page: &Page) -> Outcome<Slice<ConversationRow>> {
-    let rows = page_of!(filtered(tx.tenant(), lead), page, conversations::created_at, conversations::id)
+pub async fn page(tx: &mut Tx<Tenant>, filter: &ConversationFilter, page: &Page) -> Outcome<Slice<ConversationRow>> {
+    let rows = page_of!(filtered(tx.tenant(), filter), page, conversations::created_at, conversations::id)
         .select(ConversationRow::as_select())
         .load(tx.conn())
         .await?;
@@ -108,16 +143,8 @@ pub async fn page(tx: &mut Tx<Tenant>, lead: Option<LeadId>, page: &Page) -> Out
 ///
 /// # Errors
 /// Database faults.
-pub async fn count(tx: &mut Tx<Tenant>, lead: Option<LeadId>) -> Outcome<i64> {
-    Ok(filtered(tx.tenant(), lead).count().get_result(tx.conn()).await?)
-}
-
-fn filtered(tenant: TenantId, lead: Option<LeadId>) -> conversations::BoxedQuery<'static, diesel::pg::Pg> {
-    let query = conversations::table.filter(conversations::tenant_id.eq(tenant)).into_boxed();
-    match lead {
-        Some(lead) => query.filter(conversations::lead_id.eq(lead)),
-        None => query,
-    }
+pub async fn count(tx: &mut Tx<Tenant>, filter: &ConversationFilter) -> Outcome<i64> {
+    Ok(filtered(tx.tenant(), filter).count().get_result(tx.conn()).await?)
 }
 
 /// Opens one.

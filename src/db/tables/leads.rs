@@ -7,7 +7,7 @@ use diesel_async::RunQueryDsl;
 use crate::{
     db::{
         schema::leads,
-        tables::page_of,
+        tables::{contains, page_of},
         tx::{Tenant, Tx},
     },
     kernel::{
@@ -79,13 +79,57 @@ pub async fn find_many(tx: &mut Tx<Tenant>, ids: &[LeadId]) -> Outcome<Vec<LeadR
         .await?)
 }
 
+/// Which leads to list.
+#[derive(Debug, Default, Clone)]
+pub struct LeadFilter {
+    /// Only those whose name, address, number or notes contain this.
+    pub search: Option<String>,
+    /// Only those with one of these.
+    pub status: Option<Vec<LeadStatus>>,
+    /// Only those from one of these.
+    pub source: Option<Vec<Channel>>,
+    /// Only those noted after this.
+    pub created_after: Option<DateTime<Utc>>,
+    /// Only those noted before this.
+    pub created_before: Option<DateTime<Utc>>,
+}
+
+fn filtered(tenant: TenantId, filter: &LeadFilter) -> leads::BoxedQuery<'static, diesel::pg::Pg> {
+    let mut query = leads::table.filter(leads::tenant_id.eq(tenant)).into_boxed();
+    if let Some(search) = &filter.search {
+        let pattern = contains(search);
+        query = query.filter(
+            leads::name
+                .ilike(pattern.clone())
+                .or(leads::email.ilike(pattern.clone()))
+                .or(leads::phone.ilike(pattern.clone()))
+                .or(leads::notes.ilike(pattern)),
+        );
+    }
+    if let Some(status) = filter.status.clone() {
+        query = query.filter(leads::status.eq_any(status));
+    }
+    if let Some(source) = filter.source.clone() {
+        query = query.filter(leads::source.eq_any(source));
+    }
+    if let Some(after) = filter.created_after {
+        query = query.filter(leads::created_at.gt(after));
+    }
+    if let Some(before) = filter.created_before {
+        query = query.filter(leads::created_at.lt(before));
+    }
+    query
+}
+
 /// A page of leads, newest first.
 ///
 /// # Errors
 /// Database faults.
-pub async fn page(tx: &mut Tx<Tenant>, page: &Page) -> Outcome<Slice<LeadRow>> {
-    let own = leads::table.filter(leads::tenant_id.eq(tx.tenant())).into_boxed();
-    let rows = page_of!(own, page, leads::created_at, leads::id).select(LeadRow::as_select()).load(tx.conn()).await?;
+pub async fn page(tx: &mut Tx<Tenant>, filter: &LeadFilter, page: &Page) -> Outcome<Slice<LeadRow>> {
+    let rows = page_of!(filtered(tx.tenant(), filter), page, leads::created_at, leads::id)
+        .select(LeadRow::as_select())
+        .load(tx.conn())
+        .await?;
     Ok(page.cut(rows))
 }
 
@@ -93,9 +137,45 @@ pub async fn page(tx: &mut Tx<Tenant>, page: &Page) -> Outcome<Slice<LeadRow>> {
 ///
 /// # Errors
 /// Database faults.
-pub async fn count(tx: &mut Tx<Tenant>) -> Outcome<i64> {
+pub async fn count(tx: &mut Tx<Tenant>, filter: &LeadFilter) -> Outcome<i64> {
+    Ok(filtered(tx.tenant(), filter).count().get_result(tx.conn()).await?)
+}
+
+/// What can change about one. The outer `None` leaves a column as it is, an inner one clears it.
+#[derive(AsChangeset)]
+#[diesel(table_name = leads)]
+#[expect(missing_docs, reason = "as the row")]
+pub struct LeadChanges {
+    pub name: Option<Option<String>>,
+    pub email: Option<Option<String>>,
+    pub phone: Option<Option<String>>,
+    pub status: Option<LeadStatus>,
+    pub notes: Option<Option<String>>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// Changes one.
+///
+/// # Errors
+/// Database faults.
+pub async fn update(tx: &mut Tx<Tenant>, id: LeadId, changes: &LeadChanges) -> Outcome<Option<LeadRow>> {
     let tenant = tx.tenant();
-    Ok(leads::table.filter(leads::tenant_id.eq(tenant)).count().get_result(tx.conn()).await?)
+    Ok(diesel::update(leads::table.find(id).filter(leads::tenant_id.eq(tenant)))
+        .set(changes)
+        .returning(LeadRow::as_returning())
+        .get_result(tx.conn())
+        .await
+        .optional()?)
+}
+
+/// Removes one. Its conversations stay, and are no longer anybody's.
+///
+/// # Errors
+/// Database faults.
+pub async fn delete(tx: &mut Tx<Tenant>, id: LeadId) -> Outcome<bool> {
+    let tenant = tx.tenant();
+    let gone = diesel::delete(leads::table.find(id).filter(leads::tenant_id.eq(tenant))).execute(tx.conn()).await?;
+    Ok(gone == 1)
 }
 
 /// Adds one.

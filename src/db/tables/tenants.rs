@@ -27,6 +27,11 @@ pub struct TenantRow {
     pub name: String,
     pub is_active: bool,
     pub system_prompt: Option<String>,
+    pub business_name: Option<String>,
+    pub website_url: Option<String>,
+    pub phone_number: Option<String>,
+    pub contact_email: Option<String>,
+    pub time_zone: Option<String>,
     pub allowed_origins: serde_json::Value,
     pub monthly_token_quota: Option<i32>,
     pub created_at: DateTime<Utc>,
@@ -69,6 +74,32 @@ pub struct TenantChanges {
 pub async fn own(tx: &mut Tx<Tenant>) -> Outcome<TenantRow> {
     let id = tx.tenant();
     Ok(tenants::table.find(id).select(TenantRow::as_select()).first(tx.conn()).await?)
+}
+
+/// What a tenant's administrators may change about it. The outer `None` leaves a column as it is, an inner one clears it.
+#[derive(AsChangeset)]
+#[diesel(table_name = tenants)]
+#[expect(missing_docs, reason = "as the row")]
+pub struct ProfileChanges {
+    pub business_name: Option<Option<String>>,
+    pub website_url: Option<Option<String>>,
+    pub phone_number: Option<Option<String>>,
+    pub contact_email: Option<Option<String>>,
+    pub time_zone: Option<Option<String>>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// Changes the transaction's own tenant.
+///
+/// # Errors
+/// Database faults.
+pub async fn update_own(tx: &mut Tx<Tenant>, changes: &ProfileChanges) -> Outcome<TenantRow> {
+    let id = tx.tenant();
+    Ok(diesel::update(tenants::table.find(id))
+        .set(changes)
+        .returning(TenantRow::as_returning())
+        .get_result(tx.conn())
+        .await?)
 }
 
 /// By id, to find out who somebody is.

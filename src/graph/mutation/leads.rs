@@ -1,14 +1,15 @@
 //! Leads.
 
-use async_graphql::{Context, Object, Result};
+use async_graphql::{Context, ID, Object, Result};
 
 use crate::{
     domain::leads,
     graph::{
         auth::{Access, auth},
         context,
-        types::lead::{CreateLeadInput, Lead},
+        types::lead::{CreateLeadInput, Lead, UpdateLeadInput},
     },
+    kernel::ids,
 };
 
 #[derive(Default)]
@@ -26,5 +27,26 @@ impl LeadMutation {
         let cx = context::tenant(ctx)?;
         let row = leads::create(cx, &input.into()).await?;
         Ok(Lead { row, cx: cx.clone() })
+    }
+
+    /// Changes a lead.
+    #[graphql(directive = auth::apply(Access::User))]
+    async fn update_lead(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which.")] id: ID,
+        #[graphql(desc = "What to change.")] input: UpdateLeadInput,
+    ) -> Result<Lead> {
+        let cx = context::tenant(ctx)?;
+        let row = leads::update(cx, ids::parse(&id, "id")?, &input.into()).await?;
+        Ok(Lead { row, cx: cx.clone() })
+    }
+
+    /// Removes a lead, and gives its id. Its conversations are kept, and no longer linked to a lead.
+    #[graphql(directive = auth::apply(Access::User))]
+    async fn delete_lead(&self, ctx: &Context<'_>, #[graphql(desc = "Which.")] id: ID) -> Result<ID> {
+        let cx = context::tenant(ctx)?;
+        leads::delete(cx, ids::parse(&id, "id")?).await?;
+        Ok(id)
     }
 }

@@ -1,4 +1,4 @@
-//! Tenants, by the platform's administrators.
+//! Tenants, by the platform's administrators, and their profiles by their own.
 
 use async_graphql::{Context, ID, Object, Result};
 
@@ -7,7 +7,7 @@ use crate::{
     graph::{
         auth::{Access, auth},
         context,
-        types::tenant::{CreateTenantInput, Tenant, UpdateTenantInput},
+        types::tenant::{CreateTenantInput, Tenant, TenantProfileInput, UpdateTenantInput},
     },
     kernel::ids,
 };
@@ -45,6 +45,17 @@ impl TenantMutation {
     #[graphql(directive = auth::apply(Access::Admin))]
     async fn deactivate_tenant(&self, ctx: &Context<'_>, #[graphql(desc = "Which.")] id: ID) -> Result<Tenant> {
         let row = tenants::deactivate(context::admin(ctx)?, ids::parse(&id, "id")?).await?;
+        Ok(Tenant { row })
+    }
+
+    /// Changes what the resolved tenant says of itself.
+    #[graphql(directive = auth::apply(Access::TenantAdmin))]
+    async fn update_tenant_profile(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to change.")] input: TenantProfileInput,
+    ) -> Result<Tenant> {
+        let row = tenants::update_profile(context::tenant(ctx)?, input.into()).await?;
         Ok(Tenant { row })
     }
 }

@@ -8,7 +8,7 @@ use crate::{
         auth::{Access, auth},
         context,
         types::{
-            conversation::{Conversation, ConversationConnection},
+            conversation::{Conversation, ConversationConnection, ConversationFilter},
             page,
         },
     },
@@ -38,6 +38,7 @@ impl ConversationQuery {
     async fn conversations(
         &self,
         ctx: &Context<'_>,
+        #[graphql(desc = "Which of them.")] filter: Option<ConversationFilter>,
         #[graphql(desc = "At most this many; 20 if omitted, 100 at the most.")] first: Option<i32>,
         #[graphql(desc = "Only those behind this cursor.")] after: Option<String>,
         #[graphql(desc = "At most this many from the back; 100 at the most.")] last: Option<i32>,
@@ -45,7 +46,8 @@ impl ConversationQuery {
     ) -> Result<ConversationConnection> {
         let cx = context::tenant(ctx)?;
         let page = page(first, after, last, before)?;
-        let slice = cx.read(async |tx| conversations::page(tx, None, &page).await).await?;
-        Ok(ConversationConnection::of(slice, cx, None))
+        let filter = conversations::ConversationFilter::try_from(filter.unwrap_or_default())?;
+        let slice = cx.read(async |tx| conversations::page(tx, &filter, &page).await).await?;
+        Ok(ConversationConnection::of(slice, cx, filter))
     }
 }

@@ -37,7 +37,7 @@ impl IdentityQuery {
                 Ok((row, tenant))
             })
             .await?;
-        Ok(User { row, home: Home::Known(tenant) })
+        Ok(User { row, home: Home::Known(tenant.map(Box::new)) })
     }
 
     /// Any object by its global id. Null for one that does not exist or is not yours.

@@ -8,7 +8,7 @@ use crate::{
         auth::{Access, auth},
         context,
         types::{
-            lead::{Lead, LeadConnection},
+            lead::{Lead, LeadConnection, LeadFilter},
             page,
         },
     },
@@ -41,6 +41,7 @@ impl LeadQuery {
     async fn leads(
         &self,
         ctx: &Context<'_>,
+        #[graphql(desc = "Which of them.")] filter: Option<LeadFilter>,
         #[graphql(desc = "At most this many; 20 if omitted, 100 at the most.")] first: Option<i32>,
         #[graphql(desc = "Only those behind this cursor.")] after: Option<String>,
         #[graphql(desc = "At most this many from the back; 100 at the most.")] last: Option<i32>,
@@ -48,15 +49,16 @@ impl LeadQuery {
     ) -> Result<LeadConnection> {
         let cx = context::tenant(ctx)?.clone();
         let page = page(first, after, last, before)?;
-        let slice = cx.read(async |tx| leads::page(tx, &page).await).await?;
-        let counting = cx.clone();
+        let filter: leads::LeadFilter = filter.unwrap_or_default().into();
+        let slice = cx.read(async |tx| leads::page(tx, &filter, &page).await).await?;
+        let (counting, filter) = (cx.clone(), std::sync::Arc::new(filter));
         Ok(LeadConnection::new(
             slice,
             |row| Position { at: row.created_at, id: row.id.0 },
             move |row| Lead { row, cx: cx.clone() },
             move || {
-                let cx = counting.clone();
-                async move { cx.read(async |tx| leads::count(tx).await).await }
+                let (cx, filter) = (counting.clone(), filter.clone());
+                async move { cx.read(async |tx| leads::count(tx, &filter).await).await }
             },
         ))
     }

@@ -1,12 +1,14 @@
 //! `Conversation`.
 
+use std::sync::Arc;
+
 use async_graphql::{ID, InputObject, MaybeUndefined, Object, Result};
 use chrono::{DateTime, Utc};
 
 use crate::{
     context::{PageKey, TenantCx},
     db::tables::{
-        conversations::{self, ConversationRow},
+        conversations::{self, ConversationFilter as Filter, ConversationRow},
         messages,
     },
     domain::conversations::{ConversationEdit, ConversationForm},
@@ -21,7 +23,7 @@ use crate::{
     },
     kernel::{
         failure::Refusal,
-        ids::{self, LeadId},
+        ids,
         page::{Position, Slice},
         vocabulary::{Channel, ConversationStatus},
     },
@@ -98,16 +100,16 @@ connection!(
 );
 
 impl ConversationConnection {
-    /// A page of one lead's conversations, or of all.
-    pub fn of(slice: Slice<ConversationRow>, cx: &TenantCx, lead: Option<LeadId>) -> Self {
-        let (node_cx, counting) = (cx.clone(), cx.clone());
+    /// A page of the conversations that `filter` lets through.
+    pub fn of(slice: Slice<ConversationRow>, cx: &TenantCx, filter: Filter) -> Self {
+        let (node_cx, counting, filter) = (cx.clone(), cx.clone(), Arc::new(filter));
         Self::new(
             slice,
             |row| Position { at: row.created_at, id: row.id.0 },
             move |row| Conversation { row, cx: node_cx.clone() },
             move || {
-                let cx = counting.clone();
-                async move { cx.read(async |tx| conversations::count(tx, lead).await).await }
+                let (cx, filter) = (counting.clone(), filter.clone());
+                async move { cx.read(async |tx| conversations::count(tx, &filter).await).await }
             },
         )
     }
@@ -152,5 +154,35 @@ impl TryFrom<UpdateConversationInput> for ConversationEdit {
     fn try_from(input: UpdateConversationInput) -> Result<Self, Refusal> {
         let lead = change(input.lead_id).map(|id| id.map(|id| ids::parse(&id, "leadId")).transpose()).transpose()?;
         Ok(Self { status: input.status, lead, subject: change(input.subject) })
+    }
+}
+
+/// Which conversations to list.
+#[derive(InputObject, Default)]
+pub struct ConversationFilter {
+    /// Only those with one of these.
+    #[graphql(validator(max_items = 10))]
+    status: Option<Vec<ConversationStatus>>,
+    /// Only those on one of these.
+    #[graphql(validator(max_items = 10))]
+    channel: Option<Vec<Channel>>,
+    /// Only those with this lead.
+    lead_id: Option<ID>,
+    /// Only those begun after this.
+    created_after: Option<DateTime<Utc>>,
+    /// Only those begun before this.
+    created_before: Option<DateTime<Utc>>,
+}
+
+impl TryFrom<ConversationFilter> for Filter {
+    type Error = Refusal;
+    fn try_from(filter: ConversationFilter) -> Result<Self, Refusal> {
+        Ok(Self {
+            lead: filter.lead_id.map(|id| ids::parse(&id, "leadId")).transpose()?,
+            status: filter.status,
+            channel: filter.channel,
+            created_after: filter.created_after,
+            created_before: filter.created_before,
+        })
     }
 }

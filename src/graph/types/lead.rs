@@ -1,16 +1,19 @@
 //! `Lead`.
 
-use async_graphql::{ID, InputObject, Object, Result};
+use async_graphql::{ID, InputObject, MaybeUndefined, Object, Result};
 use chrono::{DateTime, Utc};
 
 use crate::{
     context::TenantCx,
-    db::tables::{conversations, leads::LeadRow},
-    domain::leads::LeadForm,
+    db::tables::{
+        conversations::{self, ConversationFilter as Filter},
+        leads::{LeadFilter as Leads, LeadRow},
+    },
+    domain::leads::{LeadEdit, LeadForm},
     graph::{
         connection::connection,
         scalars::PhoneNumber,
-        types::{conversation::ConversationConnection, page},
+        types::{change, conversation::ConversationConnection, page, search},
     },
     kernel::vocabulary::{Channel, LeadStatus},
 };
@@ -60,9 +63,9 @@ impl Lead {
         #[graphql(desc = "Only those behind this cursor.")] after: Option<String>,
     ) -> Result<ConversationConnection> {
         let page = page(first, after, None, None)?;
-        let lead = Some(self.row.id);
-        let slice = self.cx.read(async |tx| conversations::page(tx, lead, &page).await).await?;
-        Ok(ConversationConnection::of(slice, &self.cx, lead))
+        let own = Filter { lead: Some(self.row.id), ..Filter::default() };
+        let slice = self.cx.read(async |tx| conversations::page(tx, &own, &page).await).await?;
+        Ok(ConversationConnection::of(slice, &self.cx, own))
     }
     /// When they were noted.
     async fn created_at(&self) -> DateTime<Utc> {
@@ -100,6 +103,62 @@ impl From<CreateLeadInput> for LeadForm {
             phone: input.phone.map(|phone| phone.0),
             source: input.source,
             notes: input.notes,
+        }
+    }
+}
+
+/// Changes to a lead. What is omitted stays; null clears where a field may be empty.
+#[derive(InputObject)]
+pub struct UpdateLeadInput {
+    /// What they are called; null clears it.
+    name: MaybeUndefined<String>,
+    /// Their address; null clears it.
+    email: MaybeUndefined<String>,
+    /// Their number; null clears it.
+    phone: MaybeUndefined<PhoneNumber>,
+    /// How far the business got with them.
+    status: Option<LeadStatus>,
+    /// Anything worth knowing; null clears it.
+    notes: MaybeUndefined<String>,
+}
+
+impl From<UpdateLeadInput> for LeadEdit {
+    fn from(input: UpdateLeadInput) -> Self {
+        Self {
+            name: change(input.name),
+            email: change(input.email),
+            phone: change(input.phone).map(|phone| phone.map(|phone| phone.0)),
+            status: input.status,
+            notes: change(input.notes),
+        }
+    }
+}
+
+/// Which leads to list.
+#[derive(InputObject, Default)]
+pub struct LeadFilter {
+    /// Only those whose name, address, number or notes contain this.
+    search: Option<String>,
+    /// Only those with one of these.
+    #[graphql(validator(max_items = 10))]
+    status: Option<Vec<LeadStatus>>,
+    /// Only those from one of these.
+    #[graphql(validator(max_items = 10))]
+    source: Option<Vec<Channel>>,
+    /// Only those noted after this.
+    created_after: Option<DateTime<Utc>>,
+    /// Only those noted before this.
+    created_before: Option<DateTime<Utc>>,
+}
+
+impl From<LeadFilter> for Leads {
+    fn from(filter: LeadFilter) -> Self {
+        Self {
+            search: search(filter.search),
+            status: filter.status,
+            source: filter.source,
+            created_after: filter.created_after,
+            created_before: filter.created_before,
         }
     }
 }

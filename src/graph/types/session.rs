@@ -29,7 +29,7 @@ impl AuthPayload {
             refresh_token: Some(sign_in.refresh_token),
             expires_in: i32::try_from(lifetime.num_seconds()).unwrap_or(i32::MAX),
             token_type: "Bearer",
-            user: User { row: sign_in.user, home: Home::Known(sign_in.tenant) },
+            user: User { row: sign_in.user, home: Home::Known(sign_in.tenant.map(Box::new)) },
         }
     }
 }

@@ -1,12 +1,12 @@
 //! `Tenant`.
 
-use async_graphql::{ID, InputObject, MaybeUndefined, Object};
+use async_graphql::{ID, InputObject, MaybeUndefined, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 
 use crate::{
     db::tables::tenants::{TenantFilter as Filter, TenantRow},
-    domain::tenants::{TenantEdit, TenantForm},
-    graph::{connection::connection, types::change},
+    domain::tenants::{ProfileEdit, TenantEdit, TenantForm},
+    graph::{connection::connection, scalars::PhoneNumber, types::change},
 };
 
 /// A business that Frontdesk answers for: its people, prompts, leads and conversations are its own.
@@ -38,6 +38,16 @@ impl Tenant {
     async fn system_prompt(&self) -> Option<&str> {
         self.row.system_prompt.as_deref()
     }
+    /// What it says of itself.
+    async fn profile(&self) -> TenantProfile {
+        TenantProfile {
+            business_name: self.row.business_name.clone(),
+            website_url: self.row.website_url.clone(),
+            phone_number: self.row.phone_number.clone().map(PhoneNumber),
+            email: self.row.contact_email.clone(),
+            time_zone: self.row.time_zone.clone(),
+        }
+    }
     /// Web origins that its chat widget may run on.
     async fn allowed_origins(&self) -> Vec<String> {
         serde_json::from_value(self.row.allowed_origins.clone()).unwrap_or_default()
@@ -57,6 +67,48 @@ impl Tenant {
 }
 
 connection!(TenantConnection, TenantEdge of Tenant, "A page of tenants.", "A tenant and its place in the list.");
+
+/// What a tenant says of itself; its assistant tells customers how to reach a person by it.
+#[derive(SimpleObject)]
+pub struct TenantProfile {
+    /// The name that customers know.
+    business_name: Option<String>,
+    /// The web address.
+    website_url: Option<String>,
+    /// The number to call.
+    phone_number: Option<PhoneNumber>,
+    /// The address to write to.
+    email: Option<String>,
+    /// A name of the time zone database, such as `America/New_York`.
+    time_zone: Option<String>,
+}
+
+/// Changes to the profile. What is omitted stays; null clears.
+#[derive(InputObject)]
+pub struct TenantProfileInput {
+    /// The name that customers know; null clears it.
+    business_name: MaybeUndefined<String>,
+    /// The web address; null clears it.
+    website_url: MaybeUndefined<String>,
+    /// The number to call; null clears it.
+    phone_number: MaybeUndefined<PhoneNumber>,
+    /// The address to write to; null clears it.
+    email: MaybeUndefined<String>,
+    /// A name of the time zone database, such as `America/New_York`; null clears it.
+    time_zone: MaybeUndefined<String>,
+}
+
+impl From<TenantProfileInput> for ProfileEdit {
+    fn from(input: TenantProfileInput) -> Self {
+        Self {
+            business_name: change(input.business_name),
+            website_url: change(input.website_url),
+            phone_number: change(input.phone_number).map(|phone| phone.map(|phone| phone.0)),
+            email: change(input.email),
+            time_zone: change(input.time_zone),
+        }
+    }
+}
 
 /// A tenant to be made.
 #[derive(InputObject)]

@@ -26,7 +26,7 @@ pub struct User {
 #[derive(Clone)]
 pub enum Home {
     /// It is known already.
-    Known(Option<TenantRow>),
+    Known(Option<Box<TenantRow>>),
     /// The tenant in which the user was read.
     Own(TenantCx),
 }
@@ -57,7 +57,7 @@ impl User {
     /// Their tenant; null for a global administrator.
     async fn tenant(&self) -> Result<Option<Tenant>> {
         let row = match &self.home {
-            Home::Known(row) => row.clone(),
+            Home::Known(row) => row.as_deref().cloned(),
             Home::Own(_) if self.row.tenant_id.is_none() => None,
             Home::Own(cx) => cx.loaders().own_tenant(()).await?,
         };

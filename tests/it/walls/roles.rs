@@ -37,6 +37,7 @@ pub fn probes() -> Vec<Probe> {
             let noun = match base(&field.ty.node) {
                 "PromptBundle" => "prompt".to_owned(),
                 "Node" => "lead".to_owned(),
+                "ID" => field.name.node.trim_start_matches("delete").to_lowercase(),
                 other => other.to_lowercase(),
             };
             let requires = field.directives.iter().find(|directive| directive.node.name.node == "auth");
