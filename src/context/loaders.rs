@@ -5,7 +5,7 @@
 //! own (the first waiter runs it, and when that waiter is dropped everybody else's keys are lost); only `try_load` is
 //! called (`load` panics); and a batch answers every key, also when it fails.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, task::Poll};
 
 use dataloader::{BatchFn, cached::Loader};
 
@@ -74,9 +74,16 @@ macro_rules! loaders {
                 /// What the batch ran into.
                 pub async fn $name(&self, key: $key) -> Outcome<$value> {
                     let loader = self.$name.clone();
-                    task::spawn(async move { loader.try_load(key).await })
-                        .await
-                        .map_err(|error| Failure::Fault(error.into()))?
+                    let mut loading = Box::pin(async move { loader.try_load(key).await });
+                    // Polled here first, which notes the key: all fields of one level do so in one go, since none of
+                    // them gets past the yield before the last has come to it. Only then does a batch set out.
+                    let loaded = if let Poll::Ready(loaded) = futures_util::poll!(&mut loading) {
+                        loaded
+                    } else {
+                        tokio::task::yield_now().await;
+                        task::spawn(loading).await.map_err(|error| Failure::Fault(error.into()))?
+                    };
+                    loaded
                         .map_err(|error| Failure::Fault(error.into()))?
                         .map_err(Failure::Refused)
                 }
