@@ -1,6 +1,8 @@
 //! Makes a database ready: migrations under a lock, the plain login role, and the start-up check. Must not know
 //! what is stored.
 
+use std::time::Duration;
+
 use anyhow::{Context, bail, ensure};
 use diesel::{QueryableByName, sql_query, sql_types::Text};
 use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
@@ -175,22 +177,31 @@ async fn make_login(connection: &mut AsyncPgConnection, name: &str, password: Op
     let password = password.map_or_else(String::new, |password| {
         format!("ALTER ROLE {quoted} PASSWORD '{}';", password.replace('\'', "''"))
     });
-    // Roles are the cluster's, so another database may be doing the same: "exists already" is fine.
-    connection
-        .batch_execute(&format!(
-            "DO $$ BEGIN
-                 IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{literal}') THEN
-                     CREATE ROLE {quoted} LOGIN NOINHERIT NOCREATEDB NOCREATEROLE;
-                 END IF;
-             EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
-             END $$;
-             ALTER ROLE {quoted} LOGIN NOINHERIT;
-             {password}
-             GRANT frontdesk_tenant, frontdesk_admin, frontdesk_identity, frontdesk_worker TO {quoted};
-             GRANT SELECT ON __diesel_schema_migrations TO {quoted};"
-        ))
-        .await
-        .map_err(|error| anyhow::anyhow!("making the login role `{name}`: {error}"))
+    let batch = format!(
+        "SELECT pg_advisory_xact_lock({LOCK});
+         DO $$ BEGIN
+             IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{literal}') THEN
+                 CREATE ROLE {quoted} LOGIN NOINHERIT NOCREATEDB NOCREATEROLE;
+             END IF;
+         EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+         END $$;
+         ALTER ROLE {quoted} LOGIN NOINHERIT;
+         {password}
+         GRANT frontdesk_tenant, frontdesk_admin, frontdesk_identity, frontdesk_worker TO {quoted};
+         GRANT SELECT ON __diesel_schema_migrations TO {quoted};"
+    );
+    // Roles are the cluster's, and the lock is the database's: a node on another database may be at it too, and
+    // PostgreSQL then refuses one of the two.
+    for patience in [50, 100, 200, 400, 800] {
+        match connection.batch_execute(&batch).await {
+            Ok(()) => return Ok(()),
+            Err(error) if error.to_string().contains("concurrently updated") => {
+                tokio::time::sleep(Duration::from_millis(patience)).await;
+            }
+            Err(error) => bail!("making the login role `{name}`: {error}"),
+        }
+    }
+    bail!("making the login role `{name}`: other nodes are changing it all the time")
 }
 
 fn with_user(url: &SecretString, user: &str, password: Option<&str>) -> anyhow::Result<SecretString> {

@@ -18,7 +18,10 @@ use crate::{
         failure::{ErrorCode, Outcome, Refusal},
         vocabulary::Role,
     },
-    tokens::jwt::{Bearer, VerifiedToken},
+    tokens::{
+        jwt::{Bearer, VerifiedToken},
+        password::Passwords,
+    },
 };
 
 /// What a sign-in or a refresh gives.
@@ -112,6 +115,50 @@ pub async fn logout(cx: &PublicCx, token: &VerifiedToken) -> Outcome<()> {
         .identify(async |tx| {
             sessions::revoke(tx, token.session(), now).await?;
             cx.audit(tx, "session.logout", token.user(), token.tenant()).await
+        })
+        .await
+}
+
+/// Changes one's own password. One's other sessions end; this one goes on.
+///
+/// # Errors
+/// `BAD_USER_INPUT` naming `currentPassword` or `newPassword`.
+pub async fn change_password(
+    cx: &PublicCx,
+    token: &VerifiedToken,
+    current: SecretString,
+    new: SecretString,
+) -> Outcome<()> {
+    let services = &cx.services;
+    Passwords::check_new("newPassword", &new)?;
+    let stored = services.db.identify(async |tx| users::password_hash(tx, token.user()).await).await?;
+    if !services.passwords.fits(current, stored).await? {
+        return Err(Refusal::input("currentPassword", "`currentPassword` is wrong.").into());
+    }
+    let hash = services.passwords.hash(new).await?;
+    let now = services.clock.now();
+    services
+        .db
+        .identify(async |tx| {
+            users::set_password(tx, token.user(), &hash).await?;
+            sessions::revoke_others(tx, token.user(), Some(token.session()), now).await?;
+            cx.audit(tx, "user.password", token.user(), token.tenant()).await
+        })
+        .await
+}
+
+/// Ends one's own other sessions; says how many.
+///
+/// # Errors
+/// Faults only.
+pub async fn revoke_others(cx: &PublicCx, token: &VerifiedToken) -> Outcome<usize> {
+    let now = cx.services.clock.now();
+    cx.services
+        .db
+        .identify(async |tx| {
+            let ended = sessions::revoke_others(tx, token.user(), Some(token.session()), now).await?;
+            cx.audit(tx, "user.sessions.revoke", token.user(), token.tenant()).await?;
+            Ok(ended)
         })
         .await
 }

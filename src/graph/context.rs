@@ -113,6 +113,12 @@ pub(super) fn tenant<'c>(ctx: &'c Context<'_>) -> Outcome<&'c TenantCx> {
     })
 }
 
+/// The tenant's context, for one of its administrators.
+pub(super) fn administered<'c>(ctx: &'c Context<'_>) -> Outcome<&'c TenantCx> {
+    request(ctx)?.admit(Access::TenantAdmin)?;
+    tenant(ctx)
+}
+
 /// The platform's context.
 pub(super) fn admin<'c>(ctx: &'c Context<'_>) -> Outcome<&'c AdminCx> {
     known(ctx)?

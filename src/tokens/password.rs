@@ -38,13 +38,13 @@ impl Passwords {
     /// Checks that a new password is long enough.
     ///
     /// # Errors
-    /// `BAD_USER_INPUT` naming `password`.
-    pub fn check_new(password: &SecretString) -> Result<(), Refusal> {
+    /// `BAD_USER_INPUT` naming `field`.
+    pub fn check_new(field: &'static str, password: &SecretString) -> Result<(), Refusal> {
         let text = password.expose_secret();
         if text.chars().count() < MIN_LENGTH || text.len() > MAX_BYTES {
             return Err(Refusal::input(
-                "password",
-                format!("`password` must be {MIN_LENGTH} to {MAX_BYTES} characters long."),
+                field,
+                format!("`{field}` must be {MIN_LENGTH} to {MAX_BYTES} characters long."),
             ));
         }
         Ok(())

@@ -424,3 +424,66 @@ async fn a_tenants_administrator_says_what_the_business_is_called() {
     let data = staff.data(&format!("{{ tenant {fields} }}")).await;
     assert_eq!(data["tenant"]["profile"]["businessName"], "Acme Ltd");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenants_people_are_changed_and_nobody_is_shut_out_by_mistake() {
+    let gateway = Gateway::start().await;
+    let acme = gateway.tenant("acme").await;
+    let (admin, staff) = (acme.admin().await, acme.staff().await);
+    let update = async |id: &str, input: &str| {
+        admin
+            .query(&format!("mutation {{ updateUser(id: \"{id}\", input: {input}) {{ email name role isActive }} }}"))
+            .await
+    };
+    let changed = update("user_3", r#"{ name: "Sam", email: "Sam@Acme.example" }"#).await;
+    let sam = json!({ "email": "sam@acme.example", "name": "Sam", "role": "USER", "isActive": true });
+    assert_eq!(changed["data"]["updateUser"], sam);
+    staff.data("{ me { name } }").await;
+    for (id, input, expected) in [
+        ("user_3", "{ role: ADMIN }", "FORBIDDEN"),
+        ("user_3", "{ email: \"admin@ACME.example\" }", "CONFLICT"),
+        ("user_3", "{ password: \"short\" }", "BAD_USER_INPUT"),
+        ("user_2", "{ isActive: false }", "CONFLICT"),
+        ("user_2", "{ role: USER }", "CONFLICT"),
+        ("user_1", "{ name: \"Not yours\" }", "NOT_FOUND"),
+    ] {
+        assert_eq!(code(&update(id, input).await), expected, "{id} {input}");
+    }
+    let root = gateway.root().await.in_tenant("acme");
+    let demote = r#"mutation { updateUser(id: "user_2", input: { role: USER }) { id } }"#;
+    assert_eq!(code(&root.query(demote).await), "CONFLICT", "the last administrator");
+    // A changed role is asked for anew, and a new password signs out.
+    update("user_3", "{ role: TENANT_ADMIN }").await;
+    assert_eq!(code(&staff.query("{ me { id } }").await), "UNAUTHENTICATED");
+    root.data(demote).await;
+    assert_eq!(code(&admin.query("{ users { totalCount } }").await), "UNAUTHENTICATED");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn people_change_their_password_and_end_other_sessions() {
+    let gateway = Gateway::start().await;
+    let acme = gateway.tenant("acme").await;
+    let (admin, staff) = (acme.admin().await, acme.staff().await);
+    let elsewhere = gateway.sign_in("staff@acme.example").await;
+    let change = |old: &str, new: &str| {
+        format!("mutation {{ changePassword(input: {{ currentPassword: \"{old}\", newPassword: \"{new}\" }}) }}")
+    };
+    for (old, new, field) in [("wrong", "another good one", "currentPassword"), (PASSWORD, "short", "newPassword")] {
+        let answer = staff.query(&change(old, new)).await;
+        assert_eq!(answer["errors"][0]["extensions"]["field"], field, "{answer}");
+    }
+    elsewhere.data("{ me { id } }").await;
+    staff.data(&change(PASSWORD, "another good one")).await;
+    staff.data("{ me { id } }").await;
+    assert_eq!(code(&elsewhere.query("{ me { id } }").await), "UNAUTHENTICATED");
+    let login =
+        async |password: &str| gateway.stranger().ask(LOGIN, json!({ "e": "staff@acme.example", "p": password })).await;
+    assert_eq!(code(&login(PASSWORD).await), "UNAUTHENTICATED");
+    assert!(login("another good one").await.get("errors").is_none());
+    // One's own other sessions, and, for an administrator, all of somebody else's.
+    assert_eq!(staff.data("mutation { revokeSessions }").await["revokeSessions"], 1);
+    assert_eq!(code(&staff.query(r#"mutation { revokeSessions(userId: "user_2") }"#).await), "FORBIDDEN");
+    assert_eq!(admin.data(r#"mutation { revokeSessions(userId: "user_3") }"#).await["revokeSessions"], 1);
+    assert_eq!(code(&staff.query("{ me { id } }").await), "UNAUTHENTICATED");
+    assert_eq!(code(&admin.query(r#"mutation { revokeSessions(userId: "user_1") }"#).await), "NOT_FOUND");
+}

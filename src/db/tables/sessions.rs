@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::{
     db::{
         schema::sessions,
-        tx::{Identity, Tx},
+        tx::{Identity, Tenant, Tx},
     },
     kernel::{
         failure::Outcome,
@@ -84,4 +84,35 @@ pub async fn revoke(tx: &mut Tx<Identity>, id: Uuid, now: DateTime<Utc>) -> Outc
         .execute(tx.conn())
         .await?;
     Ok(())
+}
+
+/// Ends a person's sessions but the one that is kept; says how many.
+///
+/// # Errors
+/// Database faults.
+pub async fn revoke_others(
+    tx: &mut Tx<Identity>,
+    user: UserId,
+    kept: Option<Uuid>,
+    now: DateTime<Utc>,
+) -> Outcome<usize> {
+    let open = sessions::table.filter(sessions::user_id.eq(user)).filter(sessions::revoked_at.is_null());
+    let set = sessions::revoked_at.eq(now);
+    Ok(match kept {
+        Some(kept) => diesel::update(open.filter(sessions::id.ne(kept))).set(set).execute(tx.conn()).await?,
+        None => diesel::update(open).set(set).execute(tx.conn()).await?,
+    })
+}
+
+/// Ends all sessions of a person of the tenant; says how many.
+///
+/// # Errors
+/// Database faults.
+pub async fn revoke_in_tenant(tx: &mut Tx<Tenant>, user: UserId, now: DateTime<Utc>) -> Outcome<usize> {
+    let tenant = tx.tenant();
+    let open = sessions::table
+        .filter(sessions::tenant_id.eq(tenant))
+        .filter(sessions::user_id.eq(user))
+        .filter(sessions::revoked_at.is_null());
+    Ok(diesel::update(open).set(sessions::revoked_at.eq(now)).execute(tx.conn()).await?)
 }

@@ -94,6 +94,23 @@ pub async fn identified(tx: &mut Tx<Identity>, id: UserId) -> Outcome<Option<Use
     Ok(users::table.find(id).select(UserRow::as_select()).first(tx.conn()).await.optional()?)
 }
 
+/// The hash of a person's password.
+///
+/// # Errors
+/// Database faults.
+pub async fn password_hash(tx: &mut Tx<Identity>, id: UserId) -> Outcome<Option<String>> {
+    Ok(users::table.find(id).select(users::password_hash).first(tx.conn()).await.optional()?)
+}
+
+/// Sets a person's password.
+///
+/// # Errors
+/// Database faults.
+pub async fn set_password(tx: &mut Tx<Identity>, id: UserId, hash: &str) -> Outcome<()> {
+    diesel::update(users::table.find(id)).set(users::password_hash.eq(hash)).execute(tx.conn()).await?;
+    Ok(())
+}
+
 /// Notes that somebody signed in.
 ///
 /// # Errors
@@ -202,14 +219,27 @@ pub async fn insert_admin(tx: &mut Tx<Admin>, user: &NewUser) -> Outcome<UserRow
     Ok(diesel::insert_into(users::table).values(user).returning(UserRow::as_returning()).get_result(tx.conn()).await?)
 }
 
-/// Switches a person of the tenant off.
+/// What can change about a person. The outer `None` leaves a column as it is, an inner one clears it.
+#[derive(AsChangeset, Default)]
+#[diesel(table_name = users)]
+#[expect(missing_docs, reason = "as the row")]
+pub struct UserChanges {
+    pub email: Option<String>,
+    pub name: Option<Option<String>>,
+    pub role: Option<Role>,
+    pub is_active: Option<bool>,
+    pub password_hash: Option<String>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// Changes a person of the tenant.
 ///
 /// # Errors
-/// Database faults.
-pub async fn deactivate(tx: &mut Tx<Tenant>, id: UserId, at: DateTime<Utc>) -> Outcome<Option<UserRow>> {
+/// `CONFLICT` on a taken address.
+pub async fn update(tx: &mut Tx<Tenant>, id: UserId, changes: &UserChanges) -> Outcome<Option<UserRow>> {
     let tenant = tx.tenant();
     Ok(diesel::update(users::table.find(id).filter(users::tenant_id.eq(tenant)))
-        .set((users::is_active.eq(false), users::updated_at.eq(at)))
+        .set(changes)
         .returning(UserRow::as_returning())
         .get_result(tx.conn())
         .await

@@ -1,15 +1,16 @@
 //! Signing in and out.
 
-use async_graphql::{Context, Object, Result};
+use async_graphql::{Context, ID, Object, Result};
 use secrecy::SecretString;
 
 use crate::{
-    domain::sessions,
+    domain::{sessions, users},
     graph::{
         auth::{Access, auth},
         context,
-        types::session::{AuthPayload, LoginInput, RefreshTokenInput},
+        types::session::{AuthPayload, ChangePasswordInput, LoginInput, RefreshTokenInput},
     },
+    kernel::ids::{self, UserId},
 };
 
 #[derive(Default)]
@@ -46,5 +47,34 @@ impl IdentityMutation {
     async fn logout(&self, ctx: &Context<'_>) -> Result<bool> {
         sessions::logout(context::public(ctx)?, context::token(ctx)?).await?;
         Ok(true)
+    }
+
+    /// Changes one's own password. One's other sessions end; this one goes on.
+    #[graphql(directive = auth::apply(Access::User))]
+    async fn change_password(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The old and the new password.")] input: ChangePasswordInput,
+    ) -> Result<bool> {
+        let (old, new) = (SecretString::from(input.current_password), SecretString::from(input.new_password));
+        sessions::change_password(context::public(ctx)?, context::token(ctx)?, old, new).await?;
+        Ok(true)
+    }
+
+    /// Ends sessions, and says how many: one's own but this one, or all of another person of the tenant, for its
+    /// administrators.
+    #[graphql(directive = auth::apply(Access::User))]
+    async fn revoke_sessions(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Whose; one's own if omitted.")] user_id: Option<ID>,
+    ) -> Result<i32> {
+        let token = context::token(ctx)?;
+        let user: Option<UserId> = user_id.map(|id| ids::parse(&id, "userId")).transpose()?;
+        let ended = match user.filter(|user| *user != token.user()) {
+            None => sessions::revoke_others(context::public(ctx)?, token).await?,
+            Some(user) => users::sign_out(context::administered(ctx)?, user).await?,
+        };
+        Ok(i32::try_from(ended).unwrap_or(i32::MAX))
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     graph::{
         auth::{Access, auth},
         context,
-        types::user::{CreateUserInput, Home, User},
+        types::user::{CreateUserInput, Home, UpdateUserInput, User},
     },
     kernel::ids,
 };
@@ -26,6 +26,19 @@ impl UserMutation {
     ) -> Result<User> {
         let cx = context::tenant(ctx)?;
         let row = users::create(cx, input.into()).await?;
+        Ok(User { row, home: Home::Own(cx.clone()) })
+    }
+
+    /// Changes a person of the tenant. A new password, and being switched off, sign them out everywhere.
+    #[graphql(directive = auth::apply(Access::TenantAdmin))]
+    async fn update_user(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Whom.")] id: ID,
+        #[graphql(desc = "What to change.")] input: UpdateUserInput,
+    ) -> Result<User> {
+        let cx = context::tenant(ctx)?;
+        let row = users::update(cx, ids::parse(&id, "id")?, input.into()).await?;
         Ok(User { row, home: Home::Own(cx.clone()) })
     }
 

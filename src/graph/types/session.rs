@@ -51,3 +51,14 @@ pub struct RefreshTokenInput {
     #[graphql(secret)]
     pub refresh_token: String,
 }
+
+/// One's own password, and the new one.
+#[derive(InputObject)]
+pub struct ChangePasswordInput {
+    /// The password until now.
+    #[graphql(secret)]
+    pub current_password: String,
+    /// The password from now on, at least 10 characters.
+    #[graphql(secret)]
+    pub new_password: String,
+}

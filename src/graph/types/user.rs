@@ -1,6 +1,6 @@
 //! `User`.
 
-use async_graphql::{ID, InputObject, Object, Result};
+use async_graphql::{ID, InputObject, MaybeUndefined, Object, Result};
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 
@@ -10,8 +10,11 @@ use crate::{
         tenants::TenantRow,
         users::{UserFilter as Filter, UserRow},
     },
-    domain::users::UserForm,
-    graph::{connection::connection, types::tenant::Tenant},
+    domain::users::{UserEdit, UserForm},
+    graph::{
+        connection::connection,
+        types::{change, tenant::Tenant},
+    },
     kernel::vocabulary::Role,
 };
 
@@ -93,6 +96,34 @@ pub struct CreateUserInput {
 impl From<CreateUserInput> for UserForm {
     fn from(input: CreateUserInput) -> Self {
         Self { email: input.email, password: SecretString::from(input.password), name: input.name, role: input.role }
+    }
+}
+
+/// Changes to a user. What is omitted stays; null clears where a field may be empty.
+#[derive(InputObject)]
+pub struct UpdateUserInput {
+    /// The address they sign in with.
+    email: Option<String>,
+    /// What they are called; null clears it.
+    name: MaybeUndefined<String>,
+    /// What they may do.
+    role: Option<Role>,
+    /// Whether they may sign in; false signs them out everywhere.
+    is_active: Option<bool>,
+    /// A new password, at least 10 characters; signs them out everywhere.
+    #[graphql(secret)]
+    password: Option<String>,
+}
+
+impl From<UpdateUserInput> for UserEdit {
+    fn from(input: UpdateUserInput) -> Self {
+        Self {
+            email: input.email,
+            name: change(input.name),
+            role: input.role,
+            is_active: input.is_active,
+            password: input.password.map(SecretString::from),
+        }
     }
 }
 
