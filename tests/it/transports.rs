@@ -263,7 +263,7 @@ async fn origins_are_let_in_by_list_and_never_with_credentials() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_socket_is_held_to_the_protocol() {
     let mut plan = Plan::default();
-    plan.web.init_patience = std::time::Duration::from_millis(300);
+    plan.web.init_patience = std::time::Duration::from_secs(2);
     let gateway = Gateway::planned(plan).await;
     let init = json!({ "type": "connection_init" });
     let ask = |id: Value| json!({ "id": id, "type": "subscribe", "payload": { "query": "{ __typename }" } });

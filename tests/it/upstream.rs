@@ -12,7 +12,7 @@ use crate::support::{
 };
 
 async fn impatient(base_url: String) -> Gateway {
-    let short = Duration::from_millis(150);
+    let short = Duration::from_secs(1);
     let patience = Patience { first_token: short, silence: short, whole: Duration::from_mins(1) };
     Gateway::planned(Plan { model: Some(base_url), patience, ..Plan::default() }).await
 }
