@@ -1,6 +1,6 @@
 //! The program put together: database, keys, model, engine, graph, routes. Must not hold logic of its own.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use axum::Router;
@@ -137,7 +137,7 @@ impl App {
         listener: TcpListener,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> anyhow::Result<()> {
-        let router = self.router().into_make_service_with_connect_info::<SocketAddr>();
+        let router = self.router();
         let (web, down) = (self.web.clone(), CancellationToken::new());
         let told = down.clone();
         let served = crate::kernel::task::spawn(async move {

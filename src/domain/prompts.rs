@@ -15,11 +15,7 @@ use crate::{
         },
         tx::{Tenant, Tx},
     },
-    kernel::{
-        failure::{Outcome, Refusal},
-        text,
-        vocabulary::Channel,
-    },
+    kernel::{failure::Outcome, text, vocabulary::Channel},
 };
 
 /// Longest section, in characters.
@@ -195,12 +191,6 @@ pub async fn seed_base(cx: &AdminCx) -> Outcome<Option<BundleRow>> {
 
 fn section(key: &str, content: String, position: i32) -> NewSection {
     NewSection { key: key.to_owned(), content, position, channels: None, is_locked: false }
-}
-
-/// Refuses a bundle that is not there.
-#[must_use]
-pub fn missing() -> Refusal {
-    Refusal::not_found("prompt bundle")
 }
 
 #[cfg(test)]

@@ -70,12 +70,6 @@ impl RequestCx {
             Access::Admin => Err(Refusal::new(ErrorCode::Forbidden, "Only the platform's administrators may do this.")),
         }
     }
-
-    /// Whether the caller administers anything; decides about introspection in production.
-    #[must_use]
-    pub fn is_administrator(&self) -> bool {
-        self.admit(Access::TenantAdmin).is_ok()
-    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the door")]

@@ -62,11 +62,6 @@ impl Proof {
         self.token.as_ref()?.as_ref().ok()
     }
 
-    /// Whether a token was offered and is none of ours.
-    pub(super) fn is_bad(&self) -> bool {
-        matches!(self.token, Some(Err(_)))
-    }
-
     /// Asks the database where the caller stands now.
     pub(super) async fn resolve(&self, web: &Web, request: RequestId) -> RequestCx {
         let public = web.public(request);

@@ -131,14 +131,6 @@ pub async fn find(tx: &mut Tx<Admin>, id: TenantId) -> Outcome<Option<TenantRow>
     Ok(tenants::table.find(id).select(TenantRow::as_select()).first(tx.conn()).await.optional()?)
 }
 
-/// Several tenants, for administrators' loaders.
-///
-/// # Errors
-/// Database faults.
-pub async fn find_many(tx: &mut Tx<Admin>, ids: &[TenantId]) -> Outcome<Vec<TenantRow>> {
-    Ok(tenants::table.filter(tenants::id.eq_any(ids)).select(TenantRow::as_select()).load(tx.conn()).await?)
-}
-
 /// Which tenants to list.
 #[derive(Debug, Default)]
 pub struct TenantFilter {
