@@ -67,9 +67,10 @@ pub(super) async fn reply(
     let asker = cx.scope().actor().user();
     let cx = &cx.for_background();
     let topic = engine.hub.topic(key(cx, conversation.id));
-    let ending = match my_turn(engine, cx, reply.id, stop, topic.turn()).await {
-        Turn::Mine(_held) => write(engine, cx, conversation, reply, stop).await,
-        Turn::Over(how) => Ending { text: String::new(), how },
+    // Held until the end is stored: whoever is next in line must read it.
+    let (ending, _held) = match my_turn(engine, cx, reply.id, stop, topic.turn()).await {
+        Turn::Mine(turn) => (write(engine, cx, conversation, reply, stop).await, Some(turn)),
+        Turn::Over(how) => (Ending { text: String::new(), how }, None),
     };
     if let Some(body) = store_ending(engine, cx, reply.id, asker, ending).await {
         engine.hub.publish(key(cx, conversation.id), body);
