@@ -17,6 +17,7 @@ use crate::{
     http::{self, Web, WebSettings},
     kernel::clock::Clock,
     llm::{self, Patience},
+    secrets::SecretKeys,
     tokens::{self, jwt::TokenKeys, password::Passwords, refresh::RefreshKeys},
 };
 
@@ -89,6 +90,8 @@ pub fn services(config: &Config, db: Db, clock: Clock) -> anyhow::Result<Arc<Ser
         tokens: TokenKeys::new(&tokens.secret, tokens.algorithm, tokens.access_lifetime, clock.clone()),
         refresh: RefreshKeys::new(&tokens.secret),
         refresh_lifetime: tokens.refresh_lifetime,
+        secrets: SecretKeys::new(&config.secret_key)?,
+        public_url: config.http.public_url.trim_end_matches('/').to_owned(),
         clock,
     }))
 }

@@ -34,7 +34,7 @@ pub(super) async fn base_prompt(config: &Config, open: &OpenSettings) -> anyhow:
 pub(super) async fn make_admin(cx: &AdminCx, wanted: &FirstAdmin) -> anyhow::Result<()> {
     let form =
         UserForm { email: wanted.email.clone(), password: wanted.password.clone(), name: None, role: Role::Admin };
-    users::create_admin(cx, form).await.map_err(plain)?;
+    users::create_on_platform(cx, form).await.map_err(plain)?;
     Ok(())
 }
 

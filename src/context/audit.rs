@@ -1,5 +1,5 @@
-//! The audit log's one way in: in the transaction of what it records, with actor, tenant and request filled in from the
-//! context. Must not be called with free text from a request in `action`.
+//! The audit log's one way in: in the transaction of what it records, with actor, tenant, lease and request filled in from
+//! the context. Must not be called with free text from a request in `action`.
 
 use std::fmt::Display;
 
@@ -12,6 +12,7 @@ use crate::{
     kernel::{
         failure::Outcome,
         ids::{TenantId, UserId},
+        vocabulary::AuditOutcome,
     },
 };
 
@@ -21,17 +22,32 @@ impl TenantCore {
     /// # Errors
     /// Database faults; the write that it records is then rolled back too.
     pub async fn audit(&self, tx: &mut Tx<Tenant>, action: &'static str, target: impl Display) -> Outcome<()> {
-        let entry = NewEntry {
+        audit::record(tx, &self.entry(action, target)).await
+    }
+
+    /// Records that somebody who does not belong to the tenant came in, or tried to: `detail` says for what. In a
+    /// transaction of its own, before what it records: a visit that can't be recorded does not take place.
+    ///
+    /// # Errors
+    /// Database faults.
+    pub async fn audit_visit(&self, action: &'static str, detail: String, outcome: AuditOutcome) -> Outcome<()> {
+        let entry = NewEntry { detail: Some(detail), outcome, ..self.entry(action, self.scope.tenant()) };
+        self.services.db.identify(async |tx| audit::at_door(tx, &entry).await).await
+    }
+
+    fn entry(&self, action: &'static str, target: impl Display) -> NewEntry {
+        NewEntry {
             at: self.now(),
             tenant_id: Some(self.scope.tenant()),
             actor_id: self.scope.actor().user(),
+            impersonation_id: self.scope.lease(),
             impersonated: self.scope.is_impersonated(),
             action,
             target: Some(target.to_string()),
             request_id: self.request.0.to_string(),
             detail: None,
-        };
-        audit::in_tenant(tx, &entry).await
+            outcome: AuditOutcome::Done,
+        }
     }
 }
 
@@ -51,18 +67,20 @@ impl AdminCore {
             at: self.now(),
             tenant_id: about,
             actor_id: self.scope.actor().user(),
+            impersonation_id: None,
             impersonated: false,
             action,
             target: Some(target.to_string()),
             request_id: self.request.0.to_string(),
             detail: None,
+            outcome: AuditOutcome::Done,
         };
-        audit::in_platform(tx, &entry).await
+        audit::record(tx, &entry).await
     }
 }
 
 impl PublicCx {
-    /// Records what somebody did at the door.
+    /// Records what somebody did at the door, or was refused.
     ///
     /// # Errors
     /// As [`TenantCore::audit`].
@@ -72,16 +90,19 @@ impl PublicCx {
         action: &'static str,
         user: UserId,
         tenant: Option<TenantId>,
+        outcome: AuditOutcome,
     ) -> Outcome<()> {
         let entry = NewEntry {
             at: self.services.clock.now(),
             tenant_id: tenant,
             actor_id: Some(user),
+            impersonation_id: None,
             impersonated: false,
             action,
             target: Some(user.to_string()),
             request_id: self.request.0.to_string(),
             detail: None,
+            outcome,
         };
         audit::at_door(tx, &entry).await
     }

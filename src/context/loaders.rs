@@ -1,69 +1,70 @@
-//! Loaders: rows asked for one by one, fetched together. One set per operation, each bound to one tenant, so that no key
-//! of another tenant can be loaded through it. Must not outlive the operation: they never forget.
+//! Loaders: rows asked for one by one, fetched together. One set per operation, each bound to one tenant (or to the
+//! platform), so that no key of another tenant can be loaded through it. Must not outlive the operation: they never forget.
 //!
 //! Over the `dataloader` crate, with three of its traps closed here and nowhere else: the batch runs in a task of its
 //! own (the first waiter runs it, and when that waiter is dropped everybody else's keys are lost); only `try_load` is
 //! called (`load` panics); and a batch answers every key, also when it fails.
 
-use std::{collections::HashMap, sync::Arc, task::Poll};
+use std::{collections::HashMap, hash::Hash, sync::Arc, task::Poll};
 
 use dataloader::{BatchFn, cached::Loader};
 
 use crate::{
-    context::TenantCore,
+    context::{AdminCore, TenantCore},
     db::tables::{
         conversations::{self, ConversationRow},
+        impersonations::{self, ImpersonationRow},
+        knowledge,
         leads::{self, LeadRow},
         messages::{self, MessageRow},
         prompts::{self, SectionRow},
+        provisioning::{self, Provisioned},
         tenants::{self, TenantRow},
         users::{self, UserRow},
     },
     kernel::{
         failure::{ErrorCode, Failure, Outcome, Refusal},
-        ids::{BundleId, ConversationId, LeadId, UserId},
+        ids::{BundleId, ConversationId, DocumentId, ImpersonationId, LeadId, TenantId, UserId},
         page::{Page, Slice},
         task,
     },
 };
 
 /// A page of one conversation's messages, as a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct PageKey {
-    /// Whose messages.
-    pub conversation: ConversationId,
-    /// Which of them.
-    pub page: Page,
-}
+pub type MessagePage = (ConversationId, Page);
+/// A page of one lead's conversations, as a key.
+pub type LeadPage = (LeadId, Page);
 
 macro_rules! loaders {
-    ($($(#[$doc:meta])* $name:ident($key:ty) -> $value:ty = $batch:ident via $fetch:path;)+) => {
+    ($(#[$set_doc:meta])* $set:ident over $core:ty {
+        $($(#[$doc:meta])* $name:ident($key:ty) -> $value:ty = $batch:ident via $fetch:path;)+
+    }) => {
         $(
-            struct $batch(Arc<TenantCore>);
+            struct $batch(Arc<$core>);
 
             impl BatchFn<$key, Result<$value, Refusal>> for $batch {
                 async fn load(&mut self, keys: &[$key]) -> HashMap<$key, Result<$value, Refusal>> {
                     match $fetch(&self.0, keys).await {
                         Ok(mut found) => keys
                             .iter()
-                            .map(|key| (*key, Ok(found.remove(key).unwrap_or_default())))
+                            .map(|key| (key.clone(), Ok(found.remove(key).unwrap_or_default())))
                             .collect(),
                         Err(failure) => {
                             let refusal = shared(failure);
-                            keys.iter().map(|key| (*key, Err(refusal.clone()))).collect()
+                            keys.iter().map(|key| (key.clone(), Err(refusal.clone()))).collect()
                         }
                     }
                 }
             }
         )+
 
-        /// The loaders of one operation.
-        pub struct Loaders {
+        $(#[$set_doc])*
+        pub struct $set {
             $($name: Loader<$key, Result<$value, Refusal>, $batch>,)+
         }
 
-        impl Loaders {
-            pub(super) fn new(core: &Arc<TenantCore>) -> Self {
+        impl $set {
+            pub(super) fn new(core: &Arc<$core>) -> Self {
                 Self { $($name: Loader::new($batch(core.clone())),)+ }
             }
 
@@ -93,18 +94,51 @@ macro_rules! loaders {
 }
 
 loaders! {
-    /// The tenant itself.
-    own_tenant(()) -> Option<TenantRow> = TenantBatch via fetch_tenant;
-    /// A lead.
-    lead(LeadId) -> Option<LeadRow> = LeadBatch via fetch_leads;
-    /// A conversation.
-    conversation(ConversationId) -> Option<ConversationRow> = ConversationBatch via fetch_conversations;
-    /// A person of the tenant.
-    user(UserId) -> Option<UserRow> = UserBatch via fetch_users;
-    /// A page of a conversation's messages.
-    messages(PageKey) -> Option<Slice<MessageRow>> = MessageBatch via fetch_messages;
-    /// The sections of a prompt bundle.
-    sections(BundleId) -> Vec<SectionRow> = SectionBatch via fetch_sections;
+    /// The loaders of one operation in a tenant.
+    Loaders over TenantCore {
+        /// The tenant itself.
+        own_tenant(()) -> Option<TenantRow> = TenantBatch via fetch_tenant;
+        /// The tenant's settings, and what of it is set up.
+        provisioned(()) -> Option<Provisioned> = ProvisionBatch via fetch_provisioned;
+        /// A lead.
+        lead(LeadId) -> Option<LeadRow> = LeadBatch via fetch_leads;
+        /// A conversation.
+        conversation(ConversationId) -> Option<ConversationRow> = ConversationBatch via fetch_conversations;
+        /// A page of a lead's conversations.
+        conversations(LeadPage) -> Option<Slice<ConversationRow>> = LeadPageBatch via fetch_lead_pages;
+        /// How many conversations a lead has.
+        conversation_count(LeadId) -> i64 = ConversationCountBatch via fetch_conversation_counts;
+        /// A person of the tenant, or an administrator who looked into it.
+        user(UserId) -> Option<UserRow> = UserBatch via fetch_users;
+        /// A page of a conversation's messages.
+        messages(MessagePage) -> Option<Slice<MessageRow>> = MessageBatch via fetch_messages;
+        /// How many messages a conversation has.
+        message_count(ConversationId) -> i64 = MessageCountBatch via fetch_message_counts;
+        /// The sections of a prompt bundle.
+        sections(BundleId) -> Vec<SectionRow> = SectionBatch via fetch_sections;
+        /// Keys of the base's sections that no tenant can override.
+        locked_keys(()) -> Vec<String> = LockedBatch via fetch_locked;
+        /// How many pieces a document was cut into.
+        chunk_count(DocumentId) -> i64 = ChunkCountBatch via fetch_chunk_counts;
+        /// A lease by which somebody looked in.
+        impersonation(ImpersonationId) -> Option<ImpersonationRow> = ImpersonationBatch via fetch_impersonations;
+    }
+}
+
+loaders! {
+    /// The loaders of one operation on the platform.
+    PlatformLoaders over AdminCore {
+        /// A tenant.
+        tenant(TenantId) -> Option<TenantRow> = AnyTenantBatch via fetch_any_tenants;
+        /// A tenant's settings, and what of it is set up.
+        provisioned(TenantId) -> Option<Provisioned> = AnyProvisionBatch via fetch_any_provisioned;
+        /// Any person.
+        user(UserId) -> Option<UserRow> = AnyUserBatch via fetch_any_users;
+        /// The sections of a bundle of the base.
+        sections(BundleId) -> Vec<SectionRow> = BaseSectionBatch via fetch_base_sections;
+        /// A lease.
+        impersonation(ImpersonationId) -> Option<ImpersonationRow> = AnyImpersonationBatch via fetch_any_impersonations;
+    }
 }
 
 /// One failure for many waiters. A fault is logged here, once; the waiters get the neutral answer.
@@ -118,52 +152,131 @@ fn shared(failure: Failure) -> Refusal {
     }
 }
 
+fn by_key<K: Eq + Hash, R>(rows: Vec<R>, key: impl Fn(&R) -> K) -> HashMap<K, Option<R>> {
+    rows.into_iter().map(|row| (key(&row), Some(row))).collect()
+}
+
+fn grouped(rows: Vec<SectionRow>) -> HashMap<BundleId, Vec<SectionRow>> {
+    let mut sections: HashMap<BundleId, Vec<SectionRow>> = HashMap::new();
+    for row in rows {
+        sections.entry(row.bundle_id).or_default().push(row);
+    }
+    sections
+}
+
 async fn fetch_tenant(cx: &TenantCore, _: &[()]) -> Outcome<HashMap<(), Option<TenantRow>>> {
     let row = cx.read(async |tx| tenants::own(tx).await).await?;
     Ok(HashMap::from([((), Some(row))]))
 }
 
+async fn fetch_provisioned(cx: &TenantCore, _: &[()]) -> Outcome<HashMap<(), Option<Provisioned>>> {
+    let own = cx.scope.tenant();
+    let mut found = cx.read(async |tx| provisioning::find_many(tx, &[own]).await).await?;
+    Ok(HashMap::from([((), found.remove(&own))]))
+}
+
 async fn fetch_leads(cx: &TenantCore, keys: &[LeadId]) -> Outcome<HashMap<LeadId, Option<LeadRow>>> {
-    let rows = cx.read(async |tx| leads::find_many(tx, keys).await).await?;
-    Ok(rows.into_iter().map(|row| (row.id, Some(row))).collect())
+    Ok(by_key(cx.read(async |tx| leads::find_many(tx, keys).await).await?, |row| row.id))
 }
 
 async fn fetch_conversations(
     cx: &TenantCore,
     keys: &[ConversationId],
 ) -> Outcome<HashMap<ConversationId, Option<ConversationRow>>> {
-    let rows = cx.read(async |tx| conversations::find_many(tx, keys).await).await?;
-    Ok(rows.into_iter().map(|row| (row.id, Some(row))).collect())
+    Ok(by_key(cx.read(async |tx| conversations::find_many(tx, keys).await).await?, |row| row.id))
 }
 
 async fn fetch_users(cx: &TenantCore, keys: &[UserId]) -> Outcome<HashMap<UserId, Option<UserRow>>> {
-    let rows = cx.read(async |tx| users::find_many(tx, keys).await).await?;
-    Ok(rows.into_iter().map(|row| (row.id, Some(row))).collect())
+    Ok(by_key(cx.read(async |tx| users::find_many(tx, keys).await).await?, |row| row.id))
 }
 
 async fn fetch_sections(cx: &TenantCore, keys: &[BundleId]) -> Outcome<HashMap<BundleId, Vec<SectionRow>>> {
-    let rows = cx.read(async |tx| prompts::sections(tx, keys).await).await?;
-    let mut sections: HashMap<BundleId, Vec<SectionRow>> = HashMap::new();
-    for row in rows {
-        sections.entry(row.bundle_id).or_default().push(row);
-    }
-    Ok(sections)
+    Ok(grouped(cx.read(async |tx| prompts::sections(tx, keys).await).await?))
 }
 
-/// All keys of one field ask for the same page, so this is one statement; each further shape of page costs one more.
-async fn fetch_messages(cx: &TenantCore, keys: &[PageKey]) -> Outcome<HashMap<PageKey, Option<Slice<MessageRow>>>> {
-    let mut shapes: HashMap<Page, Vec<ConversationId>> = HashMap::new();
-    for key in keys {
-        shapes.entry(key.page).or_default().push(key.conversation);
+async fn fetch_locked(cx: &TenantCore, _: &[()]) -> Outcome<HashMap<(), Vec<String>>> {
+    let (base, _) = cx.read(async |tx| prompts::in_production(tx).await).await?;
+    Ok(HashMap::from([((), base.into_iter().filter(|row| row.is_locked).map(|row| row.key).collect())]))
+}
+
+async fn fetch_conversation_counts(cx: &TenantCore, keys: &[LeadId]) -> Outcome<HashMap<LeadId, i64>> {
+    cx.read(async |tx| conversations::counts_by_lead(tx, keys).await).await
+}
+
+async fn fetch_message_counts(cx: &TenantCore, keys: &[ConversationId]) -> Outcome<HashMap<ConversationId, i64>> {
+    cx.read(async |tx| messages::counts(tx, keys).await).await
+}
+
+async fn fetch_chunk_counts(cx: &TenantCore, keys: &[DocumentId]) -> Outcome<HashMap<DocumentId, i64>> {
+    cx.read(async |tx| knowledge::chunk_counts(tx, keys).await).await
+}
+
+async fn fetch_impersonations(
+    cx: &TenantCore,
+    keys: &[ImpersonationId],
+) -> Outcome<HashMap<ImpersonationId, Option<ImpersonationRow>>> {
+    Ok(by_key(cx.read(async |tx| impersonations::find_many(tx, keys).await).await?, |row| row.id))
+}
+
+/// The keys of pages by the page that they ask for. All keys of one field ask for the same, so each is one statement.
+fn shapes<K: Copy>(keys: &[(K, Page)]) -> HashMap<&Page, Vec<K>> {
+    let mut shapes: HashMap<&Page, Vec<K>> = HashMap::new();
+    for (of, page) in keys {
+        shapes.entry(page).or_default().push(*of);
     }
+    shapes
+}
+
+async fn fetch_messages(
+    cx: &TenantCore,
+    keys: &[MessagePage],
+) -> Outcome<HashMap<MessagePage, Option<Slice<MessageRow>>>> {
     cx.read(async |tx| {
         let mut found = HashMap::new();
-        for (page, conversations) in &shapes {
-            for (conversation, slice) in messages::pages(tx, conversations, page).await? {
-                found.insert(PageKey { conversation, page: *page }, Some(slice));
-            }
+        for (page, of) in shapes(keys) {
+            let slices = messages::pages(tx, &of, page).await?;
+            found.extend(slices.into_iter().map(|(id, slice)| ((id, page.clone()), Some(slice))));
         }
         Ok(found)
     })
     .await
+}
+
+async fn fetch_lead_pages(
+    cx: &TenantCore,
+    keys: &[LeadPage],
+) -> Outcome<HashMap<LeadPage, Option<Slice<ConversationRow>>>> {
+    cx.read(async |tx| {
+        let mut found = HashMap::new();
+        for (page, of) in shapes(keys) {
+            let slices = conversations::pages_by_lead(tx, &of, page).await?;
+            found.extend(slices.into_iter().map(|(id, slice)| ((id, page.clone()), Some(slice))));
+        }
+        Ok(found)
+    })
+    .await
+}
+
+async fn fetch_any_tenants(cx: &AdminCore, keys: &[TenantId]) -> Outcome<HashMap<TenantId, Option<TenantRow>>> {
+    Ok(by_key(cx.administer(async |tx| tenants::find_many(tx, keys).await).await?, |row| row.id))
+}
+
+async fn fetch_any_provisioned(cx: &AdminCore, keys: &[TenantId]) -> Outcome<HashMap<TenantId, Option<Provisioned>>> {
+    let found = cx.administer(async |tx| provisioning::find_many(tx, keys).await).await?;
+    Ok(found.into_iter().map(|(id, found)| (id, Some(found))).collect())
+}
+
+async fn fetch_any_users(cx: &AdminCore, keys: &[UserId]) -> Outcome<HashMap<UserId, Option<UserRow>>> {
+    Ok(by_key(cx.administer(async |tx| users::find_many(tx, keys).await).await?, |row| row.id))
+}
+
+async fn fetch_base_sections(cx: &AdminCore, keys: &[BundleId]) -> Outcome<HashMap<BundleId, Vec<SectionRow>>> {
+    Ok(grouped(cx.administer(async |tx| prompts::sections(tx, keys).await).await?))
+}
+
+async fn fetch_any_impersonations(
+    cx: &AdminCore,
+    keys: &[ImpersonationId],
+) -> Outcome<HashMap<ImpersonationId, Option<ImpersonationRow>>> {
+    Ok(by_key(cx.administer(async |tx| impersonations::find_many(tx, keys).await).await?, |row| row.id))
 }

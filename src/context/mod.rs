@@ -8,7 +8,7 @@ use std::{ops::Deref, sync::Arc};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-pub use loaders::{Loaders, PageKey};
+pub use loaders::{LeadPage, Loaders, MessagePage, PlatformLoaders};
 
 use crate::{
     db::{
@@ -18,6 +18,7 @@ use crate::{
         tx::{Admin, Tenant, Tx},
     },
     kernel::{clock::Clock, failure::Outcome},
+    secrets::SecretKeys,
     tokens::{jwt::TokenKeys, password::Passwords, refresh::RefreshKeys},
 };
 
@@ -35,6 +36,10 @@ pub struct Services {
     pub refresh: RefreshKeys,
     /// How long a sign-in can be refreshed.
     pub refresh_lifetime: TimeDelta,
+    /// What tenants' secrets are sealed with.
+    pub secrets: SecretKeys,
+    /// How the outside reaches this server, without a slash at the end (`PUBLIC_URL`).
+    pub public_url: String,
 }
 
 /// Identifies one request in answers, audit rows and logs.
@@ -132,6 +137,7 @@ impl TenantCore {
 #[derive(Clone)]
 pub struct AdminCx {
     core: Arc<AdminCore>,
+    loaders: Arc<PlatformLoaders>,
 }
 
 /// What is behind an [`AdminCx`].
@@ -145,7 +151,20 @@ impl AdminCx {
     /// A context in an administrator's name.
     #[must_use]
     pub fn new(scope: AdminScope, services: Arc<Services>, request: RequestId) -> Self {
-        Self { core: Arc::new(AdminCore { scope, services, request }) }
+        let core = Arc::new(AdminCore { scope, services, request });
+        Self { loaders: Arc::new(PlatformLoaders::new(&core)), core }
+    }
+
+    /// The same scope with fresh loaders.
+    #[must_use]
+    pub fn renewed(&self) -> Self {
+        Self { loaders: Arc::new(PlatformLoaders::new(&self.core)), core: self.core.clone() }
+    }
+
+    /// The loaders of this operation.
+    #[must_use]
+    pub fn loaders(&self) -> &PlatformLoaders {
+        &self.loaders
     }
 }
 
@@ -184,6 +203,43 @@ impl AdminCore {
     }
 }
 
+/// From where a row was seen: from inside a tenant, or from the platform.
+#[derive(Clone)]
+pub enum View {
+    /// From inside a tenant.
+    Tenant(TenantCx),
+    /// From the platform.
+    Platform(AdminCx),
+}
+
+impl View {
+    /// Now.
+    #[must_use]
+    pub fn now(&self) -> DateTime<Utc> {
+        self.services().clock.now()
+    }
+
+    /// What the program shares.
+    #[must_use]
+    pub fn services(&self) -> &Services {
+        match self {
+            Self::Tenant(cx) => cx.services(),
+            Self::Platform(cx) => cx.services(),
+        }
+    }
+}
+
+/// Reads by the same query from wherever a [`View`] looks. A macro, since each side has a transaction type of its own.
+macro_rules! seen {
+    ($view:expr, |$tx:ident| $query:expr) => {
+        match $view {
+            $crate::context::View::Tenant(cx) => cx.read(async |$tx| $query.await).await,
+            $crate::context::View::Platform(cx) => cx.administer(async |$tx| $query.await).await,
+        }
+    };
+}
+pub(crate) use seen;
+
 /// The context of somebody who has not signed in.
 #[derive(Clone)]
 pub struct PublicCx {
@@ -199,6 +255,14 @@ pub struct Standings {
     pub admin: Option<AdminCx>,
     /// For whoever acts in a tenant.
     pub tenant: Option<TenantCx>,
+}
+
+impl Standings {
+    /// From where they see.
+    #[must_use]
+    pub fn view(self) -> Option<View> {
+        self.tenant.map(View::Tenant).or(self.admin.map(View::Platform))
+    }
 }
 
 impl PublicCx {

@@ -14,6 +14,20 @@ const CONFLICTS: &[(&str, &str, &str)] = &[
         "id",
         "Another bundle was published at the same moment. Look at what is in production now, then try again.",
     ),
+    ("leads_phone_key", "phone", "Another lead has this phone number."),
+    ("leads_email_key", "email", "Another lead has this e-mail address."),
+    (
+        "sms_settings_telnyx_phone_number_key",
+        "telnyxPhoneNumber",
+        "This number can't be used; it is connected already.",
+    ),
+    (
+        "sms_settings_twilio_phone_number_key",
+        "twilioPhoneNumber",
+        "This number can't be used; it is connected already.",
+    ),
+    ("voice_settings_phone_number_key", "phoneNumber", "This number can't be used; it is connected already."),
+    ("voice_settings_assistant_id_key", "assistantId", "This assistant can't be used; it is connected already."),
     ("prompt_bundles_version_key", "name", "Another version was made at the same moment. Try again."),
 ];
 

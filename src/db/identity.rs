@@ -6,15 +6,17 @@ use chrono::{DateTime, Utc};
 use crate::{
     db::{
         Db,
-        scope::{Actor, AdminScope, TenantScope},
+        scope::{Actor, AdminScope, TenantScope, Visit},
         tables::{
+            impersonations::{self, ImpersonationRow},
             tenants::{self, TenantRow},
             users,
         },
+        tx::{Identity, Tx},
     },
     kernel::{
         failure::{ErrorCode, Outcome, Refusal},
-        ids::{self, TenantId},
+        ids::{self, ImpersonationId, TenantId},
         slug,
         vocabulary::Role,
     },
@@ -78,46 +80,86 @@ pub async fn resolve(
     wanted: Option<&TenantName>,
     now: DateTime<Utc>,
 ) -> Outcome<Standing> {
-    db.identify(async |tx| {
-        let Some((user, tenant, session)) = users::with_session(tx, token.user(), token.session()).await? else {
-            return Err(unauthenticated("This account or session no longer exists. Sign in again.").into());
-        };
-        if !user.is_active {
-            return Err(unauthenticated("This account was deactivated. Ask your administrator.").into());
-        }
-        if session.revoked_at.is_some() || session.expires_at <= now {
-            return Err(unauthenticated("This session has ended. Sign in again.").into());
-        }
-        if user.role != token.role() || user.tenant_id != token.tenant() {
-            return Err(unauthenticated("Your role or tenant has changed since you signed in. Sign in again.").into());
-        }
-        let actor = Actor::Person { id: user.id, role: user.role };
-        if user.role == Role::Admin {
-            let acting_in = match wanted {
-                Some(name) => Some(TenantScope { tenant: find(tx, name).await?.id, actor }),
-                None => None,
-            };
-            return Ok(Standing::Administrator(AdminScope { actor }, acting_in));
-        }
-        let Some(tenant) = tenant else {
-            return Err(unauthenticated("This account belongs to no tenant yet. Ask an administrator.").into());
-        };
-        if wanted.is_some_and(|name| !name.names(&tenant)) {
-            return Err(Refusal::new(
-                ErrorCode::Forbidden,
-                "`X-Tenant-Id` names a tenant that is not yours. Leave the header out.",
-            )
-            .into());
-        }
-        if !tenant.is_active {
-            return Err(inactive().into());
-        }
-        Ok(Standing::Person(TenantScope { tenant: tenant.id, actor }))
-    })
-    .await
+    db.identify(async |tx| stand(tx, token, wanted, now).await).await
 }
 
-async fn find(tx: &mut crate::db::tx::Tx<crate::db::tx::Identity>, name: &TenantName) -> Outcome<TenantRow> {
+/// As [`resolve`], in a transaction that is open already.
+///
+/// # Errors
+/// As [`resolve`].
+pub async fn stand(
+    tx: &mut Tx<Identity>,
+    token: &VerifiedToken,
+    wanted: Option<&TenantName>,
+    now: DateTime<Utc>,
+) -> Outcome<Standing> {
+    let Some((user, tenant, session)) = users::with_session(tx, token.user(), token.session()).await? else {
+        return Err(unauthenticated("This account or session no longer exists. Sign in again.").into());
+    };
+    if !user.is_active {
+        return Err(unauthenticated("This account was deactivated. Ask your administrator.").into());
+    }
+    if session.revoked_at.is_some() || session.expires_at <= now {
+        return Err(unauthenticated("This session has ended. Sign in again.").into());
+    }
+    let actor = Actor::Person { id: user.id, role: user.role };
+    if let Some(lease) = token.lease() {
+        let lease = open_lease(tx, token, lease, now).await?;
+        if user.role != Role::Admin {
+            return Err(unauthenticated("You are not an administrator of the platform any more.").into());
+        }
+        let tenant = find(tx, &TenantName::Id(lease.tenant_id)).await?;
+        meant(wanted, &tenant)?;
+        let visit = Visit::Lease { id: lease.id, is_read_only: lease.is_read_only };
+        return Ok(Standing::Person(TenantScope { tenant: tenant.id, actor, visit: Some(visit) }));
+    }
+    if user.role != token.role() || user.tenant_id != token.tenant() {
+        return Err(unauthenticated("Your role or tenant has changed since you signed in. Sign in again.").into());
+    }
+    if user.role == Role::Admin {
+        let acting_in = match wanted {
+            Some(name) => Some(TenantScope { tenant: find(tx, name).await?.id, actor, visit: Some(Visit::Header) }),
+            None => None,
+        };
+        return Ok(Standing::Administrator(AdminScope { actor }, acting_in));
+    }
+    let Some(tenant) = tenant else {
+        return Err(unauthenticated("This account belongs to no tenant yet. Ask an administrator.").into());
+    };
+    meant(wanted, &tenant)?;
+    if !tenant.is_active {
+        return Err(inactive().into());
+    }
+    Ok(Standing::Person(TenantScope { tenant: tenant.id, actor, visit: None }))
+}
+
+/// The lease that a token was issued for, if it stands: it is this person's, has not ended, and its time is not over.
+async fn open_lease(
+    tx: &mut Tx<Identity>,
+    token: &VerifiedToken,
+    lease: ImpersonationId,
+    now: DateTime<Utc>,
+) -> Outcome<ImpersonationRow> {
+    impersonations::identified(tx, lease)
+        .await?
+        .filter(|row| row.actor_id == token.user() && Some(row.tenant_id) == token.tenant())
+        .filter(|row| row.ended_at.is_none() && row.expires_at > now)
+        .ok_or_else(|| unauthenticated("This impersonation has ended. Ask for a new one with your own token.").into())
+}
+
+/// Whoever is bound to one tenant may name it in the header, and no other.
+fn meant(wanted: Option<&TenantName>, tenant: &TenantRow) -> Outcome<()> {
+    if wanted.is_some_and(|name| !name.names(tenant)) {
+        return Err(Refusal::new(
+            ErrorCode::Forbidden,
+            "`X-Tenant-Id` names a tenant that is not yours. Leave the header out.",
+        )
+        .into());
+    }
+    Ok(())
+}
+
+async fn find(tx: &mut Tx<Identity>, name: &TenantName) -> Outcome<TenantRow> {
     let found = match name {
         TenantName::Id(id) => tenants::by_id(tx, *id).await?,
         TenantName::Subdomain(slug) => tenants::by_subdomain(tx, slug).await?,
@@ -145,7 +187,7 @@ pub fn operator() -> AdminScope {
 /// The right to act in a tenant, for work of the server's own that names it: seeding, and ending a dead node's replies.
 #[must_use]
 pub fn server_work(tenant: TenantId) -> TenantScope {
-    TenantScope { tenant, actor: Actor::Server }
+    TenantScope { tenant, actor: Actor::Server, visit: None }
 }
 
 #[cfg(test)]

@@ -1,7 +1,21 @@
 //! Which tables are read together. The catalogue prints tables only, so this stands beside the generated `schema.rs`.
 
-use crate::db::schema::{prompt_bundles, prompt_sections, sessions, tenants, users};
+use crate::db::schema::{
+    email_settings, prompt_bundles, prompt_sections, retrieval_settings, sessions, sms_settings, tenants, users,
+    voice_settings,
+};
 
 diesel::joinable!(sessions -> users (user_id));
+diesel::joinable!(sms_settings -> tenants (tenant_id));
+diesel::joinable!(voice_settings -> tenants (tenant_id));
+diesel::joinable!(email_settings -> tenants (tenant_id));
+diesel::joinable!(retrieval_settings -> tenants (tenant_id));
 diesel::allow_tables_to_appear_in_same_query!(sessions, users, tenants);
 diesel::allow_tables_to_appear_in_same_query!(prompt_bundles, prompt_sections);
+diesel::allow_tables_to_appear_in_same_query!(
+    tenants,
+    sms_settings,
+    voice_settings,
+    email_settings,
+    retrieval_settings,
+);

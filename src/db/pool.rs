@@ -103,16 +103,17 @@ impl Db {
         tx.end(result).await
     }
 
-    /// Writes in a tenant's name: all of `work`, or nothing.
+    /// Writes in a tenant's name: all of `work`, or nothing. Under a read-only lease the database itself refuses.
     ///
     /// # Errors
-    /// As [`Db::read`].
+    /// As [`Db::read`]; `FORBIDDEN` under a read-only lease.
     pub async fn write<T>(
         &self,
         scope: &TenantScope,
         work: impl AsyncFnOnce(&mut Tx<Tenant>) -> Outcome<T>,
     ) -> Outcome<T> {
-        let mut tx = self.begin(Mode::Write, Some(scope.tenant())).await?;
+        let mode = if scope.is_read_only() { Mode::Read } else { Mode::Write };
+        let mut tx = self.begin(mode, Some(scope.tenant())).await?;
         let result = work(&mut tx).await;
         tx.end(result).await
     }

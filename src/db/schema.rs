@@ -12,6 +12,7 @@ diesel::table! {
         target -> Nullable<Text>,
         request_id -> Text,
         detail -> Nullable<Text>,
+        outcome -> Text,
     }
 }
 
@@ -105,6 +106,7 @@ diesel::table! {
         notes -> Nullable<Text>,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        sort_name -> Text,
     }
 }
 

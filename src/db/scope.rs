@@ -48,7 +48,7 @@
 //! ```
 
 use crate::kernel::{
-    ids::{TenantId, UserId},
+    ids::{ImpersonationId, TenantId, UserId},
     vocabulary::Role,
 };
 
@@ -77,10 +77,25 @@ impl Actor {
     }
 }
 
+/// How somebody who does not belong to a tenant came into it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Visit {
+    /// A global administrator named it in `X-Tenant-Id`.
+    Header,
+    /// By a lease, with a reason and an end.
+    Lease {
+        /// Which.
+        id: ImpersonationId,
+        /// The database refuses every write under it.
+        is_read_only: bool,
+    },
+}
+
 /// The right to act inside one tenant.
 pub struct TenantScope {
     pub(in crate::db) tenant: TenantId,
     pub(in crate::db) actor: Actor,
+    pub(in crate::db) visit: Option<Visit>,
 }
 
 impl TenantScope {
@@ -99,7 +114,22 @@ impl TenantScope {
     /// A global administrator is acting inside the tenant.
     #[must_use]
     pub fn is_impersonated(&self) -> bool {
-        matches!(self.actor, Actor::Person { role: Role::Admin, .. })
+        self.visit.is_some()
+    }
+
+    /// The lease under which they do.
+    #[must_use]
+    pub fn lease(&self) -> Option<ImpersonationId> {
+        match self.visit {
+            Some(Visit::Lease { id, .. }) => Some(id),
+            Some(Visit::Header) | None => None,
+        }
+    }
+
+    /// Nothing may be written: every transaction in this scope's name is begun READ ONLY.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        matches!(self.visit, Some(Visit::Lease { is_read_only: true, .. }))
     }
 
     /// May do what the tenant's administrators may.
@@ -115,7 +145,7 @@ impl TenantScope {
     /// asker is gone.
     #[must_use]
     pub fn for_background(&self) -> Self {
-        Self { tenant: self.tenant, actor: Actor::Server }
+        Self { tenant: self.tenant, actor: Actor::Server, visit: self.visit }
     }
 }
 

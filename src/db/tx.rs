@@ -45,6 +45,23 @@ impl Role for Worker {
     const NAME: &'static str = "frontdesk_worker";
 }
 
+/// Work that is done either from inside a tenant or from the platform's side. Which rows a query means by "ours" follows
+/// from it: the tenant's own, or those that no tenant owns.
+pub trait Viewpoint: Role + Sized {
+    /// The tenant, from inside one.
+    fn tenant_of(tx: &Tx<Self>) -> Option<TenantId>;
+}
+impl Viewpoint for Tenant {
+    fn tenant_of(tx: &Tx<Self>) -> Option<TenantId> {
+        Some(tx.tenant())
+    }
+}
+impl Viewpoint for Admin {
+    fn tenant_of(_: &Tx<Self>) -> Option<TenantId> {
+        None
+    }
+}
+
 /// Whether a transaction may write; the database holds it to that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
@@ -111,6 +128,13 @@ impl<R: Role> Tx<R> {
     #[expect(clippy::expect_used, reason = "the connection is there until `end`, which consumes the transaction")]
     pub(in crate::db) fn conn(&mut self) -> &mut AsyncPgConnection {
         self.connection.as_mut().expect("a transaction has its connection until it ends")
+    }
+}
+
+impl<V: Viewpoint> Tx<V> {
+    /// The tenant that this transaction sees from, if it is not the platform's own.
+    pub(in crate::db) fn viewpoint(&self) -> Option<TenantId> {
+        V::tenant_of(self)
     }
 }
 

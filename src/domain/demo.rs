@@ -4,7 +4,7 @@
 use secrecy::SecretString;
 
 use crate::{
-    context::{AdminCx, RequestId, Services, TenantCx},
+    context::{AdminCx, RequestId, Services, TenantCx, View},
     db::{
         identity,
         tables::{
@@ -100,13 +100,15 @@ async fn one_tenant(
 ) -> Outcome<DemoAccount> {
     let tenant = tenants::create(
         cx,
-        &TenantForm {
+        TenantForm {
             name: demo.name.to_owned(),
             subdomain: demo.subdomain.to_owned(),
             is_active: true,
             system_prompt: None,
             allowed_origins: Vec::new(),
             monthly_token_quota: None,
+            pinecone_environment: None,
+            pinecone_api_key: None,
         },
     )
     .await?;
@@ -119,7 +121,7 @@ async fn one_tenant(
         users::create(&cx, UserForm { email, password: password.clone(), name: Some(name.to_owned()), role }).await?;
     }
     prompts::setup(
-        &cx,
+        &View::Tenant(cx.clone()),
         &SetupForm {
             name: demo.name.to_owned(),
             business_prompt: demo.business.to_owned(),

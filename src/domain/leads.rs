@@ -2,15 +2,21 @@
 
 use crate::{
     context::TenantCx,
-    db::tables::leads::{self, LeadChanges, LeadRow, NewLead},
+    db::{
+        tables::leads::{self, LeadChanges, LeadRow, NewLead},
+        tx::{Tenant, Tx},
+    },
     kernel::{
         email,
-        failure::{Outcome, Refusal},
+        failure::{ErrorCode, Outcome, Refusal},
         ids::LeadId,
         phone, text,
         vocabulary::{Channel, LeadStatus},
     },
 };
+
+/// Longest notes, in characters.
+const NOTES_MAX: usize = 10_000;
 
 /// A lead to be.
 #[derive(Default)]
@@ -27,7 +33,11 @@ pub struct LeadForm {
     pub notes: Option<String>,
 }
 
-/// Notes a lead.
+/// Times a lead may vanish between being found in the way and being looked at.
+const TRIES: usize = 3;
+
+/// Notes a lead. A person whom the tenant knows already, by number or address, is the same lead: what was not known of
+/// them is added, and nothing is overwritten. So it is also when many try at once.
 ///
 /// # Errors
 /// `BAD_USER_INPUT` naming the argument, and when there is nothing to know the person by.
@@ -48,11 +58,50 @@ pub async fn create(cx: &TenantCx, form: &LeadForm) -> Outcome<LeadRow> {
         return Err(nothing_known().into());
     }
     cx.write(async |tx| {
-        let row = leads::insert(tx, &lead).await?;
-        cx.audit(tx, "lead.create", row.id).await?;
-        Ok(row)
+        for _ in 0..TRIES {
+            if let Some(row) = leads::insert_if_new(tx, &lead).await? {
+                cx.audit(tx, "lead.create", row.id).await?;
+                return Ok(row);
+            }
+            let known = leads::lock_known(tx, lead.phone.as_deref(), lead.email.as_deref()).await?;
+            if let Some(row) = known.iter().find(|row| row.phone == lead.phone).or(known.first()) {
+                return learn(cx, tx, row, &lead, known.len() > 1).await;
+            }
+        }
+        Err(Refusal::new(ErrorCode::Conflict, "Somebody else changed this lead at the same moment. Try again.").into())
     })
     .await
+}
+
+/// Adds to a known lead what was not known of it. With `two` leads known by what was given, one by the number and one by
+/// the address, neither takes from the other.
+async fn learn(cx: &TenantCx, tx: &mut Tx<Tenant>, known: &LeadRow, lead: &NewLead, two: bool) -> Outcome<LeadRow> {
+    let missing = |known: &Option<String>, said: &Option<String>| said.clone().filter(|_| known.is_none()).map(Some);
+    let changes = LeadChanges {
+        name: missing(&known.name, &lead.name),
+        email: missing(&known.email, &lead.email).filter(|_| !two),
+        phone: missing(&known.phone, &lead.phone).filter(|_| !two),
+        status: None,
+        notes: more_notes(known.notes.as_deref(), lead.notes.as_deref()).map(Some),
+        updated_at: cx.now(),
+    };
+    let is_news =
+        changes.name.is_some() || changes.email.is_some() || changes.phone.is_some() || changes.notes.is_some();
+    if !is_news {
+        cx.audit(tx, "lead.found", known.id).await?;
+        return Ok(known.clone());
+    }
+    let row = leads::update(tx, known.id, &changes).await?.ok_or_else(missing_lead)?;
+    cx.audit(tx, "lead.update", known.id).await?;
+    Ok(row)
+}
+
+/// The notes with what they do not say yet, if both fit.
+fn more_notes(known: Option<&str>, said: Option<&str>) -> Option<String> {
+    let said = said?;
+    let Some(known) = known else { return Some(said.to_owned()) };
+    let both = format!("{known}\n{said}");
+    (!known.contains(said) && both.chars().count() <= NOTES_MAX).then_some(both)
 }
 
 /// Changes to a lead. An outer `None` leaves as it is, an inner one clears.
@@ -69,7 +118,8 @@ pub struct LeadEdit {
 /// Changes a lead.
 ///
 /// # Errors
-/// `BAD_USER_INPUT`, also when nothing to know the person by would be left; `NOT_FOUND`.
+/// `BAD_USER_INPUT`, also when nothing to know the person by would be left; `NOT_FOUND`; `CONFLICT` on a number or an
+/// address that another lead has.
 pub async fn update(cx: &TenantCx, id: LeadId, edit: &LeadEdit) -> Outcome<LeadRow> {
     let changes = LeadChanges {
         name: edit.name.as_ref().map(|text| name(text.as_deref())).transpose()?,
@@ -80,7 +130,7 @@ pub async fn update(cx: &TenantCx, id: LeadId, edit: &LeadEdit) -> Outcome<LeadR
         updated_at: cx.now(),
     };
     cx.write(async |tx| {
-        let row = leads::update(tx, id, &changes).await?.ok_or_else(missing)?;
+        let row = leads::update(tx, id, &changes).await?.ok_or_else(missing_lead)?;
         if row.name.is_none() && row.email.is_none() && row.phone.is_none() {
             // The transaction ends with it, and so does the change.
             return Err(nothing_known().into());
@@ -98,14 +148,14 @@ pub async fn update(cx: &TenantCx, id: LeadId, edit: &LeadEdit) -> Outcome<LeadR
 pub async fn delete(cx: &TenantCx, id: LeadId) -> Outcome<()> {
     cx.write(async |tx| {
         if !leads::delete(tx, id).await? {
-            return Err(missing().into());
+            return Err(missing_lead().into());
         }
         cx.audit(tx, "lead.delete", id).await
     })
     .await
 }
 
-fn missing() -> Refusal {
+fn missing_lead() -> Refusal {
     Refusal::not_found("lead")
 }
 
@@ -118,7 +168,7 @@ fn name(text: Option<&str>) -> Result<Option<String>, Refusal> {
 }
 
 fn notes(text: Option<&str>) -> Result<Option<String>, Refusal> {
-    text::optional("notes", text, 10_000)
+    text::optional("notes", text, NOTES_MAX)
 }
 
 fn address(text: Option<&str>) -> Result<Option<String>, Refusal> {

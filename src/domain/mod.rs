@@ -2,9 +2,15 @@
 //! and a plain form, and answers with rows. Must not know GraphQL, HTTP or a provider.
 
 pub mod conversations;
+pub mod deliveries;
 pub mod demo;
+pub mod impersonations;
+pub mod knowledge;
 pub mod leads;
+pub mod onboarding;
 pub mod prompts;
 pub mod sessions;
+pub mod settings;
 pub mod tenants;
+pub mod usage;
 pub mod users;

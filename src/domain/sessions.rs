@@ -4,19 +4,20 @@ use secrecy::SecretString;
 use uuid::Uuid;
 
 use crate::{
-    context::PublicCx,
+    context::{PublicCx, View},
     db::{
-        identity::inactive,
+        identity::{self, inactive},
         tables::{
             sessions::{self, NewSession},
-            tenants::{self, TenantRow},
+            tenants,
             users::{self, UserRow},
         },
         tx::{Identity, Tx},
     },
     kernel::{
-        failure::{ErrorCode, Outcome, Refusal},
-        vocabulary::Role,
+        failure::{ErrorCode, Failure, Outcome, Refusal},
+        task,
+        vocabulary::{AuditOutcome, Role},
     },
     tokens::{
         jwt::{Bearer, VerifiedToken},
@@ -28,8 +29,8 @@ use crate::{
 pub struct SignIn {
     /// Who.
     pub user: UserRow,
-    /// Their tenant; none for a global administrator.
-    pub tenant: Option<TenantRow>,
+    /// From where they see.
+    pub view: View,
     /// For the `Authorization` header.
     pub access_token: String,
     /// For the next refresh; single use.
@@ -47,6 +48,9 @@ pub async fn login(cx: &PublicCx, email: &str, password: SecretString) -> Outcom
     let found = services.db.identify(async |tx| users::credentials(tx, &email).await).await?;
     let (user, hash) = found.map_or((None, None), |(user, hash)| (Some(user), Some(hash)));
     let fits = services.passwords.fits(password, hash).await?;
+    if let Some(user) = user.as_ref().filter(|_| !fits) {
+        note_refused(cx, user);
+    }
     let Some(user) = user.filter(|_| fits) else {
         return Err(Refusal::new(ErrorCode::Unauthenticated, "The e-mail address or the password is wrong.").into());
     };
@@ -61,17 +65,16 @@ pub async fn login(cx: &PublicCx, email: &str, password: SecretString) -> Outcom
         created_at: now,
         expires_at: now + services.refresh_lifetime,
     };
-    let (user, tenant) = services
+    services
         .db
         .identify(async |tx| {
-            let tenant = may_sign_in(tx, &user).await?;
+            may_sign_in(tx, &user).await?;
             sessions::insert(tx, &session).await?;
             users::note_login(tx, user.id, now).await?;
-            cx.audit(tx, "session.login", user.id, user.tenant_id).await?;
-            Ok((UserRow { last_login_at: Some(now), ..user }, tenant))
+            cx.audit(tx, "session.login", user.id, user.tenant_id, AuditOutcome::Done).await?;
+            signed_in(cx, tx, UserRow { last_login_at: Some(now), ..user }, session.id, refresh_token).await
         })
-        .await?;
-    Ok(SignIn { access_token: access_token(cx, &user, session.id)?, user, tenant, refresh_token })
+        .await
 }
 
 /// Spends a refresh token for a new pair.
@@ -96,12 +99,11 @@ pub async fn refresh(cx: &PublicCx, token: &str) -> Outcome<SignIn> {
             };
             let user = users::identified(tx, session.user_id).await?;
             let Some(user) = user.filter(|user| user.is_active) else { return Ok(None) };
-            let tenant = may_sign_in(tx, &user).await?;
-            Ok(Some((user, tenant, session.id)))
+            may_sign_in(tx, &user).await?;
+            signed_in(cx, tx, user, session.id, refresh_token).await.map(Some)
         })
         .await?;
-    let (user, tenant, session) = renewed.ok_or_else(unknown)?;
-    Ok(SignIn { access_token: access_token(cx, &user, session)?, user, tenant, refresh_token })
+    Ok(renewed.ok_or_else(unknown)?)
 }
 
 /// Ends the session that a token belongs to.
@@ -114,7 +116,7 @@ pub async fn logout(cx: &PublicCx, token: &VerifiedToken) -> Outcome<()> {
         .db
         .identify(async |tx| {
             sessions::revoke(tx, token.session(), now).await?;
-            cx.audit(tx, "session.logout", token.user(), token.tenant()).await
+            cx.audit(tx, "session.logout", token.user(), token.tenant(), AuditOutcome::Done).await
         })
         .await
 }
@@ -142,7 +144,7 @@ pub async fn change_password(
         .identify(async |tx| {
             users::set_password(tx, token.user(), &hash).await?;
             sessions::revoke_others(tx, token.user(), Some(token.session()), now).await?;
-            cx.audit(tx, "user.password", token.user(), token.tenant()).await
+            cx.audit(tx, "user.password", token.user(), token.tenant(), AuditOutcome::Done).await
         })
         .await
 }
@@ -157,13 +159,25 @@ pub async fn revoke_others(cx: &PublicCx, token: &VerifiedToken) -> Outcome<usiz
         .db
         .identify(async |tx| {
             let ended = sessions::revoke_others(tx, token.user(), Some(token.session()), now).await?;
-            cx.audit(tx, "user.sessions.revoke", token.user(), token.tenant()).await?;
+            cx.audit(tx, "user.sessions.revoke", token.user(), token.tenant(), AuditOutcome::Done).await?;
             Ok(ended)
         })
         .await
 }
 
-async fn may_sign_in(tx: &mut Tx<Identity>, user: &UserRow) -> Outcome<Option<TenantRow>> {
+/// Records that somebody gave a wrong password. Beside the answer, which takes as long for an unknown address.
+fn note_refused(cx: &PublicCx, user: &UserRow) {
+    let (cx, id, tenant) = (cx.clone(), user.id, user.tenant_id);
+    let refused = AuditOutcome::Refused;
+    task::spawn(async move {
+        let noted = cx.services.db.identify(async |tx| cx.audit(tx, "session.login", id, tenant, refused).await).await;
+        if noted.is_err() {
+            tracing::warn!("a refused sign-in could not be recorded");
+        }
+    });
+}
+
+async fn may_sign_in(tx: &mut Tx<Identity>, user: &UserRow) -> Outcome<()> {
     if !user.is_active {
         return Err(
             Refusal::new(ErrorCode::Unauthenticated, "This account was deactivated. Ask your administrator.").into()
@@ -171,7 +185,7 @@ async fn may_sign_in(tx: &mut Tx<Identity>, user: &UserRow) -> Outcome<Option<Te
     }
     let Some(tenant) = user.tenant_id else {
         return if user.role == Role::Admin {
-            Ok(None)
+            Ok(())
         } else {
             Err(Refusal::new(
                 ErrorCode::TenantRequired,
@@ -181,17 +195,30 @@ async fn may_sign_in(tx: &mut Tx<Identity>, user: &UserRow) -> Outcome<Option<Te
         };
     };
     match tenants::by_id(tx, tenant).await? {
-        Some(tenant) if tenant.is_active => Ok(Some(tenant)),
+        Some(tenant) if tenant.is_active => Ok(()),
         _ => Err(inactive().into()),
     }
 }
 
-fn access_token(cx: &PublicCx, user: &UserRow, session: Uuid) -> Outcome<String> {
-    Ok(cx.services.tokens.issue(&Bearer {
+/// Issues the access token, and looks around with it: what a sign-in shows is what its token opens.
+async fn signed_in(
+    cx: &PublicCx,
+    tx: &mut Tx<Identity>,
+    user: UserRow,
+    session: Uuid,
+    refresh_token: String,
+) -> Outcome<SignIn> {
+    let services = &cx.services;
+    let access_token = services.tokens.issue(&Bearer {
         user: user.id,
         email: &user.email,
         role: user.role,
         tenant: user.tenant_id,
         session,
-    })?)
+        lease: None,
+    })?;
+    let token = services.tokens.verify(&access_token)?;
+    let standing = identity::stand(tx, &token, None, services.clock.now()).await?;
+    let view = cx.open(standing).view().ok_or_else(|| Failure::fault("a sign-in that opens nothing"))?;
+    Ok(SignIn { user, view, access_token, refresh_token })
 }

@@ -1,15 +1,23 @@
 //! Businesses: made, changed and switched off by administrators.
 
+use secrecy::SecretString;
 use url::Url;
 
 use crate::{
     context::{AdminCx, TenantCx},
-    db::tables::tenants::{self, NewTenant, ProfileChanges, TenantChanges, TenantRow},
+    db::{
+        tables::{
+            settings::{RetrievalChanges, set_up_retrieval},
+            tenants::{self, NewTenant, ProfileChanges, TenantChanges, TenantRow},
+        },
+        tx::{Admin, Tx},
+    },
+    domain::settings::{self, Edit, SecretEdit},
     kernel::{
         email,
         failure::{Outcome, Refusal},
         ids::TenantId,
-        phone, slug, text,
+        phone, slug, text, web,
     },
 };
 
@@ -32,13 +40,17 @@ pub struct TenantForm {
     pub allowed_origins: Vec<String>,
     /// Tokens a month; `None` for no limit.
     pub monthly_token_quota: Option<i32>,
+    /// Where its index at Pinecone is.
+    pub pinecone_environment: Option<String>,
+    /// The key of its index at Pinecone.
+    pub pinecone_api_key: Option<SecretString>,
 }
 
 /// Makes a tenant.
 ///
 /// # Errors
 /// `BAD_USER_INPUT` naming the argument; `CONFLICT` on a taken subdomain.
-pub async fn create(cx: &AdminCx, form: &TenantForm) -> Outcome<TenantRow> {
+pub async fn create(cx: &AdminCx, form: TenantForm) -> Outcome<TenantRow> {
     let now = cx.now();
     let tenant = NewTenant {
         subdomain: slug::normalise(&form.subdomain)?,
@@ -52,6 +64,7 @@ pub async fn create(cx: &AdminCx, form: &TenantForm) -> Outcome<TenantRow> {
     };
     cx.administer(async |tx| {
         let row = tenants::insert(tx, &tenant).await?;
+        set_up_index(cx, tx, row.id, form.pinecone_environment.map(Some), form.pinecone_api_key.map(Some)).await?;
         cx.audit(tx, "tenant.create", row.id, Some(row.id)).await?;
         Ok(row)
     })
@@ -68,13 +81,15 @@ pub struct TenantEdit {
     pub system_prompt: Option<Option<String>>,
     pub allowed_origins: Option<Vec<String>>,
     pub monthly_token_quota: Option<Option<i32>>,
+    pub pinecone_environment: Edit,
+    pub pinecone_api_key: SecretEdit,
 }
 
 /// Changes a tenant.
 ///
 /// # Errors
 /// As [`create`], and `NOT_FOUND`.
-pub async fn update(cx: &AdminCx, id: TenantId, edit: &TenantEdit) -> Outcome<TenantRow> {
+pub async fn update(cx: &AdminCx, id: TenantId, edit: TenantEdit) -> Outcome<TenantRow> {
     let changes = TenantChanges {
         subdomain: edit.subdomain.as_deref().map(slug::normalise).transpose()?,
         name: edit.name.as_deref().map(|name| text::required("name", name, 200)).transpose()?,
@@ -88,7 +103,13 @@ pub async fn update(cx: &AdminCx, id: TenantId, edit: &TenantEdit) -> Outcome<Te
         monthly_token_quota: edit.monthly_token_quota.map(quota).transpose()?,
         updated_at: cx.now(),
     };
-    change(cx, id, &changes, "tenant.update").await
+    cx.administer(async |tx| {
+        let row = tenants::update(tx, id, &changes).await?.ok_or_else(missing)?;
+        set_up_index(cx, tx, id, edit.pinecone_environment, edit.pinecone_api_key).await?;
+        cx.audit(tx, "tenant.update", id, Some(id)).await?;
+        Ok(row)
+    })
+    .await
 }
 
 /// Switches a tenant off: its people can't sign in and what they have open ends; its data stays.
@@ -105,16 +126,37 @@ pub async fn deactivate(cx: &AdminCx, id: TenantId) -> Outcome<TenantRow> {
         monthly_token_quota: None,
         updated_at: cx.now(),
     };
-    change(cx, id, &changes, "tenant.deactivate").await
-}
-
-async fn change(cx: &AdminCx, id: TenantId, changes: &TenantChanges, action: &'static str) -> Outcome<TenantRow> {
     cx.administer(async |tx| {
-        let row = tenants::update(tx, id, changes).await?.ok_or_else(|| Refusal::not_found("tenant"))?;
-        cx.audit(tx, action, id, Some(id)).await?;
+        let row = tenants::update(tx, id, &changes).await?.ok_or_else(missing)?;
+        cx.audit(tx, "tenant.deactivate", id, Some(id)).await?;
         Ok(row)
     })
     .await
+}
+
+fn missing() -> Refusal {
+    Refusal::not_found("tenant")
+}
+
+/// Notes where a tenant's index at Pinecone is, and its key. Which retriever answers is for `updateRetrievalSettings`.
+async fn set_up_index(
+    cx: &AdminCx,
+    tx: &mut Tx<Admin>,
+    id: TenantId,
+    environment: Edit,
+    key: SecretEdit,
+) -> Outcome<()> {
+    if environment.is_none() && key.is_none() {
+        return Ok(());
+    }
+    let changes = RetrievalChanges {
+        pinecone_environment: settings::checked(environment, settings::environment)?,
+        updated_at: cx.now(),
+        ..RetrievalChanges::default()
+    };
+    set_up_retrieval(tx, id, &changes).await?;
+    let key = settings::sealed(cx.services(), id, "pineconeApiKey", settings::PINECONE_API_KEY, key)?;
+    settings::keep(tx, key).await
 }
 
 /// Changes to a tenant's profile. An outer `None` leaves as it is, an inner one clears.
@@ -134,11 +176,11 @@ pub struct ProfileEdit {
 /// `BAD_USER_INPUT` naming the argument.
 pub async fn update_profile(cx: &TenantCx, edit: ProfileEdit) -> Outcome<TenantRow> {
     let changes = ProfileChanges {
-        business_name: checked(edit.business_name, |name| text::required("businessName", name, 200))?,
-        website_url: checked(edit.website_url, website)?,
-        phone_number: checked(edit.phone_number, |number| phone::normalise("phoneNumber", number))?,
-        contact_email: checked(edit.email, |address| email::normalise("email", address))?,
-        time_zone: checked(edit.time_zone, time_zone)?,
+        business_name: settings::checked(edit.business_name, |name| text::required("businessName", name, 200))?,
+        website_url: settings::checked(edit.website_url, |url| web::address("websiteUrl", url))?,
+        phone_number: settings::checked(edit.phone_number, |number| phone::normalise("phoneNumber", number))?,
+        contact_email: settings::checked(edit.email, |address| email::normalise("email", address))?,
+        time_zone: settings::checked(edit.time_zone, time_zone)?,
         updated_at: cx.now(),
     };
     cx.write(async |tx| {
@@ -147,21 +189,6 @@ pub async fn update_profile(cx: &TenantCx, edit: ProfileEdit) -> Outcome<TenantR
         Ok(row)
     })
     .await
-}
-
-/// Blank counts as null.
-fn checked(
-    edit: Option<Option<String>>,
-    check: impl Fn(&str) -> Result<String, Refusal>,
-) -> Result<Option<Option<String>>, Refusal> {
-    edit.map(|text| text.filter(|text| !text.trim().is_empty()).map(|text| check(&text)).transpose()).transpose()
-}
-
-fn website(url: &str) -> Result<String, Refusal> {
-    match Url::parse(url.trim()) {
-        Ok(parsed) if matches!(parsed.scheme(), "http" | "https") && url.len() <= 500 => Ok(url.trim().to_owned()),
-        _ => Err(Refusal::input("websiteUrl", "`websiteUrl` must be a web address such as `https://www.example.com`.")),
-    }
 }
 
 /// The shape of a name of the time zone database; which names there are changes several times a year.

@@ -1,17 +1,21 @@
 //! People: a tenant's own, and the platform's administrators.
 
+use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 
 use crate::{
     context::{AdminCx, TenantCx},
-    db::tables::{
-        sessions,
-        users::{self, NewUser, UserChanges, UserRow},
+    db::{
+        tables::{
+            sessions, tenants,
+            users::{self, NewUser, UserChanges, UserRow},
+        },
+        tx::{Tx, Viewpoint},
     },
     kernel::{
         email,
         failure::{ErrorCode, Outcome, Refusal},
-        ids::UserId,
+        ids::{TenantId, UserId},
         text,
         vocabulary::Role,
     },
@@ -49,15 +53,14 @@ pub async fn create(cx: &TenantCx, form: UserForm) -> Outcome<UserRow> {
     .await
 }
 
-/// Adds a global administrator.
+/// Adds a person of no tenant: an administrator of the platform, or somebody who is yet to be assigned to a tenant.
 ///
 /// # Errors
-/// As [`create`].
-pub async fn create_admin(cx: &AdminCx, form: UserForm) -> Outcome<UserRow> {
+/// `BAD_USER_INPUT`, `CONFLICT` on a taken address.
+pub async fn create_on_platform(cx: &AdminCx, form: UserForm) -> Outcome<UserRow> {
     let user = checked(form, cx.services().passwords.clone(), cx.now()).await?;
-    let user = NewUser { tenant_id: None, role: Role::Admin, ..user };
     cx.administer(async |tx| {
-        let row = users::insert_admin(tx, &user).await?;
+        let row = users::insert(tx, &user).await?;
         cx.audit(tx, "user.create", row.id, None).await?;
         Ok(row)
     })
@@ -92,56 +95,119 @@ pub async fn update(cx: &TenantCx, id: UserId, edit: UserEdit) -> Outcome<UserRo
     if edit.role == Some(Role::Admin) {
         return Err(above_the_tenant().into());
     }
-    let is_self = cx.scope().actor().user() == Some(id);
-    if is_self && (edit.is_active == Some(false) || edit.role == Some(Role::User)) {
-        return Err(Refusal::new(
-            ErrorCode::Conflict,
-            "You can't switch yourself off or give up your own role; ask another administrator.",
-        )
-        .into());
-    }
-    let password_hash = match edit.password {
-        Some(password) => {
-            Passwords::check_new("password", &password)?;
-            Some(cx.services().passwords.hash(password).await?)
-        }
-        None => None,
-    };
-    let signs_out = password_hash.is_some() || edit.is_active == Some(false);
     let shuts_out = edit.is_active == Some(false) || edit.role == Some(Role::User);
-    let changes = UserChanges {
-        email: edit.email.as_deref().map(|text| email::normalise("email", text)).transpose()?,
-        name: edit.name.as_ref().map(|name| text::optional("name", name.as_deref(), 200)).transpose()?,
-        role: edit.role,
-        is_active: edit.is_active,
-        password_hash,
-        updated_at: cx.now(),
-    };
+    not_oneself(shuts_out && cx.scope().actor().user() == Some(id))?;
+    let change = prepared(edit, &cx.services().passwords, cx.now()).await?;
+    let of = Some(cx.scope().tenant());
     cx.write(async |tx| {
-        let administrators = users::lock_active_administrators(tx).await?;
-        if shuts_out && administrators == [id] {
-            return Err(Refusal::new(
-                ErrorCode::Conflict,
-                "This is the tenant's last active administrator; appoint another first.",
-            )
-            .into());
-        }
-        let row = users::update(tx, id, &changes).await?.ok_or_else(missing)?;
-        if signs_out {
-            sessions::revoke_in_tenant(tx, id, cx.now()).await?;
-        }
+        let row = apply(tx, of, id, &change, shuts_out).await?;
         cx.audit(tx, "user.update", id).await?;
         Ok(row)
     })
     .await
 }
 
-/// Switches a person of the tenant off; their sessions end.
+/// Changes a person of no tenant, as [`update`]. People of a tenant are changed from inside it.
 ///
 /// # Errors
-/// As [`update`].
-pub async fn deactivate(cx: &TenantCx, id: UserId) -> Outcome<UserRow> {
-    update(cx, id, UserEdit { is_active: Some(false), ..UserEdit::default() }).await
+/// As [`update`], but that any role may be given.
+pub async fn update_on_platform(cx: &AdminCx, id: UserId, edit: UserEdit) -> Outcome<UserRow> {
+    let shuts_out = edit.is_active == Some(false) || edit.role.is_some_and(|role| role != Role::Admin);
+    not_oneself(shuts_out && cx.scope().actor().user() == Some(id))?;
+    let change = prepared(edit, &cx.services().passwords, cx.now()).await?;
+    cx.administer(async |tx| {
+        let user = users::find_any(tx, id).await?.ok_or_else(missing)?;
+        if let Some(tenant) = user.tenant_id {
+            let message = format!("This person belongs to {tenant}. Name it in `X-Tenant-Id` to change them.");
+            return Err(Refusal::new(ErrorCode::TenantRequired, message).into());
+        }
+        let row = apply(tx, None, id, &change, shuts_out).await?;
+        cx.audit(tx, "user.update", id, None).await?;
+        Ok(row)
+    })
+    .await
+}
+
+fn not_oneself(is_oneself: bool) -> Result<(), Refusal> {
+    if is_oneself {
+        return Err(Refusal::new(
+            ErrorCode::Conflict,
+            "You can't switch yourself off or give up your own role; ask another administrator.",
+        ));
+    }
+    Ok(())
+}
+
+async fn prepared(edit: UserEdit, passwords: &Passwords, now: DateTime<Utc>) -> Outcome<UserChanges> {
+    let password_hash = match edit.password {
+        Some(password) => {
+            Passwords::check_new("password", &password)?;
+            Some(passwords.hash(password).await?)
+        }
+        None => None,
+    };
+    Ok(UserChanges {
+        email: edit.email.as_deref().map(|text| email::normalise("email", text)).transpose()?,
+        name: edit.name.as_ref().map(|name| text::optional("name", name.as_deref(), 200)).transpose()?,
+        role: edit.role,
+        is_active: edit.is_active,
+        password_hash,
+        updated_at: now,
+    })
+}
+
+/// Applies a change to one of the people `of` a tenant, or of none.
+async fn apply<V: Viewpoint>(
+    tx: &mut Tx<V>,
+    of: Option<TenantId>,
+    id: UserId,
+    change: &UserChanges,
+    shuts_out: bool,
+) -> Outcome<UserRow> {
+    let administrators = users::lock_active_administrators(tx, of).await?;
+    if shuts_out && administrators == [id] {
+        return Err(last_administrator().into());
+    }
+    let row = users::update(tx, id, change).await?.ok_or_else(missing)?;
+    if change.password_hash.is_some() || change.is_active == Some(false) {
+        sessions::revoke_all(tx, id, change.updated_at).await?;
+    }
+    Ok(row)
+}
+
+/// Puts a person into a tenant, or into none. Their sessions end: what they could do there is over.
+///
+/// # Errors
+/// `NOT_FOUND`; `CONFLICT` for an administrator of the platform, and where it would take a tenant's last administrator away.
+pub async fn assign(cx: &AdminCx, id: UserId, tenant: Option<TenantId>) -> Outcome<UserRow> {
+    cx.administer(async |tx| {
+        let user = users::find_any(tx, id).await?.ok_or_else(missing)?;
+        if let Some(tenant) = tenant {
+            tenants::find(tx, tenant).await?.ok_or_else(|| Refusal::not_found("tenant"))?;
+        }
+        if user.role == Role::Admin {
+            return Err(Refusal::conflict(
+                "userId",
+                "An administrator of the platform belongs to no tenant. Change the role first, with updateUser.",
+            )
+            .into());
+        }
+        if user.tenant_id == tenant {
+            return Ok(user);
+        }
+        if let Some(home) = user.tenant_id
+            && users::lock_active_administrators(tx, Some(home)).await? == [id]
+        {
+            return Err(last_administrator().into());
+        }
+        let row = users::assign(tx, id, tenant, cx.now()).await?.ok_or_else(missing)?;
+        sessions::revoke_all(tx, id, cx.now()).await?;
+        for about in [user.tenant_id, tenant].into_iter().flatten() {
+            cx.audit(tx, "user.assign", id, Some(about)).await?;
+        }
+        Ok(row)
+    })
+    .await
 }
 
 /// Signs a person of the tenant out everywhere; says how many sessions that ended.
@@ -151,7 +217,7 @@ pub async fn deactivate(cx: &TenantCx, id: UserId) -> Outcome<UserRow> {
 pub async fn sign_out(cx: &TenantCx, id: UserId) -> Outcome<usize> {
     cx.write(async |tx| {
         users::find(tx, id).await?.ok_or_else(missing)?;
-        let ended = sessions::revoke_in_tenant(tx, id, cx.now()).await?;
+        let ended = sessions::revoke_all(tx, id, cx.now()).await?;
         cx.audit(tx, "user.sessions.revoke", id).await?;
         Ok(ended)
     })
@@ -162,11 +228,15 @@ fn missing() -> Refusal {
     Refusal::not_found("user")
 }
 
+fn last_administrator() -> Refusal {
+    Refusal::new(ErrorCode::Conflict, "This is the last active administrator; appoint another first.")
+}
+
 fn above_the_tenant() -> Refusal {
     Refusal::new(ErrorCode::Forbidden, "A tenant's user can't have the role ADMIN. Choose TENANT_ADMIN or USER.")
 }
 
-async fn checked(form: UserForm, passwords: Passwords, now: chrono::DateTime<chrono::Utc>) -> Outcome<NewUser> {
+async fn checked(form: UserForm, passwords: Passwords, now: DateTime<Utc>) -> Outcome<NewUser> {
     let email = email::normalise("email", &form.email)?;
     let name = text::optional("name", form.name.as_deref(), 200)?;
     Passwords::check_new("password", &form.password)?;

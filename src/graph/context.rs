@@ -7,7 +7,7 @@ use async_graphql::Context;
 
 use crate::{
     chat::Engine,
-    context::{AdminCx, PublicCx, TenantCx},
+    context::{AdminCx, PublicCx, TenantCx, View},
     graph::auth::Access,
     kernel::failure::{ErrorCode, Failure, Outcome, Refusal},
     tokens::jwt::VerifiedToken,
@@ -42,6 +42,15 @@ pub struct Known {
 }
 
 impl RequestCx {
+    /// The tenant that the caller came into from outside.
+    #[must_use]
+    pub fn visitor(&self) -> Option<&TenantCx> {
+        match &self.caller {
+            Caller::Known(known) => known.tenant.as_ref().filter(|cx| cx.scope().is_impersonated()),
+            Caller::Unknown(_) => None,
+        }
+    }
+
     /// Whether the caller may touch a field that requires `access`.
     ///
     /// # Errors
@@ -96,6 +105,19 @@ pub(super) fn token<'c>(ctx: &'c Context<'_>) -> Outcome<&'c VerifiedToken> {
     Ok(&known(ctx)?.token)
 }
 
+/// The caller's proof, for what concerns their own account: an impersonation's token is not good for that.
+pub(super) fn own_token<'c>(ctx: &'c Context<'_>) -> Outcome<&'c VerifiedToken> {
+    let token = token(ctx)?;
+    if token.lease().is_some() {
+        return Err(Refusal::new(
+            ErrorCode::Forbidden,
+            "This token is an impersonation's. Use your own for what concerns your account.",
+        )
+        .into());
+    }
+    Ok(token)
+}
+
 /// The tenant's context; `TENANT_REQUIRED` for an administrator who named none.
 pub(super) fn tenant<'c>(ctx: &'c Context<'_>) -> Outcome<&'c TenantCx> {
     known(ctx)?.tenant.as_ref().ok_or_else(|| {
@@ -121,10 +143,33 @@ pub(super) fn admin<'c>(ctx: &'c Context<'_>) -> Outcome<&'c AdminCx> {
         .ok_or_else(|| Refusal::new(ErrorCode::Forbidden, "Only the platform's administrators may do this.").into())
 }
 
-/// The platform's context, if the caller administers it and acts in no tenant.
-pub(super) fn platform_if_any<'c>(ctx: &'c Context<'_>) -> Outcome<Option<&'c AdminCx>> {
-    let known = known(ctx)?;
-    Ok(known.admin.as_ref().filter(|_| known.tenant.is_none()))
+/// From where the caller sees: the tenant, or the platform for an administrator of it who acts in none.
+pub(super) fn view(ctx: &Context<'_>) -> Outcome<View> {
+    match &known(ctx)?.admin {
+        Some(cx) if known(ctx)?.tenant.is_none() => Ok(View::Platform(cx.clone())),
+        _ => Ok(View::Tenant(tenant(ctx)?.clone())),
+    }
+}
+
+/// From where the caller sees their own account: also an administrator who acts in a tenant sees it from the platform.
+pub(super) fn own_view(ctx: &Context<'_>) -> Outcome<View> {
+    match &known(ctx)?.admin {
+        Some(cx) => Ok(View::Platform(cx.clone())),
+        None => Ok(View::Tenant(tenant(ctx)?.clone())),
+    }
+}
+
+/// As [`view`], for a write: what is read after it must not come from before it.
+pub(super) fn fresh_view(ctx: &Context<'_>) -> Outcome<View> {
+    Ok(match view(ctx)? {
+        View::Tenant(cx) => View::Tenant(cx.renewed()),
+        View::Platform(cx) => View::Platform(cx.renewed()),
+    })
+}
+
+/// The platform's context, if the caller administers it, in a tenant or not.
+pub(super) fn admin_if_any<'c>(ctx: &'c Context<'_>) -> Outcome<Option<&'c AdminCx>> {
+    Ok(known(ctx)?.admin.as_ref())
 }
 
 /// The chat engine.

@@ -1,24 +1,18 @@
-//! `node` and `nodes`: any object by its global id. Must give exactly nothing for an id that is another tenant's.
+//! `node` and `nodes`: any object by its global id. Must give exactly nothing for an id that is another tenant's, and
+//! nothing that the root field of its noun would refuse.
 
-use async_graphql::{Context, ID, Interface};
+use async_graphql::{ID, Interface};
 
 use crate::{
-    context::{AdminCx, TenantCx},
-    db::tables::{conversations, leads, messages, prompts, tenants, users},
-    graph::{
-        context,
-        types::{
-            conversation::Conversation,
-            lead::Lead,
-            message::Message,
-            prompt::PromptBundle,
-            tenant::Tenant,
-            user::{Home, User},
-        },
+    context::{AdminCx, TenantCx, View},
+    db::tables::{audit, deliveries, knowledge, messages, prompts},
+    graph::types::{
+        audit::AuditEntry, conversation::Conversation, delivery::WebhookDelivery, impersonation::Impersonation,
+        knowledge::KnowledgeDocument, lead::Lead, message::Message, prompt::PromptBundle, tenant::Tenant, user::User,
     },
     kernel::{
-        failure::{Outcome, Refusal},
-        ids::{self, BundleId, ConversationId, LeadId, MessageId, TenantId, UserId},
+        failure::{ErrorCode, Outcome, Refusal},
+        ids::{self, AuditId, BundleId, DeliveryId, DocumentId, MessageId},
     },
 };
 
@@ -32,41 +26,32 @@ pub enum Node {
     Conversation(Conversation),
     Message(Message),
     PromptBundle(PromptBundle),
+    KnowledgeDocument(KnowledgeDocument),
+    Impersonation(Impersonation),
+    AuditEntry(AuditEntry),
+    WebhookDelivery(WebhookDelivery),
 }
 
-/// The object with a global id, as far as the caller may see it.
-pub(super) async fn find(ctx: &Context<'_>, id: &ID) -> Outcome<Option<Node>> {
-    if let Some(cx) = context::platform_if_any(ctx)? {
-        return in_platform(cx, id).await;
+/// The object with a global id, as far as it may be seen from here.
+pub(super) async fn find(view: &View, id: &ID) -> Outcome<Option<Node>> {
+    let noun = id.split_once('_').map_or("", |(prefix, _)| prefix);
+    match view {
+        View::Tenant(cx) => in_tenant(cx, view, noun, id).await,
+        View::Platform(cx) => in_platform(cx, view, noun, id).await,
     }
-    in_tenant(context::tenant(ctx)?, id).await
 }
 
-async fn in_tenant(cx: &TenantCx, id: &ID) -> Outcome<Option<Node>> {
-    let cx = cx.clone();
-    match id.split_once('_').map_or("", |(prefix, _)| prefix) {
-        "tenant" => {
-            let id: TenantId = ids::parse(id, "id")?;
-            let own = cx.read(async |tx| tenants::own(tx).await).await?;
-            Ok((own.id == id).then_some(Tenant { row: own }.into()))
-        }
-        "user" => {
-            let id: UserId = ids::parse(id, "id")?;
-            let row = if cx.scope().administers() || cx.scope().actor().user() == Some(id) {
-                cx.read(async |tx| users::find(tx, id).await).await?
-            } else {
-                None
-            };
-            Ok(row.map(|row| User { row, home: Home::Own(cx) }.into()))
-        }
+async fn in_tenant(cx: &TenantCx, view: &View, noun: &str, id: &ID) -> Outcome<Option<Node>> {
+    let (cx, view) = (cx.clone(), view.clone());
+    match noun {
+        "tenant" => Ok(Tenant::load(&view, ids::parse(id, "id")?).await?.map(Node::from)),
+        "user" => Ok(User::find(&view, ids::parse(id, "id")?).await?.map(Node::from)),
         "lead" => {
-            let id: LeadId = ids::parse(id, "id")?;
-            let row = cx.read(async |tx| leads::find(tx, id).await).await?;
+            let row = cx.loaders().lead(ids::parse(id, "id")?).await?;
             Ok(row.map(|row| Lead { row, cx }.into()))
         }
         "conversation" => {
-            let id: ConversationId = ids::parse(id, "id")?;
-            let row = cx.read(async |tx| conversations::find(tx, id).await).await?;
+            let row = cx.loaders().conversation(ids::parse(id, "id")?).await?;
             Ok(row.map(|row| Conversation { row, cx }.into()))
         }
         "message" => {
@@ -74,48 +59,65 @@ async fn in_tenant(cx: &TenantCx, id: &ID) -> Outcome<Option<Node>> {
             let row = cx.read(async |tx| messages::find(tx, id).await).await?;
             Ok(row.map(|row| Message { row, cx }.into()))
         }
+        "document" => {
+            let id: DocumentId = ids::parse(id, "id")?;
+            let row = cx.read(async |tx| knowledge::find(tx, id).await).await?;
+            Ok(row.map(|row| KnowledgeDocument { row, cx }.into()))
+        }
+        // The rest is for the tenant's administrators.
+        "prompt" | "impersonation" | "audit" | "delivery" if !cx.scope().administers() => Ok(None),
         "prompt" => {
             let id: BundleId = ids::parse(id, "id")?;
-            // As `promptBundle` has it: for the tenant's administrators.
-            if !cx.scope().administers() {
-                return Ok(None);
-            }
             let row = cx.read(async |tx| prompts::find(tx, id).await).await?;
-            Ok(row.map(|row| PromptBundle { row, cx }.into()))
+            Ok(row.map(|row| PromptBundle { row, view }.into()))
         }
-        _ => Err(malformed()),
+        "impersonation" => Ok(Impersonation::load(&view, ids::parse(id, "id")?).await?.map(Node::from)),
+        "audit" => {
+            let id: AuditId = ids::parse(id, "id")?;
+            let row = cx.read(async |tx| audit::find(tx, id).await).await?;
+            Ok(row.map(|row| AuditEntry { row, view }.into()))
+        }
+        "delivery" => {
+            let id: DeliveryId = ids::parse(id, "id")?;
+            let row = cx.read(async |tx| deliveries::find(tx, id).await).await?;
+            Ok(row.map(|row| WebhookDelivery { row }.into()))
+        }
+        _ => Err(malformed().into()),
     }
 }
 
-/// An administrator without a tenant sees tenants and accounts, and nothing that a tenant's customers said.
-async fn in_platform(cx: &AdminCx, id: &ID) -> Outcome<Option<Node>> {
-    match id.split_once('_').map_or("", |(prefix, _)| prefix) {
-        "tenant" => {
-            let id: TenantId = ids::parse(id, "id")?;
-            let row = cx.administer(async |tx| tenants::find(tx, id).await).await?;
-            Ok(row.map(|row| Tenant { row }.into()))
+/// An administrator without a tenant sees tenants, accounts, the base prompt and the log, and nothing that a tenant's
+/// customers said.
+async fn in_platform(cx: &AdminCx, view: &View, noun: &str, id: &ID) -> Outcome<Option<Node>> {
+    let view = view.clone();
+    match noun {
+        "tenant" => Ok(Tenant::load(&view, ids::parse(id, "id")?).await?.map(Node::from)),
+        "user" => Ok(User::find(&view, ids::parse(id, "id")?).await?.map(Node::from)),
+        "impersonation" => Ok(Impersonation::load(&view, ids::parse(id, "id")?).await?.map(Node::from)),
+        "prompt" => {
+            let id: BundleId = ids::parse(id, "id")?;
+            let row = cx.administer(async |tx| prompts::find(tx, id).await).await?;
+            Ok(row.map(|row| PromptBundle { row, view }.into()))
         }
-        "user" => {
-            let id: UserId = ids::parse(id, "id")?;
-            cx.administer(async |tx| {
-                let Some(row) = users::find_any(tx, id).await? else { return Ok(None) };
-                let tenant = match row.tenant_id {
-                    Some(tenant) => tenants::find(tx, tenant).await?,
-                    None => None,
-                };
-                Ok(Some(User { row, home: Home::Known(tenant.map(Box::new)) }.into()))
-            })
-            .await
+        "audit" => {
+            let id: AuditId = ids::parse(id, "id")?;
+            let row = cx.administer(async |tx| audit::find(tx, id).await).await?;
+            Ok(row.map(|row| AuditEntry { row, view }.into()))
         }
-        "lead" | "conversation" | "message" | "prompt" => Err(Refusal::new(
-            crate::kernel::failure::ErrorCode::TenantRequired,
+        "delivery" => {
+            let id: DeliveryId = ids::parse(id, "id")?;
+            let row = cx.administer(async |tx| deliveries::find(tx, id).await).await?;
+            Ok(row.map(|row| WebhookDelivery { row }.into()))
+        }
+        "lead" | "conversation" | "message" | "document" => Err(Refusal::new(
+            ErrorCode::TenantRequired,
             "This needs a tenant. Name one in the `X-Tenant-Id` header: its number, its id or its subdomain.",
         )
         .into()),
-        _ => Err(malformed()),
+        _ => Err(malformed().into()),
     }
 }
 
-fn malformed() -> crate::kernel::failure::Failure {
-    Refusal::input("id", "`id` must be a global id such as `lead_81`.").into()
+fn malformed() -> Refusal {
+    Refusal::input("id", "`id` must be a global id such as `lead_81`.")
 }

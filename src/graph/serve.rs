@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use async_graphql::{Request, Response, parser::types::OperationType};
+use async_graphql::{Pos, Request, Response, parser::types::OperationType};
 use futures_util::{
     StreamExt,
     stream::{self, BoxStream},
@@ -20,7 +20,10 @@ use crate::{
         rules::Rules,
         schema, sdl,
     },
-    kernel::failure::{ErrorCode, Refusal},
+    kernel::{
+        failure::{ErrorCode, Refusal},
+        vocabulary::AuditOutcome,
+    },
 };
 
 /// Who may ask what the schema looks like.
@@ -76,7 +79,7 @@ impl Graph {
     /// Runs a query or mutation, for as long as one may take.
     pub async fn execute(&self, checked: Checked, cx: RequestCx) -> Response {
         let id = cx.public.request.0.clone();
-        let response = match self.admitted(checked, cx) {
+        let response = match self.admitted(checked, cx).await {
             Ok(request) => tokio::time::timeout(self.inner.patience, self.inner.schema.execute(request))
                 .await
                 .unwrap_or_else(|_| Response::from_errors(vec![error::refused(&too_long(), None)])),
@@ -93,22 +96,35 @@ impl Graph {
         if checked.kind != OperationType::Subscription {
             return stream::once(async move { graph.execute(checked, cx).await }).boxed();
         }
-        match self.admitted(checked, cx) {
-            Ok(request) => {
-                self.inner.schema.execute_stream(request).map(move |response| graph.finished(response, &id)).boxed()
+        stream::once(async move {
+            match graph.admitted(checked, cx).await {
+                Ok(request) => {
+                    let events = graph.inner.schema.execute_stream(request);
+                    events.map(move |response| graph.finished(response, &id)).boxed()
+                }
+                Err(refused) => stream::iter([graph.finished(*refused, &id)]).boxed(),
             }
-            Err(refused) => stream::iter([self.finished(*refused, &id)]).boxed(),
-        }
+        })
+        .flatten()
+        .boxed()
     }
 
-    /// Lets a document through if its caller may touch all of its fields.
-    fn admitted(&self, checked: Checked, cx: RequestCx) -> Result<Request, Box<Response>> {
-        for (access, name, pos) in &checked.touched {
-            if let Err(refusal) = cx.admit(*access) {
-                tracing::debug!(field = %name, code = refusal.code.as_str(), "refused");
-                let error = error::refused(&refusal, Some(*pos));
+    /// Lets a document through if its caller may touch all of its fields. Whoever comes into a tenant from outside is
+    /// recorded first, let through or not.
+    async fn admitted(&self, checked: Checked, cx: RequestCx) -> Result<Request, Box<Response>> {
+        let verdict = verdict(&checked, &cx);
+        if let Some(visitor) = cx.visitor() {
+            let outcome = if verdict.is_ok() { AuditOutcome::Done } else { AuditOutcome::Refused };
+            if let Some((action, fields)) = visit(&checked)
+                && let Err(failure) = visitor.audit_visit(action, fields, outcome).await
+            {
+                let error = async_graphql::Error::from(failure).into_server_error(Pos::default());
                 return Err(Box::new(Response::from_errors(vec![error])));
             }
+        }
+        if let Err((refusal, pos)) = verdict {
+            tracing::debug!(code = refusal.code.as_str(), "refused");
+            return Err(Box::new(Response::from_errors(vec![error::refused(&refusal, pos)])));
         }
         let is_open = self.inner.introspection == Introspection::Open || cx.admit(Access::TenantAdmin).is_ok();
         let request = checked.request.data(cx);
@@ -119,6 +135,34 @@ impl Graph {
         error::finish(&mut response, request_id, self.inner.limits.errors);
         response
     }
+}
+
+/// Whether the caller may run the document, and where not.
+fn verdict(checked: &Checked, cx: &RequestCx) -> Result<(), (Refusal, Option<Pos>)> {
+    for (access, _, pos) in &checked.touched {
+        cx.admit(*access).map_err(|refusal| (refusal, Some(*pos)))?;
+    }
+    if checked.kind == OperationType::Mutation && cx.visitor().is_some_and(|cx| cx.scope().is_read_only()) {
+        let message = "This impersonation is read-only. Ask for one with `isReadOnly: false` to change something.";
+        return Err((Refusal::new(ErrorCode::Forbidden, message), None));
+    }
+    Ok(())
+}
+
+/// How a visit is recorded: its kind, and the fields it touches that are a tenant's.
+fn visit(checked: &Checked) -> Option<(&'static str, String)> {
+    let fields: Vec<_> = checked
+        .touched
+        .iter()
+        .filter(|(access, ..)| matches!(access, Access::User | Access::TenantAdmin))
+        .map(|(_, name, _)| name.rsplit('.').next().unwrap_or(name))
+        .collect();
+    let action = match checked.kind {
+        OperationType::Query => "impersonation.query",
+        OperationType::Mutation => "impersonation.mutation",
+        OperationType::Subscription => "impersonation.subscription",
+    };
+    (!fields.is_empty()).then(|| (action, fields.join(", ")))
 }
 
 fn too_long() -> Refusal {

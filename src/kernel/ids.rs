@@ -76,6 +76,12 @@ ids! {
     MessageId = "message";
     /// A row of the audit log.
     AuditId = "audit";
+    /// An administrator's time-bound look into a tenant.
+    ImpersonationId = "impersonation";
+    /// A document that answers are found in.
+    DocumentId = "document";
+    /// An event that a provider delivered.
+    DeliveryId = "delivery";
 }
 
 /// Reads a global id of one noun, `lead_81`. The number alone, another noun, a sign, a leading zero or spaces are

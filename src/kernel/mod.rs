@@ -11,3 +11,4 @@ pub mod slug;
 pub mod task;
 pub mod text;
 pub mod vocabulary;
+pub mod web;

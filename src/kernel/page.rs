@@ -1,5 +1,5 @@
 //! Pages of lists, by the Relay cursor specification: `first`/`after` forwards, `last`/`before` backwards.
-//! A cursor is a position in an order (time and id), never an authority: it says where to go on, not what one may see.
+//! A cursor is a position in an order (what the list is sorted by, and the id), never an authority: it says where to go on, not what one may see.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, Datelike, Utc};
@@ -24,45 +24,124 @@ pub struct PageArgs {
     pub before: Option<String>,
 }
 
-/// A place in a list ordered by time and id.
+/// What a list is ordered by; the id breaks ties.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OrderBy {
+    /// When a row was made.
+    CreatedAt,
+    /// When a row was last changed. A row that changes moves, so it may be met twice or missed by who pages meanwhile.
+    UpdatedAt,
+    /// A name, without regard to case.
+    Name,
+}
+
+/// The order of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Order {
+    /// By what.
+    pub by: OrderBy,
+    /// The least first.
+    pub ascending: bool,
+}
+
+impl Order {
+    /// The newest first: every list's order unless another is asked for.
+    pub const NEWEST: Self = Self { by: OrderBy::CreatedAt, ascending: false };
+}
+
+/// What a row is sorted by.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum SortKey {
+    /// When it was made.
+    CreatedAt(DateTime<Utc>),
+    /// When it was last changed.
+    UpdatedAt(DateTime<Utc>),
+    /// Its name, as the database folds it.
+    Name(String),
+}
+
+/// A place in an ordered list.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Position {
-    /// The row's time.
-    pub at: DateTime<Utc>,
+    /// What the row is sorted by.
+    pub key: SortKey,
     /// The row's id, which breaks ties.
     pub id: i64,
 }
 
 impl Position {
-    /// The cursor that a client sees.
+    /// A place in a list by the time of making.
     #[must_use]
-    pub fn encode(self) -> String {
-        URL_SAFE_NO_PAD.encode(format!("{}.{}", self.at.timestamp_micros(), self.id))
+    pub fn created(at: DateTime<Utc>, id: i64) -> Self {
+        Self { key: SortKey::CreatedAt(at), id }
     }
 
-    /// Reads a cursor back.
+    /// The time of a place in a list by time; the beginning of time in one by name, which the order of a checked page
+    /// rules out.
+    #[must_use]
+    pub fn at(&self) -> DateTime<Utc> {
+        match self.key {
+            SortKey::CreatedAt(at) | SortKey::UpdatedAt(at) => at,
+            SortKey::Name(_) => DateTime::UNIX_EPOCH,
+        }
+    }
+
+    /// The name of a place in a list by name, as [`Position::at`].
+    #[must_use]
+    pub fn name(&self) -> String {
+        match &self.key {
+            SortKey::Name(name) => name.clone(),
+            SortKey::CreatedAt(_) | SortKey::UpdatedAt(_) => String::new(),
+        }
+    }
+
+    /// The cursor that a client sees.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        let id = self.id;
+        URL_SAFE_NO_PAD.encode(match &self.key {
+            SortKey::CreatedAt(at) => format!("c{id}.{}", at.timestamp_micros()),
+            SortKey::UpdatedAt(at) => format!("u{id}.{}", at.timestamp_micros()),
+            SortKey::Name(name) => format!("n{id}.{name}"),
+        })
+    }
+
+    /// Reads a cursor of a list by `by`.
     ///
     /// # Errors
-    /// `BAD_USER_INPUT` naming `field` for anything that [`Position::encode`] did not write.
-    pub fn decode(field: &'static str, cursor: &str) -> Result<Self, Refusal> {
-        let broken = || Refusal::input(field, format!("`{field}` is not a cursor that this list gave out."));
-        let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| broken())?;
-        let text = String::from_utf8(bytes).map_err(|_| broken())?;
-        let (at, id) = text.split_once('.').ok_or_else(broken)?;
-        let at = at
-            .parse()
-            .ok()
-            .and_then(DateTime::from_timestamp_micros)
-            // What chrono can hold is more than PostgreSQL takes.
-            .filter(|at| (1970..=9999).contains(&at.year()))
-            .ok_or_else(broken)?;
-        let id = id.parse().map_err(|_| broken())?;
-        Ok(Self { at, id })
+    /// `BAD_USER_INPUT` naming `field` for anything that [`Position::encode`] did not write, and for a cursor of a list in
+    /// another order.
+    pub fn decode(field: &'static str, cursor: &str, by: OrderBy) -> Result<Self, Refusal> {
+        Self::read(cursor, by).ok_or_else(|| {
+            Refusal::input(field, format!("`{field}` is not a cursor that this list gave out in this order."))
+        })
+    }
+
+    fn read(cursor: &str, by: OrderBy) -> Option<Self> {
+        let text = String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
+        let mark = match by {
+            OrderBy::CreatedAt => 'c',
+            OrderBy::UpdatedAt => 'u',
+            OrderBy::Name => 'n',
+        };
+        let (id, value) = text.strip_prefix(mark)?.split_once('.')?;
+        let time = || {
+            DateTime::from_timestamp_micros(value.parse().ok()?)
+                // What chrono can hold is more than PostgreSQL takes.
+                .filter(|at| (1970..=9999).contains(&at.year()))
+        };
+        let key = match by {
+            OrderBy::CreatedAt => SortKey::CreatedAt(time()?),
+            OrderBy::UpdatedAt => SortKey::UpdatedAt(time()?),
+            // A NUL can be in no name, and PostgreSQL would not take it as text.
+            OrderBy::Name => SortKey::Name(Some(value).filter(|value| !value.contains('\0'))?.to_owned()),
+        };
+        Some(Self { key, id: id.parse().ok()? })
     }
 }
 
 /// A checked request for a page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Page {
     /// Rows wanted, 0 to [`MAX_SIZE`].
     pub size: usize,
@@ -72,14 +151,24 @@ pub struct Page {
     pub after: Option<Position>,
     /// Only rows before this place.
     pub before: Option<Position>,
+    /// The list's order.
+    pub order: Order,
 }
 
 impl Page {
+    /// Checks the arguments of a connection field whose list is in the order that lists are in.
+    ///
+    /// # Errors
+    /// As [`Page::ordered`].
+    pub fn read(args: &PageArgs) -> Result<Self, Refusal> {
+        Self::ordered(args, Order::NEWEST)
+    }
+
     /// Checks the arguments of a connection field.
     ///
     /// # Errors
     /// `BAD_USER_INPUT` for a negative or too large size, for `first` together with `last`, and for a broken cursor.
-    pub fn read(args: &PageArgs) -> Result<Self, Refusal> {
+    pub fn ordered(args: &PageArgs, order: Order) -> Result<Self, Refusal> {
         if args.first.is_some() && args.last.is_some() {
             return Err(Refusal::input("last", "Give `first` or `last`, not both: a page is read from one end."));
         }
@@ -92,8 +181,9 @@ impl Page {
         Ok(Self {
             size,
             backwards,
-            after: args.after.as_deref().map(|c| Position::decode("after", c)).transpose()?,
-            before: args.before.as_deref().map(|c| Position::decode("before", c)).transpose()?,
+            after: args.after.as_deref().map(|c| Position::decode("after", c, order.by)).transpose()?,
+            before: args.before.as_deref().map(|c| Position::decode("before", c, order.by)).transpose()?,
+            order,
         })
     }
 
@@ -143,10 +233,22 @@ mod tests {
 
     #[test]
     fn a_cursor_reads_back_as_written_and_nothing_else_does() {
-        let place = Position { at: DateTime::from_timestamp_micros(1_763_700_000_123_456).unwrap_or_default(), id: 42 };
-        assert_eq!(Position::decode("after", &place.encode()), Ok(place));
-        for broken in ["LTgwMDAwMDAwMDAwMDAwMDAwMDAuMQ", "", "!", "AAAA", "MS4y=", "MS4=", "' OR 1=1"] {
-            assert!(Position::decode("after", broken).is_err(), "{broken:?}");
+        let at = DateTime::from_timestamp_micros(1_763_700_000_123_456).unwrap_or_default();
+        for (by, key) in [
+            (OrderBy::CreatedAt, SortKey::CreatedAt(at)),
+            (OrderBy::UpdatedAt, SortKey::UpdatedAt(at)),
+            (OrderBy::Name, SortKey::Name("ann. b".to_owned())),
+            (OrderBy::Name, SortKey::Name(String::new())),
+        ] {
+            let place = Position { key, id: 42 };
+            assert_eq!(Position::decode("after", &place.encode(), by), Ok(place.clone()));
+            for other in [OrderBy::CreatedAt, OrderBy::UpdatedAt, OrderBy::Name] {
+                assert_eq!(Position::decode("after", &place.encode(), other).is_ok(), other == by);
+            }
+            for broken in ["", "!", "AAAA", "YzEueA", "YzEuLTgwMDAwMDAwMDAwMDAwMDAwMDAu", "bjEuAA", "MS4=", "' OR 1=1"]
+            {
+                assert!(Position::decode("after", broken, by).is_err(), "{broken:?} by {by:?}");
+            }
         }
     }
 
@@ -162,7 +264,7 @@ mod tests {
 
     #[test]
     fn one_row_more_than_wanted_means_the_list_goes_on() {
-        let back = Page { size: 2, backwards: true, after: None, before: None };
+        let back = Page { size: 2, backwards: true, after: None, before: None, order: Order::NEWEST };
         let slice = back.cut(vec![3, 2, 1]);
         assert_eq!((slice.rows, slice.has_previous, slice.has_next), (vec![2, 3], true, false));
     }

@@ -135,6 +135,31 @@ vocabulary! {
         /// Was in use, or was put away; can be published again.
         Archived = "ARCHIVED",
     }
+    /// What became of something that was recorded.
+    AuditOutcome {
+        /// It was done.
+        Done = "DONE",
+        /// It was tried, and refused.
+        Refused = "REFUSED",
+    }
+    /// Where the assistant looks for passages to answer from.
+    RetrievalProvider {
+        /// The tenant's knowledge documents, by full-text search.
+        BuiltIn = "BUILT_IN",
+        /// The tenant's own index at Pinecone.
+        Pinecone = "PINECONE",
+    }
+    /// How far the work on a delivered event has come.
+    DeliveryStatus {
+        /// Stored, and waiting to be worked on.
+        Received = "RECEIVED",
+        /// Done.
+        Processed = "PROCESSED",
+        /// The last try failed; it is tried again.
+        Failed = "FAILED",
+        /// Given up after too many tries; `retryWebhookDelivery` puts it in line again.
+        Dead = "DEAD",
+    }
     /// Why a reply ended.
     FinishReason {
         /// The model had said all.

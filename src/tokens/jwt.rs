@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::kernel::{
     clock::Clock,
     failure::{ErrorCode, Refusal},
-    ids::{TenantId, UserId, number},
+    ids::{ImpersonationId, TenantId, UserId, number},
     vocabulary::Role,
 };
 
@@ -35,6 +35,15 @@ struct Claims {
     exp: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     nbf: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    act: Option<Act>,
+}
+
+/// Who acts in another's place (RFC 8693, section 4.1), and under which lease.
+#[derive(Serialize, Deserialize)]
+struct Act {
+    sub: String,
+    impersonation: i64,
 }
 
 /// Whom to make a token for.
@@ -49,6 +58,8 @@ pub struct Bearer<'a> {
     pub tenant: Option<TenantId>,
     /// The sign-in this token belongs to.
     pub session: Uuid,
+    /// The lease under which they act in `tenant`, and when it ends; the token ends with it.
+    pub lease: Option<(ImpersonationId, DateTime<Utc>)>,
 }
 
 /// A token whose signature and claims were checked. Only [`TokenKeys::verify`] makes one.
@@ -57,6 +68,7 @@ pub struct VerifiedToken {
     role: Role,
     tenant: Option<TenantId>,
     session: Uuid,
+    lease: Option<ImpersonationId>,
     expires_at: DateTime<Utc>,
 }
 
@@ -80,6 +92,11 @@ impl VerifiedToken {
     #[must_use]
     pub fn session(&self) -> Uuid {
         self.session
+    }
+    /// The lease it was issued for, if it is an impersonation's.
+    #[must_use]
+    pub fn lease(&self) -> Option<ImpersonationId> {
+        self.lease
     }
     /// When it ends; an open socket ends with it.
     #[must_use]
@@ -134,8 +151,9 @@ impl TokenKeys {
             sid: bearer.session,
             jti: Uuid::new_v4(),
             iat: now.timestamp(),
-            exp: (now + self.lifetime).timestamp(),
+            exp: bearer.lease.map_or(now + self.lifetime, |(_, ends)| ends).timestamp(),
             nbf: None,
+            act: bearer.lease.map(|(id, _)| Act { sub: bearer.user.0.to_string(), impersonation: id.0 }),
         };
         Ok(jsonwebtoken::encode(&Header::new(self.algorithm), &claims, &self.encoding)?)
     }
@@ -183,6 +201,7 @@ impl TokenKeys {
             role: claims.role,
             tenant,
             session: claims.sid,
+            lease: claims.act.map(|act| ImpersonationId(act.impersonation)),
             expires_at: DateTime::from_timestamp(claims.exp, 0).unwrap_or_default(),
         })
     }

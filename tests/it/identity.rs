@@ -26,7 +26,7 @@ async fn an_administrator_makes_a_tenant_and_its_admin_signs_in() {
         "id": "tenant_1001",
         "subdomain": "exampleco",
         "isActive": true,
-        "createdAt": "2026-11-21T12:00:00+00:00"
+        "createdAt": "2026-11-21T12:00:00Z"
       }
     }
     "#);
@@ -70,7 +70,7 @@ async fn an_administrator_makes_a_tenant_and_its_admin_signs_in() {
             "tenant": {
               "id": "tenant_1001"
             },
-            "lastLoginAt": "2026-11-21T12:00:00+00:00"
+            "lastLoginAt": "2026-11-21T12:00:00Z"
           }
         }
       }

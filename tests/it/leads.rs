@@ -22,7 +22,7 @@ async fn a_lead_is_noted_and_read_back() {
         "source": "WEB",
         "status": "NEW",
         "notes": "tall",
-        "createdAt": "2026-11-21T12:00:00+00:00",
+        "createdAt": "2026-11-21T12:00:00Z",
         "conversations": {
           "totalCount": 0
         }
@@ -165,8 +165,8 @@ async fn a_lead_is_changed_where_something_is_said_and_cleared_where_null_is() {
           "phone": "+15550100123",
           "status": "QUALIFIED",
           "notes": null,
-          "createdAt": "2026-11-21T12:00:00+00:00",
-          "updatedAt": "2026-11-21T12:01:00+00:00"
+          "createdAt": "2026-11-21T12:00:00Z",
+          "updatedAt": "2026-11-21T12:01:00Z"
         }
       }
     }

@@ -45,7 +45,7 @@ async fn a_tenant_sets_its_prompt_up_and_sees_it_merged_with_the_base() {
           "status": "PRODUCTION",
           "version": 1,
           "isGlobal": false,
-          "publishedAt": "2026-11-21T12:00:00+00:00",
+          "publishedAt": "2026-11-21T12:00:00Z",
           "sections": [
             {
               "key": "business",

@@ -7,46 +7,61 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use crate::{
     db::{
         schema::audit_entries,
-        tx::{Admin, Identity, Tenant, Tx},
+        tables::page_of,
+        tx::{Identity, Tx, Viewpoint},
     },
     kernel::{
         failure::Outcome,
-        ids::{TenantId, UserId},
+        ids::{AuditId, ImpersonationId, TenantId, UserId},
+        page::{Page, Slice},
+        vocabulary::AuditOutcome,
     },
 };
+
+/// Something that was done, or tried.
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = audit_entries)]
+#[expect(missing_docs, reason = "the columns are described in the migration and in the graph")]
+pub struct EntryRow {
+    pub id: AuditId,
+    pub at: DateTime<Utc>,
+    pub tenant_id: Option<TenantId>,
+    pub actor_id: Option<UserId>,
+    pub impersonation_id: Option<ImpersonationId>,
+    pub impersonated: bool,
+    pub action: String,
+    pub target: Option<String>,
+    pub request_id: String,
+    pub detail: Option<String>,
+    pub outcome: AuditOutcome,
+}
 
 /// A row to be.
 #[derive(Insertable)]
 #[diesel(table_name = audit_entries)]
-#[expect(missing_docs, reason = "the columns are described in the migration and in the graph")]
+#[expect(missing_docs, reason = "as the row")]
 pub struct NewEntry {
     pub at: DateTime<Utc>,
     pub tenant_id: Option<TenantId>,
     pub actor_id: Option<UserId>,
+    pub impersonation_id: Option<ImpersonationId>,
     pub impersonated: bool,
     pub action: &'static str,
     pub target: Option<String>,
     pub request_id: String,
     pub detail: Option<String>,
+    pub outcome: AuditOutcome,
 }
 
-/// Records something done inside the tenant.
+/// Records something done inside a tenant, or to the platform.
 ///
 /// # Errors
 /// Database faults.
-pub async fn in_tenant(tx: &mut Tx<Tenant>, entry: &NewEntry) -> Outcome<()> {
+pub async fn record<V: Viewpoint>(tx: &mut Tx<V>, entry: &NewEntry) -> Outcome<()> {
     insert(tx.conn(), entry).await
 }
 
-/// Records something an administrator did to the platform.
-///
-/// # Errors
-/// Database faults.
-pub async fn in_platform(tx: &mut Tx<Admin>, entry: &NewEntry) -> Outcome<()> {
-    insert(tx.conn(), entry).await
-}
-
-/// Records a sign-in and what belongs to it.
+/// Records what happens at the door: sign-ins, and who comes in on a visit.
 ///
 /// # Errors
 /// Database faults.
@@ -57,4 +72,72 @@ pub async fn at_door(tx: &mut Tx<Identity>, entry: &NewEntry) -> Outcome<()> {
 async fn insert(connection: &mut AsyncPgConnection, entry: &NewEntry) -> Outcome<()> {
     diesel::insert_into(audit_entries::table).values(entry).execute(connection).await?;
     Ok(())
+}
+
+/// Which entries to list.
+#[derive(Debug, Default, Clone)]
+pub struct AuditFilter {
+    /// Only this action, or those whose name begins with it and a dot.
+    pub action: Option<String>,
+    /// Only what this person did.
+    pub actor: Option<UserId>,
+    /// Only what happened after this.
+    pub after: Option<DateTime<Utc>>,
+    /// Only what happened before this.
+    pub before: Option<DateTime<Utc>>,
+}
+
+/// From inside a tenant: its own. From the platform: all.
+fn filtered(from: Option<TenantId>, filter: &AuditFilter) -> audit_entries::BoxedQuery<'static, diesel::pg::Pg> {
+    let mut query = audit_entries::table.into_boxed();
+    if let Some(tenant) = from {
+        query = query.filter(audit_entries::tenant_id.eq(tenant));
+    }
+    if let Some(action) = &filter.action {
+        let family = format!("{}.%", super::literal(action));
+        query = query.filter(audit_entries::action.eq(action.clone()).or(audit_entries::action.like(family)));
+    }
+    if let Some(actor) = filter.actor {
+        query = query.filter(audit_entries::actor_id.eq(actor));
+    }
+    if let Some(after) = filter.after {
+        query = query.filter(audit_entries::at.gt(after));
+    }
+    if let Some(before) = filter.before {
+        query = query.filter(audit_entries::at.lt(before));
+    }
+    query
+}
+
+/// One entry.
+///
+/// # Errors
+/// Database faults.
+pub async fn find<V: Viewpoint>(tx: &mut Tx<V>, id: AuditId) -> Outcome<Option<EntryRow>> {
+    Ok(filtered(tx.viewpoint(), &AuditFilter::default())
+        .filter(audit_entries::id.eq(id))
+        .select(EntryRow::as_select())
+        .first(tx.conn())
+        .await
+        .optional()?)
+}
+
+/// A page of entries, newest first.
+///
+/// # Errors
+/// Database faults.
+pub async fn page<V: Viewpoint>(tx: &mut Tx<V>, filter: &AuditFilter, page: &Page) -> Outcome<Slice<EntryRow>> {
+    let rows = page_of!(filtered(tx.viewpoint(), filter), page, audit_entries::at, audit_entries::id)
+        .select(EntryRow::as_select())
+        .load(tx.conn())
+        .await?;
+    Ok(page.cut(rows))
+}
+
+/// How many entries there are.
+///
+/// # Errors
+/// Database faults.
+pub async fn count<V: Viewpoint>(tx: &mut Tx<V>, filter: &AuditFilter) -> Outcome<i64> {
+    Ok(filtered(tx.viewpoint(), filter).count().get_result(tx.conn()).await?)
 }

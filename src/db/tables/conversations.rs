@@ -1,7 +1,15 @@
 //! `conversations`.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
-use diesel::prelude::*;
+use diesel::{
+    dsl::{AsSelect, SqlTypeOf},
+    pg::Pg,
+    prelude::*,
+    query_builder::{AstPass, Query, QueryFragment, QueryId},
+    sql_types::{Array, BigInt, Timestamptz},
+};
 use diesel_async::RunQueryDsl;
 
 use crate::{
@@ -13,7 +21,7 @@ use crate::{
     kernel::{
         failure::Outcome,
         ids::{ConversationId, LeadId, TenantId},
-        page::{Page, Slice},
+        page::{OrderBy, Page, Position, Slice, SortKey},
         vocabulary::{Channel, ConversationStatus},
     },
 };
@@ -30,6 +38,18 @@ pub struct ConversationRow {
     pub subject: Option<String>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
+}
+
+impl ConversationRow {
+    /// Its place in a list.
+    #[must_use]
+    pub fn position(&self, by: OrderBy) -> Position {
+        let key = match by {
+            OrderBy::UpdatedAt => SortKey::UpdatedAt(self.updated_at),
+            OrderBy::CreatedAt | OrderBy::Name => SortKey::CreatedAt(self.created_at),
+        };
+        Position { key, id: self.id.0 }
+    }
 }
 
 /// A thread to be.
@@ -127,16 +147,103 @@ fn filtered(tenant: TenantId, filter: &ConversationFilter) -> conversations::Box
     query
 }
 
-/// A page of conversations, newest first.
+/// A page of conversations, in the page's order.
 ///
 /// # Errors
 /// Database faults.
 pub async fn page(tx: &mut Tx<Tenant>, filter: &ConversationFilter, page: &Page) -> Outcome<Slice<ConversationRow>> {
-    let rows = page_of!(filtered(tx.tenant(), filter), page, conversations::created_at, conversations::id)
-        .select(ConversationRow::as_select())
+    let query = filtered(tx.tenant(), filter);
+    let query = match page.order.by {
+        OrderBy::UpdatedAt => page_of!(query, page, conversations::updated_at, conversations::id),
+        // Conversations have no name to be sorted by.
+        OrderBy::CreatedAt | OrderBy::Name => page_of!(query, page, conversations::created_at, conversations::id),
+    };
+    Ok(page.cut(query.select(ConversationRow::as_select()).load(tx.conn()).await?))
+}
+
+/// The same page of the conversations of several leads at once, newest first: one statement, whatever their number.
+///
+/// # Errors
+/// Database faults.
+pub async fn pages_by_lead(
+    tx: &mut Tx<Tenant>,
+    leads: &[LeadId],
+    page: &Page,
+) -> Outcome<HashMap<LeadId, Slice<ConversationRow>>> {
+    let rows: Vec<ConversationRow> = NewestOfEach {
+        columns: ConversationRow::as_select(),
+        tenant: tx.tenant(),
+        leads: leads.to_vec(),
+        after: page.after.as_ref().map(|place| (place.at(), place.id)),
+        limit: page.limit(),
+    }
+    .load(tx.conn())
+    .await?;
+    let mut pages: HashMap<LeadId, Vec<ConversationRow>> = leads.iter().map(|id| (*id, Vec::new())).collect();
+    for row in rows {
+        if let Some(lead) = row.lead_id {
+            pages.entry(lead).or_default().push(row);
+        }
+    }
+    Ok(pages.into_iter().map(|(id, rows)| (id, page.cut(rows))).collect())
+}
+
+/// "The newest n rows of each group", which diesel has no words for; as in `messages.rs`.
+struct NewestOfEach {
+    columns: AsSelect<ConversationRow, Pg>,
+    tenant: TenantId,
+    leads: Vec<LeadId>,
+    after: Option<(DateTime<Utc>, i64)>,
+    limit: i64,
+}
+
+impl QueryFragment<Pg> for NewestOfEach {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("SELECT ");
+        self.columns.walk_ast(out.reborrow())?;
+        out.push_sql(" FROM unnest(");
+        out.push_bind_param::<Array<BigInt>, _>(&self.leads)?;
+        out.push_sql(") AS wanted(id) CROSS JOIN LATERAL (SELECT * FROM conversations WHERE tenant_id = ");
+        out.push_bind_param::<BigInt, _>(&self.tenant)?;
+        out.push_sql(" AND lead_id = wanted.id");
+        if let Some((at, id)) = &self.after {
+            out.push_sql(" AND (created_at, id) < (");
+            out.push_bind_param::<Timestamptz, _>(at)?;
+            out.push_sql(", ");
+            out.push_bind_param::<BigInt, _>(id)?;
+            out.push_sql(")");
+        }
+        out.push_sql(" ORDER BY created_at DESC, id DESC LIMIT ");
+        out.push_bind_param::<BigInt, _>(&self.limit)?;
+        out.push_sql(") AS conversations");
+        Ok(())
+    }
+}
+
+impl QueryId for NewestOfEach {
+    type QueryId = ();
+    // With and without a cursor are two texts.
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl Query for NewestOfEach {
+    type SqlType = SqlTypeOf<AsSelect<ConversationRow, Pg>>;
+}
+
+/// How many conversations each of several leads has.
+///
+/// # Errors
+/// Database faults.
+pub async fn counts_by_lead(tx: &mut Tx<Tenant>, leads: &[LeadId]) -> Outcome<HashMap<LeadId, i64>> {
+    let tenant = tx.tenant();
+    let counts: Vec<(Option<LeadId>, i64)> = conversations::table
+        .filter(conversations::tenant_id.eq(tenant))
+        .filter(conversations::lead_id.eq_any(leads))
+        .group_by(conversations::lead_id)
+        .select((conversations::lead_id, diesel::dsl::count_star()))
         .load(tx.conn())
         .await?;
-    Ok(page.cut(rows))
+    Ok(counts.into_iter().filter_map(|(lead, count)| Some((lead?, count))).collect())
 }
 
 /// How many conversations there are.

@@ -13,10 +13,15 @@ use crate::{
     kernel::{
         failure::Outcome,
         ids::{LeadId, TenantId},
-        page::{Page, Slice},
+        page::{OrderBy, Page, Position, Slice, SortKey},
         vocabulary::{Channel, LeadStatus},
     },
 };
+
+diesel::define_sql_function! {
+    /// PostgreSQL's `lower`.
+    fn lower(text: diesel::sql_types::Nullable<diesel::sql_types::Text>) -> diesel::sql_types::Nullable<diesel::sql_types::Text>;
+}
 
 /// A person who might buy.
 #[derive(Debug, Clone, Queryable, Selectable)]
@@ -32,6 +37,21 @@ pub struct LeadRow {
     pub notes: Option<String>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
+    /// What lists by name are sorted by.
+    pub sort_name: String,
+}
+
+impl LeadRow {
+    /// Its place in a list.
+    #[must_use]
+    pub fn position(&self, by: OrderBy) -> Position {
+        let key = match by {
+            OrderBy::CreatedAt => SortKey::CreatedAt(self.created_at),
+            OrderBy::UpdatedAt => SortKey::UpdatedAt(self.updated_at),
+            OrderBy::Name => SortKey::Name(self.sort_name.clone()),
+        };
+        Position { key, id: self.id.0 }
+    }
 }
 
 /// A lead to be.
@@ -121,16 +141,18 @@ fn filtered(tenant: TenantId, filter: &LeadFilter) -> leads::BoxedQuery<'static,
     query
 }
 
-/// A page of leads, newest first.
+/// A page of leads, in the page's order.
 ///
 /// # Errors
 /// Database faults.
 pub async fn page(tx: &mut Tx<Tenant>, filter: &LeadFilter, page: &Page) -> Outcome<Slice<LeadRow>> {
-    let rows = page_of!(filtered(tx.tenant(), filter), page, leads::created_at, leads::id)
-        .select(LeadRow::as_select())
-        .load(tx.conn())
-        .await?;
-    Ok(page.cut(rows))
+    let query = filtered(tx.tenant(), filter);
+    let query = match page.order.by {
+        OrderBy::CreatedAt => page_of!(query, page, leads::created_at, leads::id),
+        OrderBy::UpdatedAt => page_of!(query, page, leads::updated_at, leads::id),
+        OrderBy::Name => page_of!(query, page, leads::sort_name, leads::id, name),
+    };
+    Ok(page.cut(query.select(LeadRow::as_select()).load(tx.conn()).await?))
 }
 
 /// How many leads there are.
@@ -178,10 +200,33 @@ pub async fn delete(tx: &mut Tx<Tenant>, id: LeadId) -> Outcome<bool> {
     Ok(gone == 1)
 }
 
-/// Adds one.
+/// Adds one, unless the tenant has a lead with its number or address already: then nothing comes back.
 ///
 /// # Errors
 /// Database faults.
-pub async fn insert(tx: &mut Tx<Tenant>, lead: &NewLead) -> Outcome<LeadRow> {
-    Ok(diesel::insert_into(leads::table).values(lead).returning(LeadRow::as_returning()).get_result(tx.conn()).await?)
+pub async fn insert_if_new(tx: &mut Tx<Tenant>, lead: &NewLead) -> Outcome<Option<LeadRow>> {
+    Ok(diesel::insert_into(leads::table)
+        .values(lead)
+        .on_conflict_do_nothing()
+        .returning(LeadRow::as_returning())
+        .get_result(tx.conn())
+        .await
+        .optional()?)
+}
+
+/// The leads with this number or this address, locked until the transaction ends; two at the most.
+///
+/// # Errors
+/// Database faults.
+pub async fn lock_known(tx: &mut Tx<Tenant>, phone: Option<&str>, email: Option<&str>) -> Outcome<Vec<LeadRow>> {
+    let tenant = tx.tenant();
+    Ok(leads::table
+        .filter(leads::tenant_id.eq(tenant))
+        // Addresses are stored in lower case.
+        .filter(leads::phone.eq(phone).or(lower(leads::email).eq(email)))
+        .order(leads::id.asc())
+        .select(LeadRow::as_select())
+        .for_update()
+        .load(tx.conn())
+        .await?)
 }

@@ -42,6 +42,7 @@ pub struct MessageRow {
     pub prompt_tokens: Option<i32>,
     pub completion_tokens: Option<i32>,
     pub prompt_hash: Option<String>,
+    pub sources: serde_json::Value,
     pub finish_reason: Option<FinishReason>,
     pub failure_code: Option<String>,
     pub failure_reason: Option<String>,
@@ -196,8 +197,8 @@ pub async fn pages(
         columns: MessageRow::as_select(),
         tenant: tx.tenant(),
         conversations: conversations.to_vec(),
-        after: page.after.map_or(0, |place| place.id),
-        before: page.before.map_or(i64::MAX, |place| place.id),
+        after: page.after.as_ref().map_or(0, |place| place.id),
+        before: page.before.as_ref().map_or(i64::MAX, |place| place.id),
         limit: page.limit(),
         backwards: page.backwards,
     }
@@ -252,18 +253,20 @@ impl Query for LatestOfEach {
     type SqlType = SqlTypeOf<AsSelect<MessageRow, Pg>>;
 }
 
-/// How many messages a conversation has.
+/// How many messages each of several conversations has.
 ///
 /// # Errors
 /// Database faults.
-pub async fn count(tx: &mut Tx<Tenant>, conversation: ConversationId) -> Outcome<i64> {
+pub async fn counts(tx: &mut Tx<Tenant>, conversations: &[ConversationId]) -> Outcome<HashMap<ConversationId, i64>> {
     let tenant = tx.tenant();
-    Ok(messages::table
+    let counts: Vec<(ConversationId, i64)> = messages::table
         .filter(messages::tenant_id.eq(tenant))
-        .filter(messages::conversation_id.eq(conversation))
-        .count()
-        .get_result(tx.conn())
-        .await?)
+        .filter(messages::conversation_id.eq_any(conversations))
+        .group_by(messages::conversation_id)
+        .select((messages::conversation_id, diesel::dsl::count_star()))
+        .load(tx.conn())
+        .await?;
+    Ok(counts.into_iter().collect())
 }
 
 /// Adds one.

@@ -3,34 +3,55 @@
 
 pub mod audit;
 pub mod conversations;
+pub mod deliveries;
+pub mod impersonations;
+pub mod knowledge;
 pub mod leads;
 pub mod messages;
 pub mod prompts;
+pub mod provisioning;
+pub mod secrets;
 pub mod sessions;
+pub mod settings;
 pub mod tenants;
 pub mod usage;
 pub mod users;
 
-/// One page of a boxed query in descending order of (time, id), the newest first. A macro, since the types of boxed
-/// queries over different tables share no trait that could be written down in fewer lines.
+/// One page of a boxed query in the order of (key, id). The key is a time, unless the last argument names another reading
+/// of a [`Position`](crate::kernel::page::Position). A macro, since the types of boxed queries over different tables
+/// share no trait that could be written down in fewer lines.
 macro_rules! page_of {
-    ($query:expr, $page:expr, $time:expr, $id:expr) => {{
+    ($query:expr, $page:expr, $key:expr, $id:expr) => {
+        page_of!($query, $page, $key, $id, at)
+    };
+    ($query:expr, $page:expr, $key:expr, $id:expr, $reading:ident) => {{
         use diesel::{BoolExpressionMethods, ExpressionMethods, QueryDsl};
         let page: &$crate::kernel::page::Page = $page;
         let mut query = $query.limit(page.limit());
-        if let Some(place) = page.after {
-            query = query.filter($time.lt(place.at).or($time.eq(place.at).and($id.lt(place.id))));
+        let rising = page.order.ascending;
+        // Behind `after` in a rising list is the same side as before `before` in a falling one.
+        let (above, below) = if rising { (&page.after, &page.before) } else { (&page.before, &page.after) };
+        if let Some(place) = above {
+            query = query.filter($key.gt(place.$reading()).or($key.eq(place.$reading()).and($id.gt(place.id))));
         }
-        if let Some(place) = page.before {
-            query = query.filter($time.gt(place.at).or($time.eq(place.at).and($id.gt(place.id))));
+        if let Some(place) = below {
+            query = query.filter($key.lt(place.$reading()).or($key.eq(place.$reading()).and($id.lt(place.id))));
         }
-        if page.backwards { query.order(($time.asc(), $id.asc())) } else { query.order(($time.desc(), $id.desc())) }
+        if rising == page.backwards {
+            query.order(($key.desc(), $id.desc()))
+        } else {
+            query.order(($key.asc(), $id.asc()))
+        }
     }};
 }
 use page_of;
 
-/// A search word as a LIKE pattern that means "contains it", with its own wildcards taken literally.
+/// A word for a LIKE pattern, with its own wildcards taken literally.
+fn literal(word: &str) -> String {
+    word.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
+}
+
+/// A search word as a LIKE pattern that means "contains it".
 fn contains(search: &str) -> String {
-    let escaped = search.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-    format!("%{escaped}%")
+    format!("%{}%", literal(search))
 }

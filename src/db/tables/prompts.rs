@@ -1,17 +1,19 @@
 //! `prompt_bundles` and `prompt_sections`.
 
 use chrono::{DateTime, Utc};
-use diesel::prelude::*;
+use diesel::{pg::Pg, prelude::*};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use crate::{
     db::{
         schema::{prompt_bundles, prompt_sections},
-        tx::{Admin, Tenant, Tx},
+        tables::page_of,
+        tx::{Admin, Tenant, Tx, Viewpoint, Worker},
     },
     kernel::{
         failure::Outcome,
         ids::{BundleId, TenantId},
+        page::{Page, Slice},
         vocabulary::{Channel, PromptStatus},
     },
 };
@@ -74,7 +76,6 @@ struct NewBundle<'a> {
     status: PromptStatus,
     version: i32,
     created_at: DateTime<Utc>,
-    published_at: Option<DateTime<Utc>>,
 }
 
 #[derive(Insertable)]
@@ -108,34 +109,101 @@ pub async fn in_production(tx: &mut Tx<Tenant>) -> Outcome<(Vec<SectionRow>, Vec
     Ok((sections(base), sections(own)))
 }
 
-/// Sections of bundles, for the loader. The base's may be read by every tenant.
+/// From inside a tenant: its own, and the base's that is in production. From the platform: the base's.
+fn readable(from: Option<TenantId>) -> prompt_bundles::BoxedQuery<'static, Pg> {
+    let query = prompt_bundles::table.into_boxed();
+    match from {
+        Some(tenant) => query.filter(
+            prompt_bundles::tenant_id
+                .is_not_distinct_from(Some(tenant))
+                .or(prompt_bundles::tenant_id.is_null().and(prompt_bundles::status.eq(PromptStatus::Production))),
+        ),
+        None => query.filter(prompt_bundles::tenant_id.is_null()),
+    }
+}
+
+/// Sections of bundles, for the loader.
 ///
 /// # Errors
 /// Database faults.
-pub async fn sections(tx: &mut Tx<Tenant>, bundles: &[BundleId]) -> Outcome<Vec<SectionRow>> {
-    let tenant = tx.tenant();
+pub async fn sections<V: Viewpoint>(tx: &mut Tx<V>, bundles: &[BundleId]) -> Outcome<Vec<SectionRow>> {
+    let from = tx.viewpoint();
     Ok(prompt_sections::table
         .filter(prompt_sections::bundle_id.eq_any(bundles))
-        .filter(prompt_sections::tenant_id.is_null().or(prompt_sections::tenant_id.eq(tenant)))
+        .filter(prompt_sections::tenant_id.is_null().or(prompt_sections::tenant_id.is_not_distinct_from(from)))
         .order((prompt_sections::position.asc(), prompt_sections::key.asc()))
         .select(SectionRow::as_select())
         .load(tx.conn())
         .await?)
 }
 
-/// One bundle: the tenant's own, or the global base's.
+/// The base's sections that are in production.
 ///
 /// # Errors
 /// Database faults.
-pub async fn find(tx: &mut Tx<Tenant>, id: BundleId) -> Outcome<Option<BundleRow>> {
-    let tenant = tx.tenant();
-    Ok(prompt_bundles::table
-        .find(id)
-        .filter(prompt_bundles::tenant_id.is_null().or(prompt_bundles::tenant_id.eq(tenant)))
+pub async fn base_in_production(tx: &mut Tx<Admin>) -> Outcome<Vec<SectionRow>> {
+    Ok(prompt_sections::table
+        .inner_join(prompt_bundles::table.on(prompt_bundles::id.eq(prompt_sections::bundle_id)))
+        .filter(prompt_bundles::status.eq(PromptStatus::Production))
+        .filter(prompt_bundles::tenant_id.is_null())
+        .select(SectionRow::as_select())
+        .load(tx.conn())
+        .await?)
+}
+
+/// One bundle.
+///
+/// # Errors
+/// Database faults.
+pub async fn find<V: Viewpoint>(tx: &mut Tx<V>, id: BundleId) -> Outcome<Option<BundleRow>> {
+    Ok(readable(tx.viewpoint())
+        .filter(prompt_bundles::id.eq(id))
         .select(BundleRow::as_select())
         .first(tx.conn())
         .await
         .optional()?)
+}
+
+/// Which bundles to list.
+#[derive(Debug, Default, Clone)]
+pub struct BundleFilter {
+    /// Only those with one of these.
+    pub status: Option<Vec<PromptStatus>>,
+    /// Only the base's, or only the tenant's own.
+    pub is_global: Option<bool>,
+}
+
+fn filtered(from: Option<TenantId>, filter: &BundleFilter) -> prompt_bundles::BoxedQuery<'static, Pg> {
+    let mut query = readable(from);
+    if let Some(status) = filter.status.clone() {
+        query = query.filter(prompt_bundles::status.eq_any(status));
+    }
+    match filter.is_global {
+        Some(true) => query.filter(prompt_bundles::tenant_id.is_null()),
+        Some(false) => query.filter(prompt_bundles::tenant_id.is_not_null()),
+        None => query,
+    }
+}
+
+/// A page of bundles, newest first.
+///
+/// # Errors
+/// Database faults.
+pub async fn page<V: Viewpoint>(tx: &mut Tx<V>, filter: &BundleFilter, page: &Page) -> Outcome<Slice<BundleRow>> {
+    let query = filtered(tx.viewpoint(), filter);
+    let rows = page_of!(query, page, prompt_bundles::created_at, prompt_bundles::id)
+        .select(BundleRow::as_select())
+        .load(tx.conn())
+        .await?;
+    Ok(page.cut(rows))
+}
+
+/// How many bundles there are.
+///
+/// # Errors
+/// Database faults.
+pub async fn count<V: Viewpoint>(tx: &mut Tx<V>, filter: &BundleFilter) -> Outcome<i64> {
+    Ok(filtered(tx.viewpoint(), filter).count().get_result(tx.conn()).await?)
 }
 
 /// Whether the global base has a bundle in production.
@@ -152,64 +220,104 @@ pub async fn base_exists(tx: &mut Tx<Admin>) -> Outcome<bool> {
     .await?)
 }
 
-/// Puts a new version of the tenant's bundle into production; what was there is archived.
+/// Which of several tenants have a bundle of their own in production.
 ///
 /// # Errors
-/// `CONFLICT` when another was published at the same moment.
-pub async fn publish_new(
-    tx: &mut Tx<Tenant>,
+/// Database faults.
+pub async fn prompted<V: Viewpoint>(tx: &mut Tx<V>, tenants: &[TenantId]) -> Outcome<Vec<TenantId>> {
+    let found: Vec<Option<TenantId>> = prompt_bundles::table
+        .filter(prompt_bundles::tenant_id.eq_any(tenants))
+        .filter(prompt_bundles::status.eq(PromptStatus::Production))
+        .select(prompt_bundles::tenant_id)
+        .load(tx.conn())
+        .await?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+/// One of the tenant's own bundles, or of the base's from the platform, locked until the transaction ends.
+///
+/// # Errors
+/// Database faults.
+pub async fn lock<V: Viewpoint>(tx: &mut Tx<V>, id: BundleId) -> Outcome<Option<BundleRow>> {
+    let owner = tx.viewpoint();
+    Ok(prompt_bundles::table
+        .find(id)
+        .filter(prompt_bundles::tenant_id.is_not_distinct_from(owner))
+        .select(BundleRow::as_select())
+        .for_update()
+        .first(tx.conn())
+        .await
+        .optional()?)
+}
+
+/// Adds a draft, the owner's newest version.
+///
+/// # Errors
+/// `CONFLICT` when another version was made at the same moment.
+pub async fn insert_draft<V: Viewpoint>(
+    tx: &mut Tx<V>,
     name: &str,
     sections: &[NewSection],
     now: DateTime<Utc>,
 ) -> Outcome<BundleRow> {
-    let owner = Some(tx.tenant());
-    publish(tx.conn(), owner, name, sections, now).await
+    let owner = tx.viewpoint();
+    let newest: Option<i32> = prompt_bundles::table
+        .filter(prompt_bundles::tenant_id.is_not_distinct_from(owner))
+        .select(diesel::dsl::max(prompt_bundles::version))
+        .first(tx.conn())
+        .await?;
+    let draft = NewBundle {
+        tenant_id: owner,
+        name,
+        status: PromptStatus::Draft,
+        version: newest.unwrap_or(0) + 1,
+        created_at: now,
+    };
+    let bundle: BundleRow = diesel::insert_into(prompt_bundles::table)
+        .values(draft)
+        .returning(BundleRow::as_returning())
+        .get_result(tx.conn())
+        .await?;
+    insert_sections(tx.conn(), owner, bundle.id, sections).await?;
+    Ok(bundle)
 }
 
-/// As [`publish_new`], for the global base.
+/// Writes a draft anew. It must be locked, and a draft: the database refuses to touch the sections of anything else.
 ///
 /// # Errors
-/// As [`publish_new`].
-pub async fn publish_base(
-    tx: &mut Tx<Admin>,
+/// Database faults.
+pub async fn rewrite_draft<V: Viewpoint>(
+    tx: &mut Tx<V>,
+    id: BundleId,
     name: &str,
     sections: &[NewSection],
-    now: DateTime<Utc>,
 ) -> Outcome<BundleRow> {
-    publish(tx.conn(), None, name, sections, now).await
+    let owner = tx.viewpoint();
+    let own = prompt_bundles::table.find(id).filter(prompt_bundles::tenant_id.is_not_distinct_from(owner));
+    let row = diesel::update(own)
+        .set(prompt_bundles::name.eq(name))
+        .returning(BundleRow::as_returning())
+        .get_result(tx.conn())
+        .await?;
+    let old = prompt_sections::table
+        .filter(prompt_sections::bundle_id.eq(id))
+        .filter(prompt_sections::tenant_id.is_not_distinct_from(owner));
+    diesel::delete(old).execute(tx.conn()).await?;
+    insert_sections(tx.conn(), owner, id, sections).await?;
+    Ok(row)
 }
 
-async fn publish(
+async fn insert_sections(
     connection: &mut AsyncPgConnection,
     owner: Option<TenantId>,
-    name: &str,
+    bundle_id: BundleId,
     sections: &[NewSection],
-    now: DateTime<Utc>,
-) -> Outcome<BundleRow> {
-    let own = prompt_bundles::tenant_id.is_not_distinct_from(owner);
-    diesel::update(prompt_bundles::table.filter(own).filter(prompt_bundles::status.eq(PromptStatus::Production)))
-        .set(prompt_bundles::status.eq(PromptStatus::Archived))
-        .execute(connection)
-        .await?;
-    let newest: Option<i32> =
-        prompt_bundles::table.filter(own).select(diesel::dsl::max(prompt_bundles::version)).first(connection).await?;
-    let bundle = diesel::insert_into(prompt_bundles::table)
-        .values(NewBundle {
-            tenant_id: owner,
-            name,
-            status: PromptStatus::Production,
-            version: newest.unwrap_or(0) + 1,
-            created_at: now,
-            published_at: Some(now),
-        })
-        .returning(BundleRow::as_returning())
-        .get_result(connection)
-        .await?;
+) -> Outcome<()> {
     let forms: Vec<_> = sections
         .iter()
         .map(|section| SectionForm {
             tenant_id: owner,
-            bundle_id: bundle.id,
+            bundle_id,
             key: &section.key,
             content: &section.content,
             position: section.position,
@@ -218,5 +326,67 @@ async fn publish(
         })
         .collect();
     diesel::insert_into(prompt_sections::table).values(forms).execute(connection).await?;
-    Ok(bundle)
+    Ok(())
+}
+
+/// Puts a bundle into production; what was there is archived.
+///
+/// # Errors
+/// `CONFLICT` when another was published at the same moment: the index that allows one per owner decides.
+pub async fn publish<V: Viewpoint>(tx: &mut Tx<V>, id: BundleId, now: DateTime<Utc>) -> Outcome<BundleRow> {
+    let owner = tx.viewpoint();
+    let own = || prompt_bundles::table.filter(prompt_bundles::tenant_id.is_not_distinct_from(owner));
+    diesel::update(own().filter(prompt_bundles::status.eq(PromptStatus::Production)))
+        .set(prompt_bundles::status.eq(PromptStatus::Archived))
+        .execute(tx.conn())
+        .await?;
+    Ok(diesel::update(own().filter(prompt_bundles::id.eq(id)))
+        .set((prompt_bundles::status.eq(PromptStatus::Production), prompt_bundles::published_at.eq(now)))
+        .returning(BundleRow::as_returning())
+        .get_result(tx.conn())
+        .await?)
+}
+
+/// Puts a bundle away.
+///
+/// # Errors
+/// Database faults.
+pub async fn archive<V: Viewpoint>(tx: &mut Tx<V>, id: BundleId) -> Outcome<BundleRow> {
+    let owner = tx.viewpoint();
+    let own = prompt_bundles::table.find(id).filter(prompt_bundles::tenant_id.is_not_distinct_from(owner));
+    Ok(diesel::update(own)
+        .set(prompt_bundles::status.eq(PromptStatus::Archived))
+        .returning(BundleRow::as_returning())
+        .get_result(tx.conn())
+        .await?)
+}
+
+/// Tenants' sections in production: where they stand and whom they are for, not what they say.
+///
+/// # Errors
+/// Database faults.
+pub async fn shapes(tx: &mut Tx<Worker>, tenants: &[TenantId]) -> Outcome<Vec<(TenantId, SectionRow)>> {
+    type Shape = (Option<TenantId>, BundleId, String, i32, Option<serde_json::Value>, bool);
+    let rows: Vec<Shape> = prompt_sections::table
+        .filter(prompt_sections::tenant_id.eq_any(tenants))
+        .filter(diesel::dsl::exists(
+            prompt_bundles::table
+                .filter(prompt_bundles::id.eq(prompt_sections::bundle_id))
+                .filter(prompt_bundles::status.eq(PromptStatus::Production))
+                .select(prompt_bundles::id),
+        ))
+        .select((
+            prompt_sections::tenant_id,
+            prompt_sections::bundle_id,
+            prompt_sections::key,
+            prompt_sections::position,
+            prompt_sections::channels,
+            prompt_sections::is_locked,
+        ))
+        .load(tx.conn())
+        .await?;
+    let shape = |(tenant, bundle_id, key, position, channels, is_locked): Shape| {
+        Some((tenant?, SectionRow { bundle_id, key, content: String::new(), position, channels, is_locked }))
+    };
+    Ok(rows.into_iter().filter_map(shape).collect())
 }

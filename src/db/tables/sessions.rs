@@ -1,14 +1,14 @@
 //! `sessions`: a sign-in, and the one refresh token that is good for it now.
 
 use chrono::{DateTime, Utc};
-use diesel::prelude::*;
+use diesel::{prelude::*, sql_types::Bool};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 use crate::{
     db::{
         schema::sessions,
-        tx::{Identity, Tenant, Tx},
+        tx::{Identity, Tx, Viewpoint},
     },
     kernel::{
         failure::Outcome,
@@ -104,14 +104,14 @@ pub async fn revoke_others(
     })
 }
 
-/// Ends all sessions of a person of the tenant; says how many.
+/// Ends all sessions of a person; says how many. From inside a tenant: sessions in it.
 ///
 /// # Errors
 /// Database faults.
-pub async fn revoke_in_tenant(tx: &mut Tx<Tenant>, user: UserId, now: DateTime<Utc>) -> Outcome<usize> {
-    let tenant = tx.tenant();
+pub async fn revoke_all<V: Viewpoint>(tx: &mut Tx<V>, user: UserId, now: DateTime<Utc>) -> Outcome<usize> {
+    let from = tx.viewpoint();
     let open = sessions::table
-        .filter(sessions::tenant_id.eq(tenant))
+        .filter(sessions::tenant_id.eq(from).or(from.is_none().into_sql::<Bool>()))
         .filter(sessions::user_id.eq(user))
         .filter(sessions::revoked_at.is_null());
     Ok(diesel::update(open).set(sessions::revoked_at.eq(now)).execute(tx.conn()).await?)

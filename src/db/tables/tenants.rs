@@ -131,6 +131,28 @@ pub async fn find(tx: &mut Tx<Admin>, id: TenantId) -> Outcome<Option<TenantRow>
     Ok(tenants::table.find(id).select(TenantRow::as_select()).first(tx.conn()).await.optional()?)
 }
 
+/// Several tenants, for the loader.
+///
+/// # Errors
+/// Database faults.
+pub async fn find_many(tx: &mut Tx<Admin>, ids: &[TenantId]) -> Outcome<Vec<TenantRow>> {
+    Ok(tenants::table.filter(tenants::id.eq_any(ids)).select(TenantRow::as_select()).load(tx.conn()).await?)
+}
+
+/// Up to `limit` tenants behind `behind`, in the order of their numbers.
+///
+/// # Errors
+/// Database faults.
+pub async fn behind(tx: &mut Tx<Admin>, behind: TenantId, limit: i64) -> Outcome<Vec<TenantRow>> {
+    Ok(tenants::table
+        .filter(tenants::id.gt(behind))
+        .order(tenants::id.asc())
+        .limit(limit)
+        .select(TenantRow::as_select())
+        .load(tx.conn())
+        .await?)
+}
+
 /// Which tenants to list.
 #[derive(Debug, Default)]
 pub struct TenantFilter {

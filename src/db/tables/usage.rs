@@ -1,7 +1,12 @@
 //! `usage_entries`: the ledger, append only, one entry per reply.
 
 use chrono::{DateTime, Utc};
-use diesel::prelude::*;
+use diesel::{
+    pg::Pg,
+    prelude::*,
+    query_builder::{AstPass, Query, QueryFragment, QueryId},
+    sql_types::{BigInt, Text, Timestamptz},
+};
 use diesel_async::RunQueryDsl;
 
 use crate::{
@@ -41,4 +46,55 @@ pub async fn settle(tx: &mut Tx<Tenant>, entry: &NewUsage) -> Outcome<()> {
         .execute(tx.conn())
         .await?;
     Ok(())
+}
+
+/// What one model used on one day.
+#[derive(Debug, Clone, Queryable)]
+pub struct UsageRow {
+    /// The day by UTC, such as `2026-11-21`.
+    pub day: String,
+    /// The model.
+    pub model: String,
+    /// Tokens read.
+    pub prompt_tokens: i64,
+    /// Tokens written.
+    pub completion_tokens: i64,
+    /// Replies written.
+    pub replies: i64,
+}
+
+/// What was used from `from` up to `to`, by day and model, in that order.
+///
+/// # Errors
+/// Database faults.
+pub async fn by_day_and_model(tx: &mut Tx<Tenant>, from: DateTime<Utc>, to: DateTime<Utc>) -> Outcome<Vec<UsageRow>> {
+    Ok(Sums { tenant: tx.tenant(), from, to }.load(tx.conn()).await?)
+}
+
+/// Grouped by an expression, which diesel would write twice with two placeholders that PostgreSQL takes for two things.
+#[derive(QueryId)]
+struct Sums {
+    tenant: TenantId,
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+}
+
+impl QueryFragment<Pg> for Sums {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql(
+            "SELECT to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD'), model, sum(prompt_tokens)::bigint, \
+             sum(completion_tokens)::bigint, count(*) FROM usage_entries WHERE tenant_id = ",
+        );
+        out.push_bind_param::<BigInt, _>(&self.tenant)?;
+        out.push_sql(" AND created_at >= ");
+        out.push_bind_param::<Timestamptz, _>(&self.from)?;
+        out.push_sql(" AND created_at < ");
+        out.push_bind_param::<Timestamptz, _>(&self.to)?;
+        out.push_sql(" GROUP BY 1, 2 ORDER BY 1, 2");
+        Ok(())
+    }
+}
+
+impl Query for Sums {
+    type SqlType = (Text, Text, BigInt, BigInt, BigInt);
 }

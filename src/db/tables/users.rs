@@ -9,7 +9,7 @@ use crate::{
     db::{
         schema::{sessions, tenants, users},
         tables::{contains, page_of, sessions::SessionRow, tenants::TenantRow},
-        tx::{Admin, Identity, Tenant, Tx},
+        tx::{Admin, Identity, Tenant, Tx, Viewpoint},
     },
     kernel::{
         failure::Outcome,
@@ -135,18 +135,16 @@ pub async fn find(tx: &mut Tx<Tenant>, id: UserId) -> Outcome<Option<UserRow>> {
         .optional()?)
 }
 
-/// Several people of the tenant, for its loader.
+/// Several people, for the loader. From inside a tenant: its own, and administrators of the platform who looked into it.
 ///
 /// # Errors
 /// Database faults.
-pub async fn find_many(tx: &mut Tx<Tenant>, ids: &[UserId]) -> Outcome<Vec<UserRow>> {
-    let tenant = tx.tenant();
-    Ok(users::table
-        .filter(users::id.eq_any(ids))
-        .filter(users::tenant_id.eq(tenant))
-        .select(UserRow::as_select())
-        .load(tx.conn())
-        .await?)
+pub async fn find_many<V: Viewpoint>(tx: &mut Tx<V>, ids: &[UserId]) -> Outcome<Vec<UserRow>> {
+    let mut query = users::table.filter(users::id.eq_any(ids)).into_boxed();
+    if let Some(tenant) = tx.viewpoint() {
+        query = query.filter(users::tenant_id.eq(tenant).or(users::role.eq(Role::Admin)));
+    }
+    Ok(query.select(UserRow::as_select()).load(tx.conn()).await?)
 }
 
 /// Any person, for administrators.
@@ -168,8 +166,9 @@ pub struct UserFilter {
     pub is_active: Option<bool>,
 }
 
-fn filtered(tenant: TenantId, filter: &UserFilter) -> users::BoxedQuery<'static, diesel::pg::Pg> {
-    let mut query = users::table.filter(users::tenant_id.eq(tenant)).into_boxed();
+/// From inside a tenant: its people. From the platform: those who belong to no tenant.
+fn filtered(from: Option<TenantId>, filter: &UserFilter) -> users::BoxedQuery<'static, diesel::pg::Pg> {
+    let mut query = users::table.filter(users::tenant_id.is_not_distinct_from(from)).into_boxed();
     if let Some(search) = &filter.search {
         let pattern = contains(search);
         query = query.filter(users::email.nullable().ilike(pattern.clone()).or(users::name.ilike(pattern)));
@@ -183,39 +182,31 @@ fn filtered(tenant: TenantId, filter: &UserFilter) -> users::BoxedQuery<'static,
     query
 }
 
-/// A page of the tenant's people, newest first.
+/// A page of people, newest first.
 ///
 /// # Errors
 /// Database faults.
-pub async fn page(tx: &mut Tx<Tenant>, filter: &UserFilter, page: &Page) -> Outcome<Slice<UserRow>> {
-    let rows = page_of!(filtered(tx.tenant(), filter), page, users::created_at, users::id)
+pub async fn page<V: Viewpoint>(tx: &mut Tx<V>, filter: &UserFilter, page: &Page) -> Outcome<Slice<UserRow>> {
+    let rows = page_of!(filtered(tx.viewpoint(), filter), page, users::created_at, users::id)
         .select(UserRow::as_select())
         .load(tx.conn())
         .await?;
     Ok(page.cut(rows))
 }
 
-/// How many people the tenant has.
+/// How many people there are.
 ///
 /// # Errors
 /// Database faults.
-pub async fn count(tx: &mut Tx<Tenant>, filter: &UserFilter) -> Outcome<i64> {
-    Ok(filtered(tx.tenant(), filter).count().get_result(tx.conn()).await?)
+pub async fn count<V: Viewpoint>(tx: &mut Tx<V>, filter: &UserFilter) -> Outcome<i64> {
+    Ok(filtered(tx.viewpoint(), filter).count().get_result(tx.conn()).await?)
 }
 
-/// Adds a person to the tenant.
+/// Adds a person.
 ///
 /// # Errors
 /// `CONFLICT` on a taken address.
-pub async fn insert(tx: &mut Tx<Tenant>, user: &NewUser) -> Outcome<UserRow> {
-    Ok(diesel::insert_into(users::table).values(user).returning(UserRow::as_returning()).get_result(tx.conn()).await?)
-}
-
-/// Adds a global administrator.
-///
-/// # Errors
-/// `CONFLICT` on a taken address.
-pub async fn insert_admin(tx: &mut Tx<Admin>, user: &NewUser) -> Outcome<UserRow> {
+pub async fn insert<V: Viewpoint>(tx: &mut Tx<V>, user: &NewUser) -> Outcome<UserRow> {
     Ok(diesel::insert_into(users::table).values(user).returning(UserRow::as_returning()).get_result(tx.conn()).await?)
 }
 
@@ -232,13 +223,13 @@ pub struct UserChanges {
     pub updated_at: DateTime<Utc>,
 }
 
-/// Changes a person of the tenant.
+/// Changes a person of the tenant, or one of no tenant from the platform.
 ///
 /// # Errors
 /// `CONFLICT` on a taken address.
-pub async fn update(tx: &mut Tx<Tenant>, id: UserId, changes: &UserChanges) -> Outcome<Option<UserRow>> {
-    let tenant = tx.tenant();
-    Ok(diesel::update(users::table.find(id).filter(users::tenant_id.eq(tenant)))
+pub async fn update<V: Viewpoint>(tx: &mut Tx<V>, id: UserId, changes: &UserChanges) -> Outcome<Option<UserRow>> {
+    let from = tx.viewpoint();
+    Ok(diesel::update(users::table.find(id).filter(users::tenant_id.is_not_distinct_from(from)))
         .set(changes)
         .returning(UserRow::as_returning())
         .get_result(tx.conn())
@@ -246,20 +237,55 @@ pub async fn update(tx: &mut Tx<Tenant>, id: UserId, changes: &UserChanges) -> O
         .optional()?)
 }
 
-/// Locks the tenant's active administrators, so that two of them can't switch each other off at once, and counts them.
+/// Puts a person into a tenant, or into none.
 ///
 /// # Errors
 /// Database faults.
-pub async fn lock_active_administrators(tx: &mut Tx<Tenant>) -> Outcome<Vec<UserId>> {
-    let tenant = tx.tenant();
+pub async fn assign(
+    tx: &mut Tx<Admin>,
+    id: UserId,
+    tenant: Option<TenantId>,
+    now: DateTime<Utc>,
+) -> Outcome<Option<UserRow>> {
+    Ok(diesel::update(users::table.find(id))
+        .set((users::tenant_id.eq(tenant), users::updated_at.eq(now)))
+        .returning(UserRow::as_returning())
+        .get_result(tx.conn())
+        .await
+        .optional()?)
+}
+
+/// Locks the active administrators of a tenant, or of the platform, so that two of them can't switch each other off at
+/// once, and lists them.
+///
+/// # Errors
+/// Database faults.
+pub async fn lock_active_administrators<V: Viewpoint>(tx: &mut Tx<V>, of: Option<TenantId>) -> Outcome<Vec<UserId>> {
+    let role = if of.is_some() { Role::TenantAdmin } else { Role::Admin };
     Ok(users::table
-        .filter(users::tenant_id.eq(tenant))
-        .filter(users::role.eq(Role::TenantAdmin))
+        .filter(users::tenant_id.is_not_distinct_from(of))
+        .filter(users::role.eq(role))
         .filter(users::is_active.eq(true))
         .select(users::id)
         .for_update()
         .load(tx.conn())
         .await?)
+}
+
+/// Which of several tenants have an active administrator of their own.
+///
+/// # Errors
+/// Database faults.
+pub async fn administered<V: Viewpoint>(tx: &mut Tx<V>, tenants: &[TenantId]) -> Outcome<Vec<TenantId>> {
+    let found: Vec<Option<TenantId>> = users::table
+        .filter(users::tenant_id.eq_any(tenants))
+        .filter(users::role.eq(Role::TenantAdmin))
+        .filter(users::is_active.eq(true))
+        .select(users::tenant_id)
+        .distinct()
+        .load(tx.conn())
+        .await?;
+    Ok(found.into_iter().flatten().collect())
 }
 
 /// Whether there is a global administrator who can sign in.
@@ -268,7 +294,7 @@ pub async fn lock_active_administrators(tx: &mut Tx<Tenant>) -> Outcome<Vec<User
 /// Database faults.
 pub async fn any_admin(tx: &mut Tx<Admin>) -> Outcome<bool> {
     Ok(diesel::select(diesel::dsl::exists(
-        users::table.filter(users::role.eq(Role::Admin)).filter(users::is_active.eq(true)),
+        users::table.filter(users::role.eq(Role::Admin)).filter(users::is_active.eq(true)).select(users::id),
     ))
     .get_result(tx.conn())
     .await?)

@@ -27,7 +27,7 @@ impl ConversationMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "The conversation to be.")] input: StartConversationInput,
     ) -> Result<Conversation> {
-        let cx = context::tenant(ctx)?;
+        let cx = &context::tenant(ctx)?.renewed();
         let row = conversations::start(cx, &input.try_into()?).await?;
         Ok(Conversation { row, cx: cx.clone() })
     }
@@ -40,7 +40,7 @@ impl ConversationMutation {
         #[graphql(desc = "Which.")] id: ID,
         #[graphql(desc = "What to change.")] input: UpdateConversationInput,
     ) -> Result<Conversation> {
-        let cx = context::tenant(ctx)?;
+        let cx = &context::tenant(ctx)?.renewed();
         let row = conversations::update(cx, ids::parse(&id, "id")?, &input.try_into()?).await?;
         Ok(Conversation { row, cx: cx.clone() })
     }
@@ -52,7 +52,7 @@ impl ConversationMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "The message.")] input: SendMessageInput,
     ) -> Result<SendMessagePayload> {
-        let cx = context::tenant(ctx)?;
+        let cx = &context::tenant(ctx)?.renewed();
         let accepted = context::engine(ctx)?.send(cx, input.try_into()?).await?;
         Ok(SendMessagePayload::new(accepted, cx))
     }
@@ -64,7 +64,7 @@ impl ConversationMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "The reply, such as `message_12`.")] message_id: ID,
     ) -> Result<Message> {
-        let cx = context::tenant(ctx)?;
+        let cx = &context::tenant(ctx)?.renewed();
         let row = context::engine(ctx)?.stop(cx, ids::parse(&message_id, "messageId")?).await?;
         Ok(Message { row, cx: cx.clone() })
     }

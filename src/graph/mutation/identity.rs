@@ -45,7 +45,7 @@ impl IdentityMutation {
     /// Ends this session: its access and refresh tokens are worth nothing from now on.
     #[graphql(directive = auth::apply(Access::User))]
     async fn logout(&self, ctx: &Context<'_>) -> Result<bool> {
-        sessions::logout(context::public(ctx)?, context::token(ctx)?).await?;
+        sessions::logout(context::public(ctx)?, context::own_token(ctx)?).await?;
         Ok(true)
     }
 
@@ -57,7 +57,7 @@ impl IdentityMutation {
         #[graphql(desc = "The old and the new password.")] input: ChangePasswordInput,
     ) -> Result<bool> {
         let (old, new) = (SecretString::from(input.current_password), SecretString::from(input.new_password));
-        sessions::change_password(context::public(ctx)?, context::token(ctx)?, old, new).await?;
+        sessions::change_password(context::public(ctx)?, context::own_token(ctx)?, old, new).await?;
         Ok(true)
     }
 
@@ -72,7 +72,7 @@ impl IdentityMutation {
         let token = context::token(ctx)?;
         let user: Option<UserId> = user_id.map(|id| ids::parse(&id, "userId")).transpose()?;
         let ended = match user.filter(|user| *user != token.user()) {
-            None => sessions::revoke_others(context::public(ctx)?, token).await?,
+            None => sessions::revoke_others(context::public(ctx)?, context::own_token(ctx)?).await?,
             Some(user) => users::sign_out(context::administered(ctx)?, user).await?,
         };
         Ok(i32::try_from(ended).unwrap_or(i32::MAX))

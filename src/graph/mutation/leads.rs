@@ -24,7 +24,7 @@ impl LeadMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "The person.")] input: CreateLeadInput,
     ) -> Result<Lead> {
-        let cx = context::tenant(ctx)?;
+        let cx = &context::tenant(ctx)?.renewed();
         let row = leads::create(cx, &input.into()).await?;
         Ok(Lead { row, cx: cx.clone() })
     }
@@ -37,7 +37,7 @@ impl LeadMutation {
         #[graphql(desc = "Which.")] id: ID,
         #[graphql(desc = "What to change.")] input: UpdateLeadInput,
     ) -> Result<Lead> {
-        let cx = context::tenant(ctx)?;
+        let cx = &context::tenant(ctx)?.renewed();
         let row = leads::update(cx, ids::parse(&id, "id")?, &input.into()).await?;
         Ok(Lead { row, cx: cx.clone() })
     }
@@ -45,7 +45,7 @@ impl LeadMutation {
     /// Removes a lead, and gives its id. Its conversations are kept, and no longer linked to a lead.
     #[graphql(directive = auth::apply(Access::User))]
     async fn delete_lead(&self, ctx: &Context<'_>, #[graphql(desc = "Which.")] id: ID) -> Result<ID> {
-        let cx = context::tenant(ctx)?;
+        let cx = &context::tenant(ctx)?.renewed();
         leads::delete(cx, ids::parse(&id, "id")?).await?;
         Ok(id)
     }

@@ -1,9 +1,13 @@
 //! The mutation root, one file a noun.
 
 mod conversations;
+mod deliveries;
 mod identity;
+mod impersonations;
+mod knowledge;
 mod leads;
 mod prompts;
+mod settings;
 mod tenants;
 mod users;
 
@@ -18,4 +22,8 @@ pub struct Mutation(
     prompts::PromptMutation,
     leads::LeadMutation,
     conversations::ConversationMutation,
+    knowledge::KnowledgeMutation,
+    settings::SettingsMutation,
+    impersonations::ImpersonationMutation,
+    deliveries::DeliveryMutation,
 );

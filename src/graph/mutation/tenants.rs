@@ -3,6 +3,7 @@
 use async_graphql::{Context, ID, Object, Result};
 
 use crate::{
+    context::View,
     domain::tenants,
     graph::{
         auth::{Access, auth},
@@ -24,8 +25,9 @@ impl TenantMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "The tenant to be.")] input: CreateTenantInput,
     ) -> Result<Tenant> {
-        let row = tenants::create(context::admin(ctx)?, &input.into()).await?;
-        Ok(Tenant { row })
+        let cx = context::admin(ctx)?.renewed();
+        let row = tenants::create(&cx, input.into()).await?;
+        Ok(Tenant { row, view: View::Platform(cx) })
     }
 
     /// Changes a tenant.
@@ -36,16 +38,18 @@ impl TenantMutation {
         #[graphql(desc = "Which.")] id: ID,
         #[graphql(desc = "What to change.")] input: UpdateTenantInput,
     ) -> Result<Tenant> {
-        let row = tenants::update(context::admin(ctx)?, ids::parse(&id, "id")?, &input.into()).await?;
-        Ok(Tenant { row })
+        let cx = context::admin(ctx)?.renewed();
+        let row = tenants::update(&cx, ids::parse(&id, "id")?, input.into()).await?;
+        Ok(Tenant { row, view: View::Platform(cx) })
     }
 
     /// Switches a tenant off: its people can't sign in, what they have open ends, its data stays. `updateTenant` with
     /// `isActive: true` switches it on again.
     #[graphql(directive = auth::apply(Access::Admin))]
     async fn deactivate_tenant(&self, ctx: &Context<'_>, #[graphql(desc = "Which.")] id: ID) -> Result<Tenant> {
-        let row = tenants::deactivate(context::admin(ctx)?, ids::parse(&id, "id")?).await?;
-        Ok(Tenant { row })
+        let cx = context::admin(ctx)?.renewed();
+        let row = tenants::deactivate(&cx, ids::parse(&id, "id")?).await?;
+        Ok(Tenant { row, view: View::Platform(cx) })
     }
 
     /// Changes what the resolved tenant says of itself.
@@ -55,7 +59,8 @@ impl TenantMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "What to change.")] input: TenantProfileInput,
     ) -> Result<Tenant> {
-        let row = tenants::update_profile(context::tenant(ctx)?, input.into()).await?;
-        Ok(Tenant { row })
+        let cx = context::tenant(ctx)?.renewed();
+        let row = tenants::update_profile(&cx, input.into()).await?;
+        Ok(Tenant { row, view: View::Tenant(cx) })
     }
 }

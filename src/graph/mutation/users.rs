@@ -1,15 +1,19 @@
-//! People of the tenant.
+//! People: of the resolved tenant, or of none for an administrator of the platform who names no tenant.
 
 use async_graphql::{Context, ID, Object, Result};
 
 use crate::{
-    domain::users,
+    context::View,
+    domain::users::{self, UserEdit},
     graph::{
         auth::{Access, auth},
         context,
-        types::user::{CreateUserInput, Home, UpdateUserInput, User},
+        types::user::{CreateUserInput, UpdateUserInput, User},
     },
-    kernel::ids,
+    kernel::{
+        failure::Outcome,
+        ids::{self, UserId},
+    },
 };
 
 #[derive(Default)]
@@ -17,19 +21,24 @@ pub struct UserMutation;
 
 #[Object]
 impl UserMutation {
-    /// Adds a person to the resolved tenant. A global administrator names the tenant in `X-Tenant-Id`.
+    /// Adds a person to the resolved tenant. An administrator of the platform names the tenant in `X-Tenant-Id`; without it,
+    /// the account belongs to no tenant: another administrator (role ADMIN), or somebody for `assignUserToTenant`.
     #[graphql(directive = auth::apply(Access::TenantAdmin))]
     async fn create_user(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The person to be.")] input: CreateUserInput,
     ) -> Result<User> {
-        let cx = context::tenant(ctx)?;
-        let row = users::create(cx, input.into()).await?;
-        Ok(User { row, home: Home::Own(cx.clone()) })
+        let view = context::fresh_view(ctx)?;
+        let row = match &view {
+            View::Tenant(cx) => users::create(cx, input.into()).await?,
+            View::Platform(cx) => users::create_on_platform(cx, input.into()).await?,
+        };
+        Ok(User { row, view })
     }
 
-    /// Changes a person of the tenant. A new password, and being switched off, sign them out everywhere.
+    /// Changes a person. A new password, and being switched off, sign them out everywhere. An administrator of the platform
+    /// who names no tenant changes accounts that belong to none.
     #[graphql(directive = auth::apply(Access::TenantAdmin))]
     async fn update_user(
         &self,
@@ -37,16 +46,35 @@ impl UserMutation {
         #[graphql(desc = "Whom.")] id: ID,
         #[graphql(desc = "What to change.")] input: UpdateUserInput,
     ) -> Result<User> {
-        let cx = context::tenant(ctx)?;
-        let row = users::update(cx, ids::parse(&id, "id")?, input.into()).await?;
-        Ok(User { row, home: Home::Own(cx.clone()) })
+        Ok(changed(context::fresh_view(ctx)?, ids::parse(&id, "id")?, input.into()).await?)
     }
 
     /// Switches a person off: they can't sign in, and what they have open ends.
     #[graphql(directive = auth::apply(Access::TenantAdmin))]
     async fn deactivate_user(&self, ctx: &Context<'_>, #[graphql(desc = "Whom.")] id: ID) -> Result<User> {
-        let cx = context::tenant(ctx)?;
-        let row = users::deactivate(cx, ids::parse(&id, "id")?).await?;
-        Ok(User { row, home: Home::Own(cx.clone()) })
+        let off = UserEdit { is_active: Some(false), ..UserEdit::default() };
+        Ok(changed(context::fresh_view(ctx)?, ids::parse(&id, "id")?, off).await?)
     }
+
+    /// Puts a person into a tenant, or into none. Their sessions end; they sign in again to act there.
+    #[graphql(directive = auth::apply(Access::Admin))]
+    async fn assign_user_to_tenant(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Whom.")] user_id: ID,
+        #[graphql(desc = "Where to; omit for no tenant.")] tenant_id: Option<ID>,
+    ) -> Result<User> {
+        let cx = context::admin(ctx)?.renewed();
+        let tenant = tenant_id.map(|id| ids::parse(&id, "tenantId")).transpose()?;
+        let row = users::assign(&cx, ids::parse(&user_id, "userId")?, tenant).await?;
+        Ok(User { row, view: View::Platform(cx) })
+    }
+}
+
+async fn changed(view: View, id: UserId, edit: UserEdit) -> Outcome<User> {
+    let row = match &view {
+        View::Tenant(cx) => users::update(cx, id, edit).await?,
+        View::Platform(cx) => users::update_on_platform(cx, id, edit).await?,
+    };
+    Ok(User { row, view })
 }

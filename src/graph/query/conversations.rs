@@ -9,7 +9,8 @@ use crate::{
         context,
         types::{
             conversation::{Conversation, ConversationConnection, ConversationFilter},
-            page,
+            order::ConversationOrder,
+            ordered_page,
         },
     },
     kernel::ids::{self, ConversationId},
@@ -33,21 +34,22 @@ impl ConversationQuery {
         Ok(row.map(|row| Conversation { row, cx: cx.clone() }))
     }
 
-    /// The tenant's conversations, newest first.
+    /// The tenant's conversations, newest first unless another order is asked for.
     #[graphql(directive = auth::apply(Access::User))]
     async fn conversations(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Which of them.")] filter: Option<ConversationFilter>,
+        #[graphql(desc = "In which order; newest first if omitted.")] order_by: Option<ConversationOrder>,
         #[graphql(desc = "At most this many; 20 if omitted, 100 at the most.")] first: Option<i32>,
         #[graphql(desc = "Only those behind this cursor.")] after: Option<String>,
         #[graphql(desc = "At most this many from the back; 100 at the most.")] last: Option<i32>,
         #[graphql(desc = "Only those before this cursor.")] before: Option<String>,
     ) -> Result<ConversationConnection> {
         let cx = context::tenant(ctx)?;
-        let page = page(first, after, last, before)?;
+        let page = ordered_page(first, after, last, before, order_by.map(Into::into))?;
         let filter = conversations::ConversationFilter::try_from(filter.unwrap_or_default())?;
         let slice = cx.read(async |tx| conversations::page(tx, &filter, &page).await).await?;
-        Ok(ConversationConnection::of(slice, cx, filter))
+        Ok(ConversationConnection::of(slice, cx, filter, page.order.by))
     }
 }

@@ -1,13 +1,14 @@
 //! Who am I, and any object by its id.
 
 use async_graphql::{Context, ID, Object, Result};
+use futures_util::future::try_join_all;
 
 use crate::{
     db::tables::users,
     graph::{
         auth::{Access, auth},
         context, node,
-        types::user::{Home, User},
+        types::user::User,
     },
     kernel::failure::{Failure, Refusal},
 };
@@ -25,19 +26,9 @@ impl IdentityQuery {
     async fn me(&self, ctx: &Context<'_>) -> Result<User> {
         let id = context::token(ctx)?.user();
         let public = context::public(ctx)?;
-        let (row, tenant) = public
-            .services
-            .db
-            .identify(async |tx| {
-                let row = users::identified(tx, id).await?.ok_or_else(|| Failure::fault("a caller without a row"))?;
-                let tenant = match row.tenant_id {
-                    Some(tenant) => crate::db::tables::tenants::by_id(tx, tenant).await?,
-                    None => None,
-                };
-                Ok((row, tenant))
-            })
-            .await?;
-        Ok(User { row, home: Home::Known(tenant.map(Box::new)) })
+        let row = public.services.db.identify(async |tx| users::identified(tx, id).await).await?;
+        let row = row.ok_or_else(|| Failure::fault("a caller without a row"))?;
+        Ok(User { row, view: context::own_view(ctx)? })
     }
 
     /// Any object by its global id. Null for one that does not exist or is not yours.
@@ -47,7 +38,7 @@ impl IdentityQuery {
         ctx: &Context<'_>,
         #[graphql(desc = "A global id, such as `lead_81`.")] id: ID,
     ) -> Result<Option<node::Node>> {
-        Ok(node::find(ctx, &id).await?)
+        Ok(node::find(&context::view(ctx)?, &id).await?)
     }
 
     /// Several objects by their global ids, in the same order. Null where one does not exist or is not yours.
@@ -60,10 +51,8 @@ impl IdentityQuery {
         if ids.len() > NODES_MAX {
             return Err(Refusal::input("ids", format!("At most {NODES_MAX} ids are allowed.")).into());
         }
-        let mut nodes = Vec::with_capacity(ids.len());
-        for id in &ids {
-            nodes.push(node::find(ctx, id).await?);
-        }
-        Ok(nodes)
+        let view = context::view(ctx)?;
+        // Together, so that the loaders fetch all of a noun at once.
+        Ok(try_join_all(ids.iter().map(|id| node::find(&view, id))).await?)
     }
 }

@@ -9,13 +9,11 @@ use crate::{
         context,
         types::{
             lead::{Lead, LeadConnection, LeadFilter},
-            page,
+            order::LeadOrder,
+            ordered_page,
         },
     },
-    kernel::{
-        ids::{self, LeadId},
-        page::Position,
-    },
+    kernel::ids::{self, LeadId},
 };
 
 #[derive(Default)]
@@ -36,25 +34,26 @@ impl LeadQuery {
         Ok(row.map(|row| Lead { row, cx: cx.clone() }))
     }
 
-    /// The tenant's leads, newest first.
+    /// The tenant's leads, newest first unless another order is asked for.
     #[graphql(directive = auth::apply(Access::User))]
     async fn leads(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Which of them.")] filter: Option<LeadFilter>,
+        #[graphql(desc = "In which order; newest first if omitted.")] order_by: Option<LeadOrder>,
         #[graphql(desc = "At most this many; 20 if omitted, 100 at the most.")] first: Option<i32>,
         #[graphql(desc = "Only those behind this cursor.")] after: Option<String>,
         #[graphql(desc = "At most this many from the back; 100 at the most.")] last: Option<i32>,
         #[graphql(desc = "Only those before this cursor.")] before: Option<String>,
     ) -> Result<LeadConnection> {
         let cx = context::tenant(ctx)?.clone();
-        let page = page(first, after, last, before)?;
+        let page = ordered_page(first, after, last, before, order_by.map(Into::into))?;
         let filter: leads::LeadFilter = filter.unwrap_or_default().into();
         let slice = cx.read(async |tx| leads::page(tx, &filter, &page).await).await?;
         let (counting, filter) = (cx.clone(), std::sync::Arc::new(filter));
         Ok(LeadConnection::new(
             slice,
-            |row| Position { at: row.created_at, id: row.id.0 },
+            move |row| row.position(page.order.by),
             move |row| Lead { row, cx: cx.clone() },
             move || {
                 let (cx, filter) = (counting.clone(), filter.clone());

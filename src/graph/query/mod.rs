@@ -1,10 +1,15 @@
 //! The query root, one file a noun.
 
+mod audit;
 mod conversations;
+mod deliveries;
 mod identity;
+mod impersonations;
+mod knowledge;
 mod leads;
 mod prompts;
 mod tenants;
+mod usage;
 mod users;
 
 use async_graphql::MergedObject;
@@ -18,4 +23,9 @@ pub struct Query(
     leads::LeadQuery,
     conversations::ConversationQuery,
     prompts::PromptQuery,
+    knowledge::KnowledgeQuery,
+    usage::UsageQuery,
+    impersonations::ImpersonationQuery,
+    audit::AuditQuery,
+    deliveries::DeliveryQuery,
 );

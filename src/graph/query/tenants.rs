@@ -3,6 +3,7 @@
 use async_graphql::{Context, Object, Result};
 
 use crate::{
+    context::View,
     db::tables::tenants,
     graph::{
         auth::{Access, auth},
@@ -23,8 +24,9 @@ impl TenantQuery {
     /// The resolved tenant: one's own, or the one that an administrator acts in.
     #[graphql(directive = auth::apply(Access::User))]
     async fn tenant(&self, ctx: &Context<'_>) -> Result<Tenant> {
-        let row = context::tenant(ctx)?.read(async |tx| tenants::own(tx).await).await?;
-        Ok(Tenant { row })
+        let cx = context::tenant(ctx)?;
+        let row = cx.read(async |tx| tenants::own(tx).await).await?;
+        Ok(Tenant { row, view: View::Tenant(cx.clone()) })
     }
 
     /// All tenants, newest first.
@@ -42,11 +44,11 @@ impl TenantQuery {
         let page = page(first, after, last, before)?;
         let filter: tenants::TenantFilter = filter.unwrap_or_default().into();
         let slice = cx.administer(async |tx| tenants::page(tx, &filter, &page).await).await?;
-        let filter = std::sync::Arc::new(filter);
+        let (view, filter) = (View::Platform(cx.clone()), std::sync::Arc::new(filter));
         Ok(TenantConnection::new(
             slice,
-            |row| Position { at: row.created_at, id: row.id.0 },
-            |row| Tenant { row },
+            |row| Position::created(row.created_at, row.id.0),
+            move |row| Tenant { row, view: view.clone() },
             move || {
                 let (cx, filter) = (cx.clone(), filter.clone());
                 async move { cx.administer(async |tx| tenants::count(tx, &filter).await).await }

@@ -3,13 +3,14 @@
 use async_graphql::{Context, ID, Object, Result};
 
 use crate::{
+    context::seen,
     db::tables::users,
     graph::{
         auth::{Access, auth},
         context,
         types::{
             page,
-            user::{Home, User, UserConnection, UserFilter},
+            user::{User, UserConnection, UserFilter},
         },
     },
     kernel::{
@@ -23,23 +24,21 @@ pub struct UserQuery;
 
 #[Object]
 impl UserQuery {
-    /// One person of the tenant; null if there is none. Staff see themselves, administrators everybody.
+    /// One person of the tenant; null if there is none. Staff see themselves, administrators everybody; an administrator of
+    /// the platform who names no tenant sees any account.
     #[graphql(directive = auth::apply(Access::User))]
     async fn user(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The global id, such as `user_7`.")] id: ID,
     ) -> Result<Option<User>> {
-        let cx = context::tenant(ctx)?;
+        let view = context::view(ctx)?;
         let id: UserId = ids::parse(&id, "id")?;
-        if !cx.scope().administers() && cx.scope().actor().user() != Some(id) {
-            return Ok(None);
-        }
-        let row = cx.read(async |tx| users::find(tx, id).await).await?;
-        Ok(row.map(|row| User { row, home: Home::Own(cx.clone()) }))
+        Ok(User::find(&view, id).await?)
     }
 
-    /// The people of the tenant, newest first.
+    /// The people of the resolved tenant, newest first. An administrator of the platform who names none sees the accounts
+    /// that belong to no tenant.
     #[graphql(directive = auth::apply(Access::TenantAdmin))]
     async fn users(
         &self,
@@ -50,18 +49,18 @@ impl UserQuery {
         #[graphql(desc = "At most this many from the back; 100 at the most.")] last: Option<i32>,
         #[graphql(desc = "Only those before this cursor.")] before: Option<String>,
     ) -> Result<UserConnection> {
-        let cx = context::tenant(ctx)?.clone();
+        let view = context::view(ctx)?;
         let page = page(first, after, last, before)?;
-        let filter: users::UserFilter = filter.unwrap_or_default().into();
-        let slice = cx.read(async |tx| users::page(tx, &filter, &page).await).await?;
-        let (filter, counting) = (std::sync::Arc::new(filter), cx.clone());
+        let filter: std::sync::Arc<users::UserFilter> = std::sync::Arc::new(filter.unwrap_or_default().into());
+        let slice = seen!(&view, |tx| users::page(tx, &filter, &page))?;
+        let counting = view.clone();
         Ok(UserConnection::new(
             slice,
-            |row| Position { at: row.created_at, id: row.id.0 },
-            move |row| User { row, home: Home::Own(cx.clone()) },
+            |row| Position::created(row.created_at, row.id.0),
+            move |row| User { row, view: view.clone() },
             move || {
-                let (cx, filter) = (counting.clone(), filter.clone());
-                async move { cx.read(async |tx| users::count(tx, &filter).await).await }
+                let (view, filter) = (counting.clone(), filter.clone());
+                async move { seen!(&view, |tx| users::count(tx, &filter)) }
             },
         ))
     }

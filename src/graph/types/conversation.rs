@@ -3,17 +3,14 @@
 use std::sync::Arc;
 
 use async_graphql::{ID, InputObject, MaybeUndefined, Object, Result};
-use chrono::{DateTime, Utc};
 
 use crate::{
-    context::{PageKey, TenantCx},
-    db::tables::{
-        conversations::{self, ConversationFilter as Filter, ConversationRow},
-        messages,
-    },
+    context::TenantCx,
+    db::tables::conversations::{self, ConversationFilter as Filter, ConversationRow},
     domain::conversations::{ConversationEdit, ConversationForm},
     graph::{
         connection::connection,
+        scalars::DateTime,
         types::{
             change,
             lead::Lead,
@@ -24,7 +21,7 @@ use crate::{
     kernel::{
         failure::Refusal,
         ids,
-        page::{Position, Slice},
+        page::{OrderBy, Position, Slice},
         vocabulary::{Channel, ConversationStatus},
     },
 };
@@ -71,26 +68,26 @@ impl Conversation {
     ) -> Result<MessageConnection> {
         let page = page(first, after, last, before)?;
         let conversation = self.row.id;
-        let key = PageKey { conversation, page };
-        let slice = self.cx.loaders().messages(key).await?.unwrap_or_else(|| page.cut(Vec::new()));
+        let slice = self.cx.loaders().messages((conversation, page.clone())).await?;
+        let slice = slice.unwrap_or_else(|| page.cut(Vec::new()));
         let (cx, counting) = (self.cx.clone(), self.cx.clone());
         Ok(MessageConnection::new(
             slice,
-            |row| Position { at: row.created_at, id: row.id.0 },
+            |row| Position::created(row.created_at, row.id.0),
             move |row| Message { row, cx: cx.clone() },
             move || {
                 let cx = counting.clone();
-                async move { cx.read(async |tx| messages::count(tx, conversation).await).await }
+                async move { cx.loaders().message_count(conversation).await }
             },
         ))
     }
     /// When it began.
-    async fn created_at(&self) -> DateTime<Utc> {
-        self.row.created_at
+    async fn created_at(&self) -> DateTime {
+        self.row.created_at.into()
     }
     /// When something last happened in it.
-    async fn updated_at(&self) -> DateTime<Utc> {
-        self.row.updated_at
+    async fn updated_at(&self) -> DateTime {
+        self.row.updated_at.into()
     }
 }
 
@@ -101,11 +98,11 @@ connection!(
 
 impl ConversationConnection {
     /// A page of the conversations that `filter` lets through.
-    pub fn of(slice: Slice<ConversationRow>, cx: &TenantCx, filter: Filter) -> Self {
+    pub fn of(slice: Slice<ConversationRow>, cx: &TenantCx, filter: Filter, by: OrderBy) -> Self {
         let (node_cx, counting, filter) = (cx.clone(), cx.clone(), Arc::new(filter));
         Self::new(
             slice,
-            |row| Position { at: row.created_at, id: row.id.0 },
+            move |row| row.position(by),
             move |row| Conversation { row, cx: node_cx.clone() },
             move || {
                 let (cx, filter) = (counting.clone(), filter.clone());
@@ -169,9 +166,9 @@ pub struct ConversationFilter {
     /// Only those with this lead.
     lead_id: Option<ID>,
     /// Only those begun after this.
-    created_after: Option<DateTime<Utc>>,
+    created_after: Option<DateTime>,
     /// Only those begun before this.
-    created_before: Option<DateTime<Utc>>,
+    created_before: Option<DateTime>,
 }
 
 impl TryFrom<ConversationFilter> for Filter {
@@ -181,8 +178,8 @@ impl TryFrom<ConversationFilter> for Filter {
             lead: filter.lead_id.map(|id| ids::parse(&id, "leadId")).transpose()?,
             status: filter.status,
             channel: filter.channel,
-            created_after: filter.created_after,
-            created_before: filter.created_before,
+            created_after: filter.created_after.map(|at| at.0),
+            created_before: filter.created_before.map(|at| at.0),
         })
     }
 }

@@ -1,21 +1,24 @@
 //! `Lead`.
 
 use async_graphql::{ID, InputObject, MaybeUndefined, Object, Result};
-use chrono::{DateTime, Utc};
 
 use crate::{
     context::TenantCx,
-    db::tables::{
-        conversations::{self, ConversationFilter as Filter},
-        leads::{LeadFilter as Leads, LeadRow},
-    },
+    db::tables::leads::{LeadFilter as Filter, LeadRow},
     domain::leads::{LeadEdit, LeadForm},
     graph::{
         connection::connection,
-        scalars::PhoneNumber,
-        types::{change, conversation::ConversationConnection, page, search},
+        scalars::{DateTime, PhoneNumber},
+        types::{
+            change,
+            conversation::{Conversation, ConversationConnection},
+            page, search,
+        },
     },
-    kernel::vocabulary::{Channel, LeadStatus},
+    kernel::{
+        page::OrderBy,
+        vocabulary::{Channel, LeadStatus},
+    },
 };
 
 /// A person who might buy.
@@ -63,17 +66,26 @@ impl Lead {
         #[graphql(desc = "Only those behind this cursor.")] after: Option<String>,
     ) -> Result<ConversationConnection> {
         let page = page(first, after, None, None)?;
-        let own = Filter { lead: Some(self.row.id), ..Filter::default() };
-        let slice = self.cx.read(async |tx| conversations::page(tx, &own, &page).await).await?;
-        Ok(ConversationConnection::of(slice, &self.cx, own))
+        let lead = self.row.id;
+        let slice = self.cx.loaders().conversations((lead, page.clone())).await?;
+        let (cx, counting) = (self.cx.clone(), self.cx.clone());
+        Ok(ConversationConnection::new(
+            slice.unwrap_or_else(|| page.cut(Vec::new())),
+            |row| row.position(OrderBy::CreatedAt),
+            move |row| Conversation { row, cx: cx.clone() },
+            move || {
+                let cx = counting.clone();
+                async move { cx.loaders().conversation_count(lead).await }
+            },
+        ))
     }
     /// When they were noted.
-    async fn created_at(&self) -> DateTime<Utc> {
-        self.row.created_at
+    async fn created_at(&self) -> DateTime {
+        self.row.created_at.into()
     }
     /// When they were last changed.
-    async fn updated_at(&self) -> DateTime<Utc> {
-        self.row.updated_at
+    async fn updated_at(&self) -> DateTime {
+        self.row.updated_at.into()
     }
 }
 
@@ -146,19 +158,19 @@ pub struct LeadFilter {
     #[graphql(validator(max_items = 10))]
     source: Option<Vec<Channel>>,
     /// Only those noted after this.
-    created_after: Option<DateTime<Utc>>,
+    created_after: Option<DateTime>,
     /// Only those noted before this.
-    created_before: Option<DateTime<Utc>>,
+    created_before: Option<DateTime>,
 }
 
-impl From<LeadFilter> for Leads {
+impl From<LeadFilter> for Filter {
     fn from(filter: LeadFilter) -> Self {
         Self {
             search: search(filter.search),
             status: filter.status,
             source: filter.source,
-            created_after: filter.created_after,
-            created_before: filter.created_before,
+            created_after: filter.created_after.map(|at| at.0),
+            created_before: filter.created_before.map(|at| at.0),
         }
     }
 }

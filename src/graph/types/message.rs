@@ -1,18 +1,15 @@
 //! `Message`.
 
 use async_graphql::{ID, InputObject, Object, Result, SimpleObject};
-use chrono::{DateTime, Utc};
 
 use crate::{
     chat::{Accepted, MessageForm},
-    context::TenantCx,
+    context::{TenantCx, View},
     db::tables::messages::MessageRow,
     graph::{
         connection::connection,
-        types::{
-            conversation::Conversation,
-            user::{Home, User},
-        },
+        scalars::DateTime,
+        types::{conversation::Conversation, knowledge::RetrievedPassage, user::User},
     },
     kernel::{
         failure::{Failure, Refusal},
@@ -56,8 +53,7 @@ impl Message {
     /// The person of the tenant who sent it.
     async fn author(&self) -> Result<Option<User>> {
         let Some(id) = self.row.author_id else { return Ok(None) };
-        let row = self.cx.loaders().user(id).await?;
-        Ok(row.map(|row| User { row, home: Home::Own(self.cx.clone()) }))
+        Ok(User::load(&View::Tenant(self.cx.clone()), id).await?)
     }
     /// What a reply used, once it is whole.
     async fn tokens(&self) -> Option<TokenUsage> {
@@ -71,13 +67,17 @@ impl Message {
     async fn prompt_hash(&self) -> Option<&str> {
         self.row.prompt_hash.as_deref()
     }
+    /// The passages that a reply was written from, the best first.
+    async fn sources(&self) -> Vec<RetrievedPassage> {
+        serde_json::from_value(self.row.sources.clone()).unwrap_or_default()
+    }
     /// The sender's own id for it.
     async fn client_message_id(&self) -> Option<&str> {
         self.row.client_message_id.as_deref()
     }
     /// When it was stored.
-    async fn created_at(&self) -> DateTime<Utc> {
-        self.row.created_at
+    async fn created_at(&self) -> DateTime {
+        self.row.created_at.into()
     }
 }
 

@@ -1,18 +1,25 @@
 //! The graph's objects, one file a noun: a row, and the context in which it was read. Must not query but through the
 //! context's loaders.
 
+pub mod audit;
 pub mod chat_event;
 pub mod conversation;
+pub mod delivery;
+pub mod impersonation;
+pub mod knowledge;
 pub mod lead;
 pub mod message;
+pub mod order;
 pub mod prompt;
 pub mod session;
+pub mod settings;
 pub mod tenant;
+pub mod usage;
 pub mod user;
 
 use async_graphql::MaybeUndefined;
 
-use crate::kernel::page::{Page, PageArgs};
+use crate::kernel::page::{Order, Page, PageArgs};
 
 /// The arguments of a connection field, checked.
 pub(super) fn page(
@@ -22,6 +29,17 @@ pub(super) fn page(
     before: Option<String>,
 ) -> Result<Page, crate::kernel::failure::Refusal> {
     Page::read(&PageArgs { first, after, last, before })
+}
+
+/// As [`page`], of a list whose order the client chose.
+pub(super) fn ordered_page(
+    first: Option<i32>,
+    after: Option<String>,
+    last: Option<i32>,
+    before: Option<String>,
+    order: Option<Order>,
+) -> Result<Page, crate::kernel::failure::Refusal> {
+    Page::ordered(&PageArgs { first, after, last, before }, order.unwrap_or(Order::NEWEST))
 }
 
 /// Omitted: leave as it is. Null: clear. A value: set.

@@ -1,20 +1,32 @@
 //! `PromptBundle` and `ComposedPrompt`.
 
 use async_graphql::{ID, InputObject, Object, Result, SimpleObject};
-use chrono::{DateTime, Utc};
 
 use crate::{
-    context::TenantCx,
-    db::tables::prompts::{BundleRow, SectionRow},
-    domain::prompts::{Composed, PromptOrigin, SetupForm},
-    kernel::vocabulary::{Channel, PromptStatus},
+    context::View,
+    db::tables::prompts::{BundleFilter, BundleRow, NewSection, SectionRow},
+    domain::prompts::{BundleForm, Composed, PromptOrigin, SetupForm},
+    graph::{connection::connection, scalars::DateTime},
+    kernel::{
+        failure::Outcome,
+        vocabulary::{Channel, PromptStatus},
+    },
 };
 
 /// A named, versioned list of sections that tell the assistant what to be.
 #[derive(Clone)]
 pub struct PromptBundle {
     pub row: BundleRow,
-    pub cx: TenantCx,
+    pub view: View,
+}
+
+impl PromptBundle {
+    async fn section_rows(&self) -> Outcome<Vec<SectionRow>> {
+        match &self.view {
+            View::Tenant(cx) => cx.loaders().sections(self.row.id).await,
+            View::Platform(cx) => cx.loaders().sections(self.row.id).await,
+        }
+    }
 }
 
 /// A named, versioned list of sections that tell the assistant what to be.
@@ -32,7 +44,7 @@ impl PromptBundle {
     async fn status(&self) -> PromptStatus {
         self.row.status
     }
-    /// Counts the owner's bundles.
+    /// Counts the owner's bundles. A version that was published is never changed.
     async fn version(&self) -> i32 {
         self.row.version
     }
@@ -42,18 +54,32 @@ impl PromptBundle {
     }
     /// Its sections, in order.
     async fn sections(&self) -> Result<Vec<PromptSection>> {
-        let rows = self.cx.loaders().sections(self.row.id).await?;
-        Ok(rows.into_iter().map(PromptSection::from).collect())
+        Ok(self.section_rows().await?.into_iter().map(PromptSection::from).collect())
+    }
+    /// Keys of sections that have no effect, since the global base locks its own section of the same key.
+    async fn ignored_keys(&self) -> Result<Vec<String>> {
+        let View::Tenant(cx) = &self.view else { return Ok(Vec::new()) };
+        if self.row.tenant_id.is_none() {
+            return Ok(Vec::new());
+        }
+        let locked = cx.loaders().locked_keys(()).await?;
+        let keys = self.section_rows().await?.into_iter().map(|section| section.key);
+        Ok(keys.filter(|key| locked.contains(key)).collect())
     }
     /// When it was made.
-    async fn created_at(&self) -> DateTime<Utc> {
-        self.row.created_at
+    async fn created_at(&self) -> DateTime {
+        self.row.created_at.into()
     }
     /// When it was put into production.
-    async fn published_at(&self) -> Option<DateTime<Utc>> {
-        self.row.published_at
+    async fn published_at(&self) -> Option<DateTime> {
+        self.row.published_at.map(DateTime)
     }
 }
+
+connection!(
+    PromptBundleConnection, PromptBundleEdge of PromptBundle,
+    "A page of bundles.", "A bundle and its place in the list."
+);
 
 /// A section of a bundle.
 #[derive(SimpleObject)]
@@ -141,5 +167,70 @@ pub struct SetupPromptInput {
 impl From<SetupPromptInput> for SetupForm {
     fn from(input: SetupPromptInput) -> Self {
         Self { name: input.name, business_prompt: input.business_prompt, faq: input.faq, rules: input.rules }
+    }
+}
+
+/// A bundle, whole: its sections replace what a draft held.
+#[derive(InputObject)]
+pub struct PromptBundleInput {
+    /// Its name, 1 to 200 characters.
+    name: String,
+    /// Its sections, 1 to 50.
+    #[graphql(validator(max_items = 50))]
+    sections: Vec<PromptSectionInput>,
+}
+
+/// A section of a bundle.
+#[derive(InputObject)]
+pub struct PromptSectionInput {
+    /// Unique in its bundle; a tenant's section replaces the base's of the same key. Lower-case letters, digits, `_`, `-`.
+    key: String,
+    /// What the assistant is told.
+    content: String,
+    /// Where it stands; sections of the same number stand by their keys.
+    order: i32,
+    /// The channels it is for; omit for all.
+    #[graphql(validator(max_items = 10))]
+    channels: Option<Vec<Channel>>,
+    /// No tenant can override it; for sections of the global base only.
+    #[graphql(default = false)]
+    is_locked: bool,
+}
+
+impl From<PromptBundleInput> for BundleForm {
+    fn from(input: PromptBundleInput) -> Self {
+        let section = |section: PromptSectionInput| NewSection {
+            key: section.key,
+            content: section.content,
+            position: section.order,
+            channels: section.channels,
+            is_locked: section.is_locked,
+        };
+        Self { name: input.name, sections: input.sections.into_iter().map(section).collect() }
+    }
+}
+
+/// A bundle to be shown as if it were in production.
+#[derive(InputObject)]
+pub struct PromptPreviewInput {
+    /// Which.
+    pub bundle_id: ID,
+    /// As on this channel; omitted, with the sections of all channels.
+    pub channel: Option<Channel>,
+}
+
+/// Which bundles to list.
+#[derive(InputObject, Default)]
+pub struct PromptBundleFilter {
+    /// Only those with one of these.
+    #[graphql(validator(max_items = 10))]
+    status: Option<Vec<PromptStatus>>,
+    /// Only the global base's, or only the tenant's own.
+    is_global: Option<bool>,
+}
+
+impl From<PromptBundleFilter> for BundleFilter {
+    fn from(filter: PromptBundleFilter) -> Self {
+        Self { status: filter.status, is_global: filter.is_global }
     }
 }

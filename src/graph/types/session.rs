@@ -2,10 +2,7 @@
 
 use async_graphql::{InputObject, SimpleObject};
 
-use crate::{
-    domain::sessions::SignIn,
-    graph::types::user::{Home, User},
-};
+use crate::{domain::sessions::SignIn, graph::types::user::User};
 
 /// What signing in gives.
 #[derive(SimpleObject)]
@@ -29,7 +26,7 @@ impl AuthPayload {
             refresh_token: Some(sign_in.refresh_token),
             expires_in: i32::try_from(lifetime.num_seconds()).unwrap_or(i32::MAX),
             token_type: "Bearer",
-            user: User { row: sign_in.user, home: Home::Known(sign_in.tenant.map(Box::new)) },
+            user: User { row: sign_in.user, view: sign_in.view },
         }
     }
 }

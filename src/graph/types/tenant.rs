@@ -1,18 +1,53 @@
 //! `Tenant`.
 
-use async_graphql::{ID, InputObject, MaybeUndefined, Object, SimpleObject};
-use chrono::{DateTime, Utc};
+use async_graphql::{ID, InputObject, MaybeUndefined, Object, Result, SimpleObject};
+use secrecy::SecretString;
 
 use crate::{
-    db::tables::tenants::{TenantFilter as Filter, TenantRow},
-    domain::tenants::{ProfileEdit, TenantEdit, TenantForm},
-    graph::{connection::connection, scalars::PhoneNumber, types::change},
+    context::View,
+    db::tables::{
+        provisioning::Provisioned,
+        tenants::{TenantFilter as Filter, TenantRow},
+    },
+    domain::{
+        onboarding::{self, Step},
+        tenants::{ProfileEdit, TenantEdit, TenantForm},
+    },
+    graph::{
+        connection::connection,
+        scalars::{DateTime, PhoneNumber},
+        types::{
+            change,
+            settings::{EmailSettings, RetrievalSettings, SmsSettings, VoiceSettings, secret},
+        },
+    },
+    kernel::{failure::Outcome, ids::TenantId},
 };
 
 /// A business that Frontdesk answers for: its people, prompts, leads and conversations are its own.
 #[derive(Clone)]
 pub struct Tenant {
     pub row: TenantRow,
+    pub view: View,
+}
+
+impl Tenant {
+    /// The tenant with this id, as far as it can be seen from here.
+    pub async fn load(view: &View, id: TenantId) -> Outcome<Option<Self>> {
+        let row = match view {
+            View::Tenant(cx) => cx.loaders().own_tenant(()).await?.filter(|row| row.id == id),
+            View::Platform(cx) => cx.loaders().tenant(id).await?,
+        };
+        Ok(row.map(|row| Self { row, view: view.clone() }))
+    }
+
+    async fn provisioned(&self) -> Outcome<Provisioned> {
+        let found = match &self.view {
+            View::Tenant(cx) => cx.loaders().provisioned(()).await?,
+            View::Platform(cx) => cx.loaders().provisioned(self.row.id).await?,
+        };
+        Ok(found.unwrap_or_default())
+    }
 }
 
 /// A business that Frontdesk answers for: its people, prompts, leads and conversations are its own.
@@ -56,17 +91,57 @@ impl Tenant {
     async fn monthly_token_quota(&self) -> Option<i32> {
         self.row.monthly_token_quota
     }
+    /// How it is reached by text message.
+    async fn sms(&self) -> Result<SmsSettings> {
+        Ok(SmsSettings::new(&self.provisioned().await?, self.view.services()))
+    }
+    /// How it is reached by phone.
+    async fn voice(&self) -> Result<VoiceSettings> {
+        Ok(VoiceSettings::new(self.row.id, &self.provisioned().await?, self.view.services()))
+    }
+    /// How it is reached by mail.
+    async fn email(&self) -> Result<EmailSettings> {
+        Ok(EmailSettings::new(&self.provisioned().await?))
+    }
+    /// Where its assistant looks for passages to answer from.
+    async fn retrieval(&self) -> Result<RetrievalSettings> {
+        Ok(RetrievalSettings::new(&self.provisioned().await?))
+    }
+    /// What there is to do until it is answered for everywhere, worked out from what is really there.
+    async fn onboarding(&self) -> Result<Vec<OnboardingStep>> {
+        let steps = onboarding::steps(&self.row, &self.provisioned().await?);
+        Ok(steps.into_iter().map(OnboardingStep::from).collect())
+    }
     /// When it was made.
-    async fn created_at(&self) -> DateTime<Utc> {
-        self.row.created_at
+    async fn created_at(&self) -> DateTime {
+        self.row.created_at.into()
     }
     /// When it was last changed.
-    async fn updated_at(&self) -> DateTime<Utc> {
-        self.row.updated_at
+    async fn updated_at(&self) -> DateTime {
+        self.row.updated_at.into()
     }
 }
 
 connection!(TenantConnection, TenantEdge of Tenant, "A page of tenants.", "A tenant and its place in the list.");
+
+/// A step of the provisioning checklist.
+#[derive(SimpleObject)]
+pub struct OnboardingStep {
+    /// What programs know it by: `tenant`, `admin_user`, `prompt`, `profile`, `sms`, `voice` or `email`.
+    key: &'static str,
+    /// What people know it by.
+    title: &'static str,
+    /// Whether it is done.
+    is_done: bool,
+    /// What to do next, while it is not.
+    hint: Option<&'static str>,
+}
+
+impl From<Step> for OnboardingStep {
+    fn from(step: Step) -> Self {
+        Self { key: step.key, title: step.title, is_done: step.is_done, hint: step.hint }
+    }
+}
 
 /// What a tenant says of itself; its assistant tells customers how to reach a person by it.
 #[derive(SimpleObject)]
@@ -122,6 +197,11 @@ pub struct CreateTenantInput {
     is_active: Option<bool>,
     /// What leads its composed prompt.
     system_prompt: Option<String>,
+    /// Where its index at Pinecone is; more of it by `updateRetrievalSettings`.
+    pinecone_environment: Option<String>,
+    /// The key of its index at Pinecone.
+    #[graphql(secret)]
+    pinecone_api_key: Option<String>,
     /// Web origins that its chat widget may run on, such as `https://www.example.com`.
     allowed_origins: Option<Vec<String>>,
     /// Model tokens that it may use a month; omit for no limit.
@@ -137,6 +217,8 @@ impl From<CreateTenantInput> for TenantForm {
             system_prompt: input.system_prompt,
             allowed_origins: input.allowed_origins.unwrap_or_default(),
             monthly_token_quota: input.monthly_token_quota,
+            pinecone_environment: input.pinecone_environment,
+            pinecone_api_key: input.pinecone_api_key.map(SecretString::from),
         }
     }
 }
@@ -152,6 +234,11 @@ pub struct UpdateTenantInput {
     is_active: Option<bool>,
     /// What leads its composed prompt; null clears it.
     system_prompt: MaybeUndefined<String>,
+    /// Where its index at Pinecone is; null clears it.
+    pinecone_environment: MaybeUndefined<String>,
+    /// The key of its index at Pinecone; null forgets it.
+    #[graphql(secret)]
+    pinecone_api_key: MaybeUndefined<String>,
     /// Web origins that its chat widget may run on; replaces the list.
     allowed_origins: Option<Vec<String>>,
     /// Model tokens that it may use a month; null lifts the limit.
@@ -167,6 +254,8 @@ impl From<UpdateTenantInput> for TenantEdit {
             system_prompt: change(input.system_prompt),
             allowed_origins: input.allowed_origins,
             monthly_token_quota: change(input.monthly_token_quota),
+            pinecone_environment: change(input.pinecone_environment),
+            pinecone_api_key: secret(input.pinecone_api_key),
         }
     }
 }

@@ -1,37 +1,47 @@
 //! `User`.
 
 use async_graphql::{ID, InputObject, MaybeUndefined, Object, Result};
-use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 
 use crate::{
-    context::TenantCx,
-    db::tables::{
-        tenants::TenantRow,
-        users::{UserFilter as Filter, UserRow},
-    },
+    context::View,
+    db::tables::users::{self, UserFilter as Filter, UserRow},
     domain::users::{UserEdit, UserForm},
     graph::{
         connection::connection,
+        scalars::DateTime,
         types::{change, tenant::Tenant},
     },
-    kernel::vocabulary::Role,
+    kernel::{failure::Outcome, ids::UserId, vocabulary::Role},
 };
 
 /// A person who signs in.
 #[derive(Clone)]
 pub struct User {
     pub row: UserRow,
-    pub home: Home,
+    pub view: View,
 }
 
-/// Where a user's tenant comes from.
-#[derive(Clone)]
-pub enum Home {
-    /// It is known already.
-    Known(Option<Box<TenantRow>>),
-    /// The tenant in which the user was read.
-    Own(TenantCx),
+impl User {
+    /// The account with this id, if the caller may ask for it: staff for themselves, administrators for everybody of the
+    /// tenant, and from the platform for any.
+    pub async fn find(view: &View, id: UserId) -> Outcome<Option<Self>> {
+        let row = match view {
+            View::Tenant(cx) if !cx.scope().administers() && cx.scope().actor().user() != Some(id) => None,
+            View::Tenant(cx) => cx.read(async |tx| users::find(tx, id).await).await?,
+            View::Platform(cx) => cx.administer(async |tx| users::find_any(tx, id).await).await?,
+        };
+        Ok(row.map(|row| Self { row, view: view.clone() }))
+    }
+
+    /// The person with this id, as far as they can be seen from here.
+    pub async fn load(view: &View, id: UserId) -> Outcome<Option<Self>> {
+        let row = match view {
+            View::Tenant(cx) => cx.loaders().user(id).await?,
+            View::Platform(cx) => cx.loaders().user(id).await?,
+        };
+        Ok(row.map(|row| Self { row, view: view.clone() }))
+    }
 }
 
 /// A person who signs in.
@@ -59,26 +69,24 @@ impl User {
     }
     /// Their tenant; null for a global administrator.
     async fn tenant(&self) -> Result<Option<Tenant>> {
-        let row = match &self.home {
-            Home::Known(row) => row.as_deref().cloned(),
-            Home::Own(_) if self.row.tenant_id.is_none() => None,
-            Home::Own(cx) => cx.loaders().own_tenant(()).await?,
-        };
-        Ok(row.map(|row| Tenant { row }))
+        match self.row.tenant_id {
+            Some(id) => Ok(Tenant::load(&self.view, id).await?),
+            None => Ok(None),
+        }
     }
     /// When the account was made.
-    async fn created_at(&self) -> DateTime<Utc> {
-        self.row.created_at
+    async fn created_at(&self) -> DateTime {
+        self.row.created_at.into()
     }
     /// When they last signed in.
-    async fn last_login_at(&self) -> Option<DateTime<Utc>> {
-        self.row.last_login_at
+    async fn last_login_at(&self) -> Option<DateTime> {
+        self.row.last_login_at.map(DateTime)
     }
 }
 
 connection!(UserConnection, UserEdge of User, "A page of users.", "A user and their place in the list.");
 
-/// A user to be made in the resolved tenant.
+/// A user to be made, in the resolved tenant or in none.
 #[derive(InputObject)]
 pub struct CreateUserInput {
     /// The address they sign in with; one account per address, whatever its case.

@@ -117,7 +117,7 @@ impl Gateway {
         if is_fresh {
             let cx = gateway.operator();
             prompts::seed_base(&cx).await.expect("base prompt");
-            users::create_admin(&cx, person("root@platform.example", Role::Admin)).await.expect("root");
+            users::create_on_platform(&cx, person("root@platform.example", Role::Admin)).await.expect("root");
         }
         gateway
     }
@@ -139,8 +139,10 @@ impl Gateway {
             system_prompt: None,
             allowed_origins: Vec::new(),
             monthly_token_quota: None,
+            pinecone_environment: None,
+            pinecone_api_key: None,
         };
-        let row = tenants::create(&self.operator(), &form).await.expect("tenant");
+        let row = tenants::create(&self.operator(), form).await.expect("tenant");
         Tenant { gateway: self, id: row.id, slug: slug.to_owned() }
     }
 

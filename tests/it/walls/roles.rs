@@ -36,7 +36,9 @@ pub fn probes() -> Vec<Probe> {
         for field in fields(&types, root) {
             let noun = match base(&field.ty.node) {
                 "PromptBundle" => "prompt".to_owned(),
+                "WebhookDelivery" => "delivery".to_owned(),
                 "Node" => "lead".to_owned(),
+                "ID" if field.name.node == "deleteKnowledgeDocument" => "document".to_owned(),
                 "ID" => field.name.node.trim_start_matches("delete").to_lowercase(),
                 other => other.to_lowercase(),
             };
@@ -109,6 +111,9 @@ fn sample(types: &[TypeDefinition], root: &str, name: &str, ty: &Type) -> String
         Some(TypeKind::Enum(words)) => words.values.first().expect("a word").node.value.node.to_string(),
         _ => match base(ty) {
             "Int" => "1".to_owned(),
+            "DateTime" if name == "to" => "\"2026-11-22T00:00:00Z\"".to_owned(),
+            "DateTime" => "\"2026-11-21T00:00:00Z\"".to_owned(),
+            _ if name == "key" => "\"probe\"".to_owned(),
             "Boolean" => "true".to_owned(),
             "ID" => format!("\"{}_999999\"", noun(root, name)),
             _ if name == "email" => format!("\"{root}@nowhere.example\""),
@@ -122,6 +127,7 @@ fn noun<'a>(root: &'a str, argument: &'a str) -> &'a str {
         "conversationId" => "conversation",
         "messageId" => "message",
         "leadId" | "ids" => "lead",
+        "bundleId" => "prompt",
         "tenantId" => "tenant",
         "userId" => "user",
         _ => root,

@@ -1,0 +1,192 @@
+//! `knowledge_documents` and their `knowledge_chunks`.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use diesel::{
+    pg::Pg,
+    prelude::*,
+    query_builder::{AstPass, Query, QueryFragment, QueryId},
+    sql_types::{BigInt, Double, Nullable, Text},
+};
+use diesel_async::RunQueryDsl;
+
+use crate::{
+    db::{
+        schema::{knowledge_chunks, knowledge_documents},
+        tables::page_of,
+        tx::{Tenant, Tx},
+    },
+    kernel::{
+        failure::Outcome,
+        ids::{DocumentId, TenantId},
+        page::{Page, Slice},
+    },
+};
+
+/// A document, without its text.
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = knowledge_documents)]
+#[expect(missing_docs, reason = "the columns are described in the migration and in the graph")]
+pub struct DocumentRow {
+    pub id: DocumentId,
+    pub title: String,
+    pub source_url: Option<String>,
+    pub created_at: DateTime<Utc>,
+}
+
+/// A document to be.
+#[derive(Insertable)]
+#[diesel(table_name = knowledge_documents)]
+#[expect(missing_docs, reason = "as the row")]
+pub struct NewDocument {
+    pub tenant_id: TenantId,
+    pub title: String,
+    pub source_url: Option<String>,
+    pub content: String,
+    pub created_at: DateTime<Utc>,
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = knowledge_chunks)]
+struct NewChunk<'a> {
+    tenant_id: TenantId,
+    document_id: DocumentId,
+    position: i32,
+    text: &'a str,
+}
+
+/// One document.
+///
+/// # Errors
+/// Database faults.
+pub async fn find(tx: &mut Tx<Tenant>, id: DocumentId) -> Outcome<Option<DocumentRow>> {
+    let tenant = tx.tenant();
+    Ok(knowledge_documents::table
+        .find(id)
+        .filter(knowledge_documents::tenant_id.eq(tenant))
+        .select(DocumentRow::as_select())
+        .first(tx.conn())
+        .await
+        .optional()?)
+}
+
+/// A page of documents, newest first.
+///
+/// # Errors
+/// Database faults.
+pub async fn page(tx: &mut Tx<Tenant>, page: &Page) -> Outcome<Slice<DocumentRow>> {
+    let own = knowledge_documents::table.filter(knowledge_documents::tenant_id.eq(tx.tenant())).into_boxed();
+    let rows = page_of!(own, page, knowledge_documents::created_at, knowledge_documents::id)
+        .select(DocumentRow::as_select())
+        .load(tx.conn())
+        .await?;
+    Ok(page.cut(rows))
+}
+
+/// How many documents there are.
+///
+/// # Errors
+/// Database faults.
+pub async fn count(tx: &mut Tx<Tenant>) -> Outcome<i64> {
+    let tenant = tx.tenant();
+    Ok(knowledge_documents::table
+        .filter(knowledge_documents::tenant_id.eq(tenant))
+        .count()
+        .get_result(tx.conn())
+        .await?)
+}
+
+/// How many pieces each of several documents was cut into.
+///
+/// # Errors
+/// Database faults.
+pub async fn chunk_counts(tx: &mut Tx<Tenant>, documents: &[DocumentId]) -> Outcome<HashMap<DocumentId, i64>> {
+    let tenant = tx.tenant();
+    let counts: Vec<(DocumentId, i64)> = knowledge_chunks::table
+        .filter(knowledge_chunks::tenant_id.eq(tenant))
+        .filter(knowledge_chunks::document_id.eq_any(documents))
+        .group_by(knowledge_chunks::document_id)
+        .select((knowledge_chunks::document_id, diesel::dsl::count_star()))
+        .load(tx.conn())
+        .await?;
+    Ok(counts.into_iter().collect())
+}
+
+/// Adds a document with the pieces that it was cut into.
+///
+/// # Errors
+/// Database faults.
+pub async fn insert(tx: &mut Tx<Tenant>, document: &NewDocument, chunks: &[String]) -> Outcome<DocumentRow> {
+    let row: DocumentRow = diesel::insert_into(knowledge_documents::table)
+        .values(document)
+        .returning(DocumentRow::as_returning())
+        .get_result(tx.conn())
+        .await?;
+    let forms: Vec<_> = chunks
+        .iter()
+        .zip(0..)
+        .map(|(text, position)| NewChunk { tenant_id: document.tenant_id, document_id: row.id, position, text })
+        .collect();
+    diesel::insert_into(knowledge_chunks::table).values(forms).execute(tx.conn()).await?;
+    Ok(row)
+}
+
+/// Removes a document and its pieces.
+///
+/// # Errors
+/// Database faults.
+pub async fn delete(tx: &mut Tx<Tenant>, id: DocumentId) -> Outcome<bool> {
+    let tenant = tx.tenant();
+    let own = knowledge_documents::table.find(id).filter(knowledge_documents::tenant_id.eq(tenant));
+    Ok(diesel::delete(own).execute(tx.conn()).await? == 1)
+}
+
+/// A piece of a document that fits a question.
+#[derive(Debug, Clone, PartialEq, Queryable)]
+pub struct Passage {
+    /// The document's title.
+    pub title: String,
+    /// The piece.
+    pub text: String,
+    /// Where the document is from.
+    pub source_url: Option<String>,
+    /// How well it fits, from 0 to 1.
+    pub score: f64,
+}
+
+/// The pieces that fit a question best. One word in common is enough; more of them, and closer together, count more.
+///
+/// # Errors
+/// Database faults.
+pub async fn search(tx: &mut Tx<Tenant>, question: &str, limit: i64) -> Outcome<Vec<Passage>> {
+    Ok(Search { tenant: tx.tenant(), question: question.to_owned(), limit }.load(tx.conn()).await?)
+}
+
+/// Full-text search has no words in diesel. The words of the question are joined by OR: people ask in sentences, and a
+/// passage that holds every word of one is rare.
+#[derive(QueryId)]
+struct Search {
+    tenant: TenantId,
+    question: String,
+    limit: i64,
+}
+
+impl QueryFragment<Pg> for Search {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("SELECT d.title, c.text, d.source_url, ts_rank_cd(c.search, q.words, 32)::float8 FROM ");
+        out.push_sql("(SELECT replace(plainto_tsquery('english', ");
+        out.push_bind_param::<Text, _>(&self.question)?;
+        out.push_sql(")::text, '&', '|')::tsquery AS words) AS q JOIN knowledge_chunks c ON c.search @@ q.words ");
+        out.push_sql("JOIN knowledge_documents d ON d.id = c.document_id AND d.tenant_id = c.tenant_id ");
+        out.push_sql("WHERE c.tenant_id = ");
+        out.push_bind_param::<BigInt, _>(&self.tenant)?;
+        out.push_sql(" ORDER BY 4 DESC, d.id DESC, c.position LIMIT ");
+        out.push_bind_param::<BigInt, _>(&self.limit)?;
+        Ok(())
+    }
+}
+
+impl Query for Search {
+    type SqlType = (Text, Text, Nullable<Text>, Double);
+}

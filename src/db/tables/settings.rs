@@ -1,0 +1,228 @@
+//! `sms_settings`, `voice_settings`, `email_settings`, `retrieval_settings`: a row each for a tenant that ever set
+//! something. Secrets are not here.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+
+use crate::{
+    db::{
+        schema::{email_settings, retrieval_settings, sms_settings, tenants, voice_settings},
+        tx::{Admin, Tenant, Tx, Viewpoint},
+    },
+    kernel::{failure::Outcome, ids::TenantId, vocabulary::RetrievalProvider},
+};
+
+/// How a tenant is reached by text message.
+#[derive(Debug, Clone, Default, Queryable, Selectable)]
+#[diesel(table_name = sms_settings)]
+#[expect(missing_docs, reason = "the columns are described in the migration and in the graph")]
+pub struct SmsRow {
+    pub is_enabled: bool,
+    pub telnyx_phone_number: Option<String>,
+    pub telnyx_messaging_profile_id: Option<String>,
+    pub telnyx_public_key: Option<String>,
+    pub twilio_phone_number: Option<String>,
+    pub twilio_account_sid: Option<String>,
+}
+
+/// How a tenant is reached by phone.
+#[derive(Debug, Clone, Default, Queryable, Selectable)]
+#[diesel(table_name = voice_settings)]
+#[expect(missing_docs, reason = "as above")]
+pub struct VoiceRow {
+    pub is_enabled: bool,
+    pub phone_number: Option<String>,
+    pub assistant_id: Option<String>,
+    pub jackrabbit_org_id: Option<String>,
+    pub registration_url: Option<String>,
+}
+
+/// How a tenant is reached by mail.
+#[derive(Debug, Clone, Default, Queryable, Selectable)]
+#[diesel(table_name = email_settings)]
+#[expect(missing_docs, reason = "as above")]
+pub struct EmailRow {
+    pub is_enabled: bool,
+    pub connected_address: Option<String>,
+    pub connected_at: Option<DateTime<Utc>>,
+    pub watch_expires_at: Option<DateTime<Utc>>,
+}
+
+/// Where a tenant's assistant looks for passages.
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = retrieval_settings)]
+#[expect(missing_docs, reason = "as above")]
+pub struct RetrievalRow {
+    pub provider: RetrievalProvider,
+    pub pinecone_environment: Option<String>,
+    pub pinecone_index: Option<String>,
+    pub pinecone_host: Option<String>,
+    pub pinecone_namespace: Option<String>,
+}
+
+impl Default for RetrievalRow {
+    fn default() -> Self {
+        Self {
+            provider: RetrievalProvider::BuiltIn,
+            pinecone_environment: None,
+            pinecone_index: None,
+            pinecone_host: None,
+            pinecone_namespace: None,
+        }
+    }
+}
+
+/// All settings of one tenant; what was never set is as it is by default.
+#[derive(Debug, Clone, Default)]
+#[expect(missing_docs, reason = "the types say it")]
+pub struct SettingsRow {
+    pub sms: SmsRow,
+    pub voice: VoiceRow,
+    pub email: EmailRow,
+    pub retrieval: RetrievalRow,
+}
+
+type Joined = (TenantId, Option<SmsRow>, Option<VoiceRow>, Option<EmailRow>, Option<RetrievalRow>);
+
+/// The settings of several tenants, in one statement.
+///
+/// # Errors
+/// Database faults.
+pub async fn find_many<V: Viewpoint>(tx: &mut Tx<V>, ids: &[TenantId]) -> Outcome<Vec<(TenantId, SettingsRow)>> {
+    let rows: Vec<Joined> = tenants::table
+        .left_join(sms_settings::table)
+        .left_join(voice_settings::table)
+        .left_join(email_settings::table)
+        .left_join(retrieval_settings::table)
+        .filter(tenants::id.eq_any(ids))
+        .select((
+            tenants::id,
+            Option::<SmsRow>::as_select(),
+            Option::<VoiceRow>::as_select(),
+            Option::<EmailRow>::as_select(),
+            Option::<RetrievalRow>::as_select(),
+        ))
+        .load(tx.conn())
+        .await?;
+    let whole = |(id, sms, voice, email, retrieval): Joined| {
+        let settings = SettingsRow {
+            sms: sms.unwrap_or_default(),
+            voice: voice.unwrap_or_default(),
+            email: email.unwrap_or_default(),
+            retrieval: retrieval.unwrap_or_default(),
+        };
+        (id, settings)
+    };
+    Ok(rows.into_iter().map(whole).collect())
+}
+
+/// Changes; the outer `None` leaves a column as it is, an inner one clears it.
+#[derive(Debug, Default, AsChangeset)]
+#[diesel(table_name = sms_settings)]
+#[expect(missing_docs, reason = "as the row")]
+pub struct SmsChanges {
+    pub is_enabled: Option<bool>,
+    pub telnyx_phone_number: Option<Option<String>>,
+    pub telnyx_messaging_profile_id: Option<Option<String>>,
+    pub telnyx_public_key: Option<Option<String>>,
+    pub twilio_phone_number: Option<Option<String>>,
+    pub twilio_account_sid: Option<Option<String>>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// As [`SmsChanges`].
+#[derive(Debug, Default, AsChangeset)]
+#[diesel(table_name = voice_settings)]
+#[expect(missing_docs, reason = "as the row")]
+pub struct VoiceChanges {
+    pub is_enabled: Option<bool>,
+    pub phone_number: Option<Option<String>>,
+    pub assistant_id: Option<Option<String>>,
+    pub jackrabbit_org_id: Option<Option<String>>,
+    pub registration_url: Option<Option<String>>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// As [`SmsChanges`].
+#[derive(Debug, Default, AsChangeset)]
+#[diesel(table_name = email_settings)]
+#[expect(missing_docs, reason = "as the row")]
+pub struct EmailChanges {
+    pub is_enabled: Option<bool>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// As [`SmsChanges`].
+#[derive(Debug, Default, AsChangeset)]
+#[diesel(table_name = retrieval_settings)]
+#[expect(missing_docs, reason = "as the row")]
+pub struct RetrievalChanges {
+    pub provider: Option<RetrievalProvider>,
+    pub pinecone_environment: Option<Option<String>>,
+    pub pinecone_index: Option<Option<String>>,
+    pub pinecone_host: Option<Option<String>>,
+    pub pinecone_namespace: Option<Option<String>>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// Makes the tenant's row of a settings table, if there is none, and changes it.
+macro_rules! change {
+    ($connection:expr, $table:ident, $tenant:expr, $changes:expr) => {{
+        diesel::insert_into($table::table)
+            .values(($table::tenant_id.eq($tenant), $table::updated_at.eq($changes.updated_at)))
+            .on_conflict_do_nothing()
+            .execute($connection)
+            .await?;
+        diesel::update($table::table.find($tenant)).set($changes).execute($connection).await?;
+        Ok(())
+    }};
+}
+
+/// Changes how the tenant is reached by text message.
+///
+/// # Errors
+/// `CONFLICT` on a number that is another tenant's.
+pub async fn change_sms(tx: &mut Tx<Tenant>, changes: &SmsChanges) -> Outcome<()> {
+    let tenant = tx.tenant();
+    change!(tx.conn(), sms_settings, tenant, changes)
+}
+
+/// Changes how the tenant is reached by phone.
+///
+/// # Errors
+/// `CONFLICT` on a number or an assistant that is another tenant's.
+pub async fn change_voice(tx: &mut Tx<Tenant>, changes: &VoiceChanges) -> Outcome<()> {
+    let tenant = tx.tenant();
+    change!(tx.conn(), voice_settings, tenant, changes)
+}
+
+/// Changes how the tenant is reached by mail.
+///
+/// # Errors
+/// Database faults.
+pub async fn change_email(tx: &mut Tx<Tenant>, changes: &EmailChanges) -> Outcome<()> {
+    let tenant = tx.tenant();
+    change!(tx.conn(), email_settings, tenant, changes)
+}
+
+/// Changes where the tenant's assistant looks for passages.
+///
+/// # Errors
+/// Database faults.
+pub async fn change_retrieval(tx: &mut Tx<Tenant>, changes: &RetrievalChanges) -> Outcome<()> {
+    let tenant = tx.tenant();
+    retrieval(tx.conn(), tenant, changes).await
+}
+
+/// As [`change_retrieval`], by an administrator who sets a tenant up.
+///
+/// # Errors
+/// Database faults.
+pub async fn set_up_retrieval(tx: &mut Tx<Admin>, tenant: TenantId, changes: &RetrievalChanges) -> Outcome<()> {
+    retrieval(tx.conn(), tenant, changes).await
+}
+
+async fn retrieval(connection: &mut AsyncPgConnection, tenant: TenantId, changes: &RetrievalChanges) -> Outcome<()> {
+    change!(connection, retrieval_settings, tenant, changes)
+}

@@ -1,0 +1,280 @@
+//! How a tenant is reached, and where its assistant looks for passages. Secrets go in sealed, and never come out here.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::{
+    context::{Services, TenantCx},
+    db::{
+        tables::{
+            provisioning::{self, Provisioned},
+            secrets::{self, NewSecret},
+            settings::{self, EmailChanges, RetrievalChanges, SmsChanges, VoiceChanges},
+        },
+        tx::{Tenant, Tx, Viewpoint},
+    },
+    kernel::{
+        failure::{Failure, Outcome, Refusal},
+        ids::TenantId,
+        phone, text,
+        vocabulary::RetrievalProvider,
+        web,
+    },
+};
+
+/// The name under which a tenant's Telnyx API key is kept.
+pub const TELNYX_API_KEY: &str = "telnyx_api_key";
+/// The name under which a tenant's Twilio auth token is kept.
+pub const TWILIO_AUTH_TOKEN: &str = "twilio_auth_token";
+/// The name under which a tenant's Pinecone API key is kept.
+pub const PINECONE_API_KEY: &str = "pinecone_api_key";
+
+/// Longest secret, in characters.
+const SECRET_MAX: usize = 4_096;
+/// Shortest secret whose last four characters are shown: of a shorter one they would tell too much.
+const SHOWN_FROM: usize = 12;
+
+/// A change of a text: the outer `None` leaves it, an inner one clears it.
+pub type Edit = Option<Option<String>>;
+/// A change of a secret, as [`Edit`].
+pub type SecretEdit = Option<Option<SecretString>>;
+
+/// Changes to how the tenant is reached by text message.
+#[derive(Default)]
+#[expect(missing_docs, reason = "as the graph's input")]
+pub struct SmsEdit {
+    pub is_enabled: Option<bool>,
+    pub telnyx_phone_number: Edit,
+    pub telnyx_messaging_profile_id: Edit,
+    pub telnyx_api_key: SecretEdit,
+    pub telnyx_public_key: Edit,
+    pub twilio_phone_number: Edit,
+    pub twilio_account_sid: Edit,
+    pub twilio_auth_token: SecretEdit,
+}
+
+/// Changes how the tenant is reached by text message.
+///
+/// # Errors
+/// `BAD_USER_INPUT` naming the argument; `CONFLICT` on a number that is connected already.
+pub async fn update_sms(cx: &TenantCx, edit: SmsEdit) -> Outcome<Provisioned> {
+    let changes = SmsChanges {
+        is_enabled: edit.is_enabled,
+        telnyx_phone_number: checked(edit.telnyx_phone_number, |text| phone::normalise("telnyxPhoneNumber", text))?,
+        telnyx_messaging_profile_id: checked(edit.telnyx_messaging_profile_id, |text| {
+            text::required("telnyxMessagingProfileId", text, 100)
+        })?,
+        telnyx_public_key: checked(edit.telnyx_public_key, ed25519_key)?,
+        twilio_phone_number: checked(edit.twilio_phone_number, |text| phone::normalise("twilioPhoneNumber", text))?,
+        twilio_account_sid: checked(edit.twilio_account_sid, account_sid)?,
+        updated_at: cx.now(),
+    };
+    let api_key = sealed(cx.services(), cx.scope().tenant(), "telnyxApiKey", TELNYX_API_KEY, edit.telnyx_api_key)?;
+    let token =
+        sealed(cx.services(), cx.scope().tenant(), "twilioAuthToken", TWILIO_AUTH_TOKEN, edit.twilio_auth_token)?;
+    cx.write(async |tx| {
+        settings::change_sms(tx, &changes).await?;
+        keep(tx, api_key).await?;
+        keep(tx, token).await?;
+        cx.audit(tx, "settings.sms", cx.scope().tenant()).await?;
+        now(tx).await
+    })
+    .await
+}
+
+/// Changes to how the tenant is reached by phone.
+#[derive(Default)]
+#[expect(missing_docs, reason = "as the graph's input")]
+pub struct VoiceEdit {
+    pub is_enabled: Option<bool>,
+    pub phone_number: Edit,
+    pub assistant_id: Edit,
+    pub jackrabbit_org_id: Edit,
+    pub registration_url: Edit,
+}
+
+/// Changes how the tenant is reached by phone.
+///
+/// # Errors
+/// `BAD_USER_INPUT` naming the argument; `CONFLICT` on a number or an assistant that is connected already.
+pub async fn update_voice(cx: &TenantCx, edit: VoiceEdit) -> Outcome<Provisioned> {
+    let changes = VoiceChanges {
+        is_enabled: edit.is_enabled,
+        phone_number: checked(edit.phone_number, |text| phone::normalise("phoneNumber", text))?,
+        assistant_id: checked(edit.assistant_id, |text| text::required("assistantId", text, 100))?,
+        jackrabbit_org_id: checked(edit.jackrabbit_org_id, |text| text::required("jackrabbitOrgId", text, 50))?,
+        registration_url: checked(edit.registration_url, |text| web::address("registrationUrl", text))?,
+        updated_at: cx.now(),
+    };
+    cx.write(async |tx| {
+        settings::change_voice(tx, &changes).await?;
+        cx.audit(tx, "settings.voice", cx.scope().tenant()).await?;
+        now(tx).await
+    })
+    .await
+}
+
+/// Switches answering by mail on or off.
+///
+/// # Errors
+/// Faults only.
+pub async fn update_email(cx: &TenantCx, is_enabled: Option<bool>) -> Outcome<Provisioned> {
+    let changes = EmailChanges { is_enabled, updated_at: cx.now() };
+    cx.write(async |tx| {
+        settings::change_email(tx, &changes).await?;
+        cx.audit(tx, "settings.email", cx.scope().tenant()).await?;
+        now(tx).await
+    })
+    .await
+}
+
+/// Changes to where the tenant's assistant looks for passages.
+#[derive(Default)]
+#[expect(missing_docs, reason = "as the graph's input")]
+pub struct RetrievalEdit {
+    pub provider: Option<RetrievalProvider>,
+    pub pinecone_environment: Edit,
+    pub pinecone_index: Edit,
+    pub pinecone_host: Edit,
+    pub pinecone_namespace: Edit,
+    pub pinecone_api_key: SecretEdit,
+}
+
+/// Changes where the tenant's assistant looks for passages.
+///
+/// # Errors
+/// `BAD_USER_INPUT` naming the argument, also when PINECONE would be chosen without its key and its index.
+pub async fn update_retrieval(cx: &TenantCx, edit: RetrievalEdit) -> Outcome<Provisioned> {
+    let changes = RetrievalChanges {
+        provider: edit.provider,
+        pinecone_environment: checked(edit.pinecone_environment, environment)?,
+        pinecone_index: checked(edit.pinecone_index, |text| text::required("pineconeIndex", text, 100))?,
+        pinecone_host: checked(edit.pinecone_host, host)?,
+        pinecone_namespace: checked(edit.pinecone_namespace, |text| text::required("pineconeNamespace", text, 200))?,
+        updated_at: cx.now(),
+    };
+    let key = sealed(cx.services(), cx.scope().tenant(), "pineconeApiKey", PINECONE_API_KEY, edit.pinecone_api_key)?;
+    cx.write(async |tx| {
+        settings::change_retrieval(tx, &changes).await?;
+        keep(tx, key).await?;
+        let now = now(tx).await?;
+        let retrieval = &now.settings.retrieval;
+        if retrieval.provider == RetrievalProvider::Pinecone
+            && (now.secret(PINECONE_API_KEY).is_none()
+                || (retrieval.pinecone_host.is_none() && retrieval.pinecone_index.is_none()))
+        {
+            // The transaction ends with it, and so does the change.
+            return Err(Refusal::input(
+                "provider",
+                "`PINECONE` needs `pineconeApiKey`, and `pineconeHost` or `pineconeIndex`. Give them first, or together.",
+            )
+            .into());
+        }
+        cx.audit(tx, "settings.retrieval", cx.scope().tenant()).await?;
+        Ok(now)
+    })
+    .await
+}
+
+/// A change of a secret, ready to be kept.
+pub(super) enum Sealed {
+    /// As it is.
+    Left,
+    /// Forgotten.
+    Cleared(TenantId, &'static str),
+    /// Another.
+    Set(NewSecret),
+}
+
+/// Checks and seals a secret for `tenant`.
+pub(super) fn sealed(
+    services: &Services,
+    tenant: TenantId,
+    field: &'static str,
+    name: &'static str,
+    edit: SecretEdit,
+) -> Outcome<Sealed> {
+    let Some(edit) = edit else { return Ok(Sealed::Left) };
+    let Some(value) = edit.filter(|value| !value.expose_secret().trim().is_empty()) else {
+        return Ok(Sealed::Cleared(tenant, name));
+    };
+    let text = value.expose_secret().trim();
+    let length = text.chars().count();
+    if length > SECRET_MAX || text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        let message = format!("`{field}` must be one word of at most {SECRET_MAX} characters.");
+        return Err(Refusal::input(field, message).into());
+    }
+    let last_four = (length >= SHOWN_FROM).then(|| text.chars().skip(length - 4).collect());
+    let sealed = services.secrets.seal(tenant, name, &SecretString::from(text))?;
+    Ok(Sealed::Set(NewSecret { tenant_id: tenant, name, sealed, last_four, updated_at: services.clock.now() }))
+}
+
+/// Keeps what [`sealed`] made ready.
+pub(super) async fn keep<V: Viewpoint>(tx: &mut Tx<V>, secret: Sealed) -> Outcome<()> {
+    match secret {
+        Sealed::Left => Ok(()),
+        Sealed::Cleared(tenant, name) => secrets::remove(tx, tenant, name).await,
+        Sealed::Set(secret) => secrets::put(tx, &secret).await,
+    }
+}
+
+/// Checks the name of a Pinecone environment.
+pub(super) fn environment(text: &str) -> Result<String, Refusal> {
+    text::required("pineconeEnvironment", text, 100)
+}
+
+async fn now(tx: &mut Tx<Tenant>) -> Outcome<Provisioned> {
+    let own = tx.tenant();
+    let found = provisioning::find_many(tx, &[own]).await?.remove(&own);
+    found.ok_or_else(|| Failure::fault("a tenant without settings"))
+}
+
+/// Blank counts as null.
+pub(super) fn checked(edit: Edit, check: impl Fn(&str) -> Result<String, Refusal>) -> Result<Edit, Refusal> {
+    edit.map(|text| text.filter(|text| !text.trim().is_empty()).map(|text| check(&text)).transpose()).transpose()
+}
+
+/// Telnyx's public key: 32 bytes in base64 (the portal's "Public key").
+fn ed25519_key(text: &str) -> Result<String, Refusal> {
+    let text = text.trim();
+    if STANDARD.decode(text).is_ok_and(|bytes| bytes.len() == 32) {
+        Ok(text.to_owned())
+    } else {
+        Err(Refusal::input(
+            "telnyxPublicKey",
+            "`telnyxPublicKey` must be 32 bytes in base64, as Telnyx's portal shows it.",
+        ))
+    }
+}
+
+/// Twilio's account identifier: `AC` and 32 hex digits.
+fn account_sid(text: &str) -> Result<String, Refusal> {
+    let text = text.trim();
+    let digits = text.strip_prefix("AC").unwrap_or_default();
+    if digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        Ok(text.to_owned())
+    } else {
+        Err(Refusal::input(
+            "twilioAccountSid",
+            "`twilioAccountSid` must be `AC` and 32 hex digits, as Twilio's console shows it.",
+        ))
+    }
+}
+
+/// An index's own host: a bare host name, which is always called by https.
+fn host(text: &str) -> Result<String, Refusal> {
+    let text = text.trim();
+    let bare = text.strip_prefix("https://").unwrap_or(text).trim_end_matches('/').to_lowercase();
+    let shaped = (4..=253).contains(&bare.len())
+        && bare.contains('.')
+        && bare.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-')
+        && bare.split('.').all(|label| !label.is_empty());
+    if shaped {
+        Ok(bare)
+    } else {
+        Err(Refusal::input(
+            "pineconeHost",
+            "`pineconeHost` must be the index's host, such as `docs-abc123.svc.aped-1234.pinecone.io`.",
+        ))
+    }
+}

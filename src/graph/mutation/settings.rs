@@ -1,0 +1,67 @@
+//! How the tenant is reached, and where its assistant looks for passages.
+
+use async_graphql::{Context, Object, Result};
+
+use crate::{
+    domain::settings,
+    graph::{
+        auth::{Access, auth},
+        context,
+        types::settings::{
+            EmailSettings, EmailSettingsInput, RetrievalSettings, RetrievalSettingsInput, SmsSettings,
+            SmsSettingsInput, VoiceSettings, VoiceSettingsInput,
+        },
+    },
+};
+
+#[derive(Default)]
+pub struct SettingsMutation;
+
+#[Object]
+impl SettingsMutation {
+    /// Changes how the tenant is reached by text message.
+    #[graphql(directive = auth::apply(Access::TenantAdmin))]
+    async fn update_sms_settings(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to change.")] input: SmsSettingsInput,
+    ) -> Result<SmsSettings> {
+        let cx = context::tenant(ctx)?;
+        let is = settings::update_sms(cx, input.into()).await?;
+        Ok(SmsSettings::new(&is, cx.services()))
+    }
+
+    /// Changes how the tenant is reached by phone.
+    #[graphql(directive = auth::apply(Access::TenantAdmin))]
+    async fn update_voice_settings(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to change.")] input: VoiceSettingsInput,
+    ) -> Result<VoiceSettings> {
+        let cx = context::tenant(ctx)?;
+        let is = settings::update_voice(cx, input.into()).await?;
+        Ok(VoiceSettings::new(cx.scope().tenant(), &is, cx.services()))
+    }
+
+    /// Changes how the tenant is reached by mail.
+    #[graphql(directive = auth::apply(Access::TenantAdmin))]
+    async fn update_email_settings(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to change.")] input: EmailSettingsInput,
+    ) -> Result<EmailSettings> {
+        let is = settings::update_email(context::tenant(ctx)?, input.is_enabled).await?;
+        Ok(EmailSettings::new(&is))
+    }
+
+    /// Changes where the tenant's assistant looks for passages to answer from.
+    #[graphql(directive = auth::apply(Access::TenantAdmin))]
+    async fn update_retrieval_settings(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to change.")] input: RetrievalSettingsInput,
+    ) -> Result<RetrievalSettings> {
+        let is = settings::update_retrieval(context::tenant(ctx)?, input.into()).await?;
+        Ok(RetrievalSettings::new(&is))
+    }
+}

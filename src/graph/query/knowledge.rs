@@ -1,0 +1,67 @@
+//! What the assistant may answer from.
+
+use async_graphql::{Context, Object, Result};
+
+use crate::{
+    db::tables::knowledge,
+    graph::{
+        auth::{Access, auth},
+        context,
+        types::{
+            knowledge::{KnowledgeDocument, KnowledgeDocumentConnection, RetrievedPassage},
+            page,
+        },
+    },
+    kernel::{failure::Refusal, page::Position, text},
+};
+
+/// Most passages that a search gives.
+const PASSAGES_MAX: i32 = 50;
+
+#[derive(Default)]
+pub struct KnowledgeQuery;
+
+#[Object]
+impl KnowledgeQuery {
+    /// The tenant's documents, newest first.
+    #[graphql(directive = auth::apply(Access::User))]
+    async fn knowledge_documents(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "At most this many; 20 if omitted, 100 at the most.")] first: Option<i32>,
+        #[graphql(desc = "Only those behind this cursor.")] after: Option<String>,
+        #[graphql(desc = "At most this many from the back; 100 at the most.")] last: Option<i32>,
+        #[graphql(desc = "Only those before this cursor.")] before: Option<String>,
+    ) -> Result<KnowledgeDocumentConnection> {
+        let cx = context::tenant(ctx)?.clone();
+        let page = page(first, after, last, before)?;
+        let slice = cx.read(async |tx| knowledge::page(tx, &page).await).await?;
+        let counting = cx.clone();
+        Ok(KnowledgeDocumentConnection::new(
+            slice,
+            |row| Position::created(row.created_at, row.id.0),
+            move |row| KnowledgeDocument { row, cx: cx.clone() },
+            move || {
+                let cx = counting.clone();
+                async move { cx.read(async |tx| knowledge::count(tx).await).await }
+            },
+        ))
+    }
+
+    /// The passages of the tenant's documents that fit a question best, by full-text search: what the assistant would find.
+    #[graphql(directive = auth::apply(Access::User))]
+    async fn search_knowledge(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The question, or some words, 1 to 1,000 characters.")] question: String,
+        #[graphql(desc = "At most this many, 1 to 50.", default = 5)] limit: i32,
+    ) -> Result<Vec<RetrievedPassage>> {
+        let cx = context::tenant(ctx)?;
+        let question = text::required("question", &question, 1_000)?;
+        if !(1..=PASSAGES_MAX).contains(&limit) {
+            return Err(Refusal::input("limit", format!("`limit` must be from 1 to {PASSAGES_MAX}.")).into());
+        }
+        let passages = cx.read(async |tx| knowledge::search(tx, &question, limit.into()).await).await?;
+        Ok(passages.into_iter().map(RetrievedPassage::from).collect())
+    }
+}

@@ -1,0 +1,110 @@
+//! `AuditEntry`.
+
+use async_graphql::{ID, InputObject, Object, Result};
+
+use crate::{
+    context::View,
+    db::tables::audit::{AuditFilter as Filter, EntryRow},
+    graph::{
+        connection::connection,
+        scalars::DateTime,
+        types::{impersonation::Impersonation, search, tenant::Tenant, user::User},
+    },
+    kernel::{failure::Refusal, ids, vocabulary::AuditOutcome},
+};
+
+/// Something that was done, or tried: by whom, for which tenant, under which lease, to what.
+#[derive(Clone)]
+pub struct AuditEntry {
+    pub row: EntryRow,
+    pub view: View,
+}
+
+/// Something that was done, or tried: by whom, for which tenant, under which lease, to what.
+#[Object]
+impl AuditEntry {
+    /// The global id, such as `audit_31`.
+    pub async fn id(&self) -> ID {
+        ID(self.row.id.to_string())
+    }
+    /// When.
+    async fn at(&self) -> DateTime {
+        self.row.at.into()
+    }
+    /// Who; null for the server itself, and for somebody who has left the tenant.
+    async fn actor(&self) -> Result<Option<User>> {
+        match self.row.actor_id {
+            Some(id) => Ok(User::load(&self.view, id).await?),
+            None => Ok(None),
+        }
+    }
+    /// What, such as `lead.create`. `impersonation.query`, `.mutation` and `.subscription` tell of an administrator of the
+    /// platform who came in; `detail` then names the fields they touched.
+    async fn action(&self) -> &str {
+        &self.row.action
+    }
+    /// To what: a global id.
+    async fn target(&self) -> Option<ID> {
+        self.row.target.clone().map(ID)
+    }
+    /// An administrator of the platform did it inside the tenant.
+    async fn impersonated(&self) -> bool {
+        self.row.impersonated
+    }
+    /// The lease under which they did; null for one who named the tenant in `X-Tenant-Id`.
+    async fn impersonation(&self) -> Result<Option<Impersonation>> {
+        match self.row.impersonation_id {
+            Some(id) => Ok(Impersonation::load(&self.view, id).await?),
+            None => Ok(None),
+        }
+    }
+    /// Whether it was done, or refused.
+    async fn outcome(&self) -> AuditOutcome {
+        self.row.outcome
+    }
+    /// For which tenant; null for the platform itself.
+    async fn tenant(&self) -> Result<Option<Tenant>> {
+        match self.row.tenant_id {
+            Some(id) => Ok(Tenant::load(&self.view, id).await?),
+            None => Ok(None),
+        }
+    }
+    /// The request that did it; the same id stands in the answer's errors and in the logs.
+    async fn request_id(&self) -> &str {
+        &self.row.request_id
+    }
+    /// More about it, where there is more to say.
+    async fn detail(&self) -> Option<&str> {
+        self.row.detail.as_deref()
+    }
+}
+
+connection!(
+    AuditEntryConnection, AuditEntryEdge of AuditEntry,
+    "A page of the audit log.", "An entry and its place in the log."
+);
+
+/// Which entries to list.
+#[derive(InputObject, Default)]
+pub struct AuditFilter {
+    /// Only this action (`lead.create`), or this family of actions (`lead`).
+    action: Option<String>,
+    /// Only what this person did.
+    actor_id: Option<ID>,
+    /// Only what happened after this.
+    after: Option<DateTime>,
+    /// Only what happened before this.
+    before: Option<DateTime>,
+}
+
+impl TryFrom<AuditFilter> for Filter {
+    type Error = Refusal;
+    fn try_from(filter: AuditFilter) -> Result<Self, Refusal> {
+        Ok(Self {
+            action: search(filter.action),
+            actor: filter.actor_id.map(|id| ids::parse(&id, "actorId")).transpose()?,
+            after: filter.after.map(|at| at.0),
+            before: filter.before.map(|at| at.0),
+        })
+    }
+}

@@ -1,0 +1,298 @@
+//! How a tenant is reached, and where its assistant looks for passages. Must not hold a secret: a secret goes in, and that
+//! it is set comes out.
+
+use async_graphql::{InputObject, MaybeUndefined, SimpleObject};
+use secrecy::SecretString;
+
+use crate::{
+    context::Services,
+    db::tables::{provisioning::Provisioned, secrets::SecretRow},
+    domain::settings::{
+        PINECONE_API_KEY, RetrievalEdit, SecretEdit, SmsEdit, TELNYX_API_KEY, TWILIO_AUTH_TOKEN, VoiceEdit,
+    },
+    graph::{
+        scalars::{DateTime, PhoneNumber},
+        types::change,
+    },
+    kernel::{ids::TenantId, vocabulary::RetrievalProvider},
+};
+
+/// That a secret is set. The secret itself is write-only.
+#[derive(SimpleObject)]
+pub struct SecretStatus {
+    /// Whether it is set.
+    is_set: bool,
+    /// Its last four characters, where it is long enough for them to tell nothing more.
+    last_four: Option<String>,
+    /// When it was set.
+    updated_at: Option<DateTime>,
+}
+
+impl From<Option<&SecretRow>> for SecretStatus {
+    fn from(secret: Option<&SecretRow>) -> Self {
+        Self {
+            is_set: secret.is_some(),
+            last_four: secret.and_then(|secret| secret.last_four.clone()),
+            updated_at: secret.map(|secret| DateTime(secret.updated_at)),
+        }
+    }
+}
+
+/// An address of ours to be entered at a provider.
+#[derive(SimpleObject)]
+pub struct WebhookUrl {
+    /// What it is for.
+    purpose: &'static str,
+    /// The address.
+    url: String,
+}
+
+fn url(services: &Services, purpose: &'static str, path: &str) -> WebhookUrl {
+    WebhookUrl { purpose, url: format!("{}/api/v1/{path}", services.public_url) }
+}
+
+/// How the tenant is reached by text message.
+#[derive(SimpleObject)]
+pub struct SmsSettings {
+    /// Whether the assistant answers.
+    is_enabled: bool,
+    /// The number at Telnyx.
+    telnyx_phone_number: Option<PhoneNumber>,
+    /// The messaging profile at Telnyx that replies are sent under.
+    telnyx_messaging_profile_id: Option<String>,
+    /// The key that replies are sent with.
+    telnyx_api_key: SecretStatus,
+    /// The key that Telnyx signs with, base64; the platform's own if none is set.
+    telnyx_public_key: Option<String>,
+    /// The number at Twilio.
+    twilio_phone_number: Option<PhoneNumber>,
+    /// The account at Twilio.
+    twilio_account_sid: Option<String>,
+    /// The token that Twilio signs with, and that replies are sent with.
+    twilio_auth_token: SecretStatus,
+    /// What to enter at the providers.
+    webhook_urls: Vec<WebhookUrl>,
+}
+
+impl SmsSettings {
+    pub fn new(is: &Provisioned, services: &Services) -> Self {
+        let row = is.settings.sms.clone();
+        Self {
+            is_enabled: row.is_enabled,
+            telnyx_phone_number: row.telnyx_phone_number.map(PhoneNumber),
+            telnyx_messaging_profile_id: row.telnyx_messaging_profile_id,
+            telnyx_api_key: is.secret(TELNYX_API_KEY).into(),
+            telnyx_public_key: row.telnyx_public_key,
+            twilio_phone_number: row.twilio_phone_number.map(PhoneNumber),
+            twilio_account_sid: row.twilio_account_sid,
+            twilio_auth_token: is.secret(TWILIO_AUTH_TOKEN).into(),
+            webhook_urls: vec![
+                url(services, "Telnyx: messaging profile, inbound webhook", "telnyx/sms"),
+                url(services, "Twilio: phone number, a message comes in (POST)", "twilio/sms"),
+            ],
+        }
+    }
+}
+
+/// How the tenant is reached by phone. Calls are held by an assistant at Telnyx; its tools and its end are ours.
+#[derive(SimpleObject)]
+pub struct VoiceSettings {
+    /// Whether finished calls become conversations, and the assistant's tools answer.
+    is_enabled: bool,
+    /// The number.
+    phone_number: Option<PhoneNumber>,
+    /// The assistant at Telnyx.
+    assistant_id: Option<String>,
+    /// The organisation at Jackrabbit whose classes are offered.
+    jackrabbit_org_id: Option<String>,
+    /// Where callers are sent to register.
+    registration_url: Option<String>,
+    /// What to enter at Telnyx.
+    webhook_urls: Vec<WebhookUrl>,
+}
+
+impl VoiceSettings {
+    pub fn new(tenant: TenantId, is: &Provisioned, services: &Services) -> Self {
+        let row = is.settings.voice.clone();
+        let tenant = tenant.0;
+        let tool = |purpose, path: &str| url(services, purpose, &format!("telnyx/{path}?tenant_id={tenant}"));
+        Self {
+            is_enabled: row.is_enabled,
+            phone_number: row.phone_number.map(PhoneNumber),
+            assistant_id: row.assistant_id,
+            jackrabbit_org_id: row.jackrabbit_org_id,
+            registration_url: row.registration_url,
+            webhook_urls: vec![
+                tool("Telnyx: assistant, call completed", "ai-call-complete"),
+                tool("Telnyx: tool, send a registration link", "tools/send-link"),
+                tool("Telnyx: tool, classes with open places", "tools/get-classes"),
+                tool("Telnyx: tool, book a meeting", "tools/book-meeting"),
+                tool("Telnyx: tool, times that are free", "tools/get-available-slots"),
+            ],
+        }
+    }
+}
+
+/// How the tenant is reached by mail.
+#[derive(SimpleObject)]
+pub struct EmailSettings {
+    /// Whether the assistant answers.
+    is_enabled: bool,
+    /// The mailbox that is connected.
+    connected_address: Option<String>,
+    /// When it was connected.
+    connected_at: Option<DateTime>,
+    /// When Google stops telling us of new mail, unless it is asked again, which is done well before.
+    watch_expires_at: Option<DateTime>,
+}
+
+impl EmailSettings {
+    pub fn new(is: &Provisioned) -> Self {
+        let row = is.settings.email.clone();
+        Self {
+            is_enabled: row.is_enabled,
+            connected_address: row.connected_address,
+            connected_at: row.connected_at.map(DateTime),
+            watch_expires_at: row.watch_expires_at.map(DateTime),
+        }
+    }
+}
+
+/// Where the tenant's assistant looks for passages to answer from.
+#[derive(SimpleObject)]
+pub struct RetrievalSettings {
+    /// Which place.
+    provider: RetrievalProvider,
+    /// Where the index at Pinecone is.
+    pinecone_environment: Option<String>,
+    /// The index's name.
+    pinecone_index: Option<String>,
+    /// The index's own host.
+    pinecone_host: Option<String>,
+    /// The part of the index that is the tenant's.
+    pinecone_namespace: Option<String>,
+    /// The index's key.
+    pinecone_api_key: SecretStatus,
+}
+
+impl RetrievalSettings {
+    pub fn new(is: &Provisioned) -> Self {
+        let row = is.settings.retrieval.clone();
+        Self {
+            provider: row.provider,
+            pinecone_environment: row.pinecone_environment,
+            pinecone_index: row.pinecone_index,
+            pinecone_host: row.pinecone_host,
+            pinecone_namespace: row.pinecone_namespace,
+            pinecone_api_key: is.secret(PINECONE_API_KEY).into(),
+        }
+    }
+}
+
+pub(super) fn secret(field: MaybeUndefined<String>) -> SecretEdit {
+    change(field).map(|text| text.map(SecretString::from))
+}
+
+/// Changes to how the tenant is reached by text message. What is omitted stays; null clears.
+#[derive(InputObject)]
+pub struct SmsSettingsInput {
+    /// Whether the assistant answers. While it does not, messages are kept.
+    is_enabled: Option<bool>,
+    /// The number at Telnyx; null clears it.
+    telnyx_phone_number: MaybeUndefined<PhoneNumber>,
+    /// The messaging profile at Telnyx; null clears it.
+    telnyx_messaging_profile_id: MaybeUndefined<String>,
+    /// The key that replies are sent with; null forgets it.
+    #[graphql(secret)]
+    telnyx_api_key: MaybeUndefined<String>,
+    /// The key that Telnyx signs with, 32 bytes in base64; null clears it.
+    telnyx_public_key: MaybeUndefined<String>,
+    /// The number at Twilio; null clears it.
+    twilio_phone_number: MaybeUndefined<PhoneNumber>,
+    /// The account at Twilio, `AC` and 32 hex digits; null clears it.
+    twilio_account_sid: MaybeUndefined<String>,
+    /// The token that Twilio signs with; null forgets it.
+    #[graphql(secret)]
+    twilio_auth_token: MaybeUndefined<String>,
+}
+
+impl From<SmsSettingsInput> for SmsEdit {
+    fn from(input: SmsSettingsInput) -> Self {
+        let number = |field| change(field).map(|phone: Option<PhoneNumber>| phone.map(|phone| phone.0));
+        Self {
+            is_enabled: input.is_enabled,
+            telnyx_phone_number: number(input.telnyx_phone_number),
+            telnyx_messaging_profile_id: change(input.telnyx_messaging_profile_id),
+            telnyx_api_key: secret(input.telnyx_api_key),
+            telnyx_public_key: change(input.telnyx_public_key),
+            twilio_phone_number: number(input.twilio_phone_number),
+            twilio_account_sid: change(input.twilio_account_sid),
+            twilio_auth_token: secret(input.twilio_auth_token),
+        }
+    }
+}
+
+/// Changes to how the tenant is reached by phone. What is omitted stays; null clears.
+#[derive(InputObject)]
+pub struct VoiceSettingsInput {
+    /// Whether finished calls become conversations, and the assistant's tools answer.
+    is_enabled: Option<bool>,
+    /// The number; null clears it.
+    phone_number: MaybeUndefined<PhoneNumber>,
+    /// The assistant at Telnyx; null clears it.
+    assistant_id: MaybeUndefined<String>,
+    /// The organisation at Jackrabbit; null clears it.
+    jackrabbit_org_id: MaybeUndefined<String>,
+    /// Where callers are sent to register; null clears it.
+    registration_url: MaybeUndefined<String>,
+}
+
+impl From<VoiceSettingsInput> for VoiceEdit {
+    fn from(input: VoiceSettingsInput) -> Self {
+        Self {
+            is_enabled: input.is_enabled,
+            phone_number: change(input.phone_number).map(|phone| phone.map(|phone| phone.0)),
+            assistant_id: change(input.assistant_id),
+            jackrabbit_org_id: change(input.jackrabbit_org_id),
+            registration_url: change(input.registration_url),
+        }
+    }
+}
+
+/// Changes to how the tenant is reached by mail. What is omitted stays.
+#[derive(InputObject)]
+pub struct EmailSettingsInput {
+    /// Whether the assistant answers.
+    pub is_enabled: Option<bool>,
+}
+
+/// Changes to where the tenant's assistant looks for passages. What is omitted stays; null clears.
+#[derive(InputObject)]
+pub struct RetrievalSettingsInput {
+    /// Which place. PINECONE needs the key, and the host or the index's name.
+    provider: Option<RetrievalProvider>,
+    /// Where the index at Pinecone is; null clears it.
+    pinecone_environment: MaybeUndefined<String>,
+    /// The index's name; null clears it.
+    pinecone_index: MaybeUndefined<String>,
+    /// The index's own host; null clears it.
+    pinecone_host: MaybeUndefined<String>,
+    /// The part of the index that is the tenant's; null clears it.
+    pinecone_namespace: MaybeUndefined<String>,
+    /// The index's key; null forgets it.
+    #[graphql(secret)]
+    pinecone_api_key: MaybeUndefined<String>,
+}
+
+impl From<RetrievalSettingsInput> for RetrievalEdit {
+    fn from(input: RetrievalSettingsInput) -> Self {
+        Self {
+            provider: input.provider,
+            pinecone_environment: change(input.pinecone_environment),
+            pinecone_index: change(input.pinecone_index),
+            pinecone_host: change(input.pinecone_host),
+            pinecone_namespace: change(input.pinecone_namespace),
+            pinecone_api_key: secret(input.pinecone_api_key),
+        }
+    }
+}
