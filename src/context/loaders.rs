@@ -10,7 +10,7 @@ use std::{collections::HashMap, hash::Hash, sync::Arc, task::Poll};
 use dataloader::{BatchFn, cached::Loader};
 
 use crate::{
-    context::{AdminCore, TenantCore},
+    context::{AdminCore, TenantCore, wave::Wave},
     db::tables::{
         conversations::{self, ConversationRow},
         impersonations::{self, ImpersonationRow},
@@ -60,12 +60,13 @@ macro_rules! loaders {
 
         $(#[$set_doc])*
         pub struct $set {
+            wave: Wave,
             $($name: Loader<$key, Result<$value, Refusal>, $batch>,)+
         }
 
         impl $set {
             pub(super) fn new(core: &Arc<$core>) -> Self {
-                Self { $($name: Loader::new($batch(core.clone())),)+ }
+                Self { wave: Wave::default(), $($name: Loader::new($batch(core.clone())),)+ }
             }
 
             $(
@@ -74,6 +75,7 @@ macro_rules! loaders {
                 /// # Errors
                 /// What the batch ran into.
                 pub async fn $name(&self, key: $key) -> Outcome<$value> {
+                    let rider = self.wave.join();
                     let loader = self.$name.clone();
                     let mut loading = Box::pin(async move { loader.try_load(key).await });
                     // Polled here first, which notes the key: all fields of one level do so in one go, since none of
@@ -84,6 +86,7 @@ macro_rules! loaders {
                         tokio::task::yield_now().await;
                         task::spawn(loading).await.map_err(|error| Failure::Fault(error.into()))?
                     };
+                    rider.land().await;
                     loaded
                         .map_err(|error| Failure::Fault(error.into()))?
                         .map_err(Failure::Refused)

@@ -3,6 +3,7 @@
 
 pub mod audit;
 mod loaders;
+mod wave;
 
 use std::{ops::Deref, sync::Arc};
 

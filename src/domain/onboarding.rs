@@ -106,7 +106,7 @@ fn voice(voice: &VoiceRow) -> Option<&'static str> {
 
 fn email(email: &EmailRow) -> Option<&'static str> {
     if email.connected_address.is_none() {
-        Some("Connect a mailbox: startEmailConnection gives the address of Google's consent page.")
+        Some("A mailbox can't be connected yet: this channel is still being built.")
     } else if !email.is_enabled {
         Some("Switch it on: updateEmailSettings with isEnabled: true.")
     } else {

@@ -10,16 +10,26 @@
 #![expect(clippy::too_many_lines, reason = "what a story sees is written out, and is long")]
 #![expect(clippy::needless_pass_by_value, reason = "helpers take what a story writes down, literals mostly")]
 
+mod audit;
 mod bad_input;
 mod chat;
+mod deliveries;
 mod documents;
 mod identity;
+mod impersonations;
+mod knowledge;
 mod leads;
+mod lists;
 mod migrations;
 mod prompts;
 mod sessions;
+mod settings;
 mod startup;
 mod support;
+mod tenants;
 mod transports;
 mod upstream;
+mod usage;
+mod users;
+mod versions;
 mod walls;

@@ -19,7 +19,7 @@ use frontdesk::{
 };
 use tokio::{net::TcpListener, sync::oneshot};
 
-use super::{Actor, Tenant, cluster};
+use super::{Actor, Tenant, cluster, login};
 
 /// Everybody's password.
 pub const PASSWORD: &str = "correct horse battery";
@@ -162,8 +162,7 @@ impl Gateway {
     }
 
     pub async fn sign_in(&self, email: &str) -> Actor<'_> {
-        let login = "mutation($e: String!, $p: String!) { login(input: { email: $e, password: $p }) { accessToken } }";
-        let answer = self.stranger().ask(login, serde_json::json!({ "e": email, "p": PASSWORD })).await;
+        let answer = login(self, email).await;
         let token = answer["data"]["login"]["accessToken"].as_str().unwrap_or_else(|| panic!("no login: {answer}"));
         Actor { gateway: self, token: Some(token.to_owned()), tenant: None }
     }

@@ -6,5 +6,5 @@ pub mod fake_model;
 mod gateway;
 pub mod socket;
 
-pub use actor::{Actor, CHAT, Tenant, code};
+pub use actor::{Actor, CHAT, Tenant, code, login};
 pub use gateway::{Gateway, PASSWORD, Plan, SECRET};

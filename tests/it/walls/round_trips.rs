@@ -14,6 +14,10 @@ async fn statements(actor: &Actor<'_>, document: &str) -> u64 {
 
 const NESTED: &str = "{ conversations(first: 50) { nodes { id lead { name } messages(last: 10) { nodes { content author { email } } } } } }";
 
+const BOTH_WAYS: &str = "{ leads(first: 50) { nodes { conversations(first: 2) { totalCount nodes { messages(first: 1) { totalCount } } } } } }";
+const LOG: &str = "{ auditLog(first: 50) { nodes { actor { email } tenant { name } impersonation { reason } } } }";
+const PLATFORM: &str = "{ tenants(first: 50) { nodes { name sms { isEnabled } onboarding { isDone } } } }";
+
 async fn fill(admin: &Actor<'_>, conversations: usize) {
     let cx = admin.gateway.inside(frontdesk::kernel::ids::TenantId(1001));
     for number in 0..conversations {
@@ -39,11 +43,28 @@ async fn each_operation_costs_a_fixed_number_of_statements() {
     let gateway = Gateway::planned(Plan { housekeeping: None, ..Plan::default() }).await;
     let admin = gateway.tenant("acme").await.admin().await;
     fill(&admin, 1).await;
-    let with_one = statements(&admin, NESTED).await;
-    fill(&admin, 20).await;
-    let mut counted = format!("{:<28}{with_one}\n", "nested, 1 conversation");
+    let root = gateway.root().await;
+    let mut counted = String::new();
+    let mut note = |name: &str, count: u64| writeln!(counted, "{name:<28}{count}").expect("written");
+    note("nested, 1 conversation", statements(&admin, NESTED).await);
+    note("leads and back, 1 lead", statements(&admin, BOTH_WAYS).await);
+    note("audit log, few entries", statements(&admin, LOG).await);
+    note("all tenants, 1 tenant", statements(&root, PLATFORM).await);
+    fill(&admin, 40).await;
+    for slug in ["two", "three", "four"] {
+        gateway.tenant(slug).await;
+    }
+    note("all tenants, 4 tenants", statements(&root, PLATFORM).await);
+    let ids: Vec<_> = (1..=20).flat_map(|id| [format!("\"lead_{id}\""), format!("\"conversation_{id}\"")]).collect();
+    let nodes = format!("{{ nodes(ids: [{}]) {{ id }} }}", ids.join(", "));
     for (name, document) in [
-        ("nested, 21 conversations", NESTED),
+        ("nested, 41 conversations", NESTED),
+        ("leads and back, 41 leads", BOTH_WAYS),
+        ("audit log, 50 entries", LOG),
+        ("20 leads, 20 conversations", nodes.as_str()),
+        ("settings and checklist", "{ tenant { sms { isEnabled } voice { isEnabled } onboarding { key } } }"),
+        ("bundles with sections", "{ promptBundles { nodes { name ignoredKeys sections { key } } } }"),
+        ("documents with counts", "{ knowledgeDocuments { nodes { title chunkCount } } }"),
         ("me", "{ me { email tenant { name } } }"),
         ("tenant", "{ tenant { name } }"),
         ("lead by id", r#"{ lead(id: "lead_1") { name } }"#),
@@ -52,7 +73,7 @@ async fn each_operation_costs_a_fixed_number_of_statements() {
         ("create a lead", r#"mutation { createLead(input: { name: "x" }) { id } }"#),
         ("composed prompt", "{ composedPrompt { text } }"),
     ] {
-        writeln!(counted, "{name:<28}{}", statements(&admin, document).await).expect("written");
+        note(name, statements(&admin, document).await);
     }
     insta::with_settings!({ prepend_module_to_snapshot => false, snapshot_path => "../golden", omit_expression => true }, {
         insta::assert_snapshot!("round_trips", counted);

@@ -14,7 +14,20 @@ async fn belongings(admin: &Actor<'_>) -> Vec<(&'static str, String)> {
         .await;
     let prompt =
         admin.data(r#"mutation { setupPrompt(input: { name: "Canary", businessPrompt: "canary" }) { id } }"#).await;
-    let me = admin.data("{ me { id } tenant { id } }").await;
+    let document =
+        admin.data(r#"mutation { addKnowledgeDocument(input: { title: "Canary", content: "canary" }) { id } }"#).await;
+    let root = admin.gateway.root().await;
+    let lease = r#"mutation { impersonateTenant(input: { tenantId: "tenant_1001", reason: "canary" }) { id } }"#;
+    let lease = root.data(lease).await;
+    crate::support::cluster::owner(&admin.gateway.database)
+        .await
+        .batch_execute(
+            "INSERT INTO webhook_deliveries (tenant_id, provider, event_id, event_type, status, last_error, body, received_at)
+             VALUES (1001, 'TELNYX', 'canary', 'message.received', 'DEAD', 'canary', '', now())",
+        )
+        .await
+        .expect("a delivery");
+    let me = admin.data("{ me { id } tenant { id } auditLog(first: 1) { nodes { id } } }").await;
     let id = |value: &Value| value["id"].as_str().expect("an id").to_owned();
     vec![
         ("lead", id(&lead["createLead"])),
@@ -22,6 +35,10 @@ async fn belongings(admin: &Actor<'_>) -> Vec<(&'static str, String)> {
         ("message", id(&sent["sendMessage"]["message"])),
         ("message", id(&sent["sendMessage"]["reply"])),
         ("prompt", id(&prompt["setupPrompt"])),
+        ("document", id(&document["addKnowledgeDocument"])),
+        ("impersonation", id(&lease["impersonateTenant"])),
+        ("delivery", "delivery_1".to_owned()),
+        ("audit", id(&me["auditLog"]["nodes"][0])),
         ("user", id(&me["me"])),
         ("tenant", id(&me["tenant"])),
     ]
@@ -81,6 +98,9 @@ async fn snapshot(owner: &Actor<'_>) -> Value {
     owner
         .data(
             "{ tenant { name isActive } users { nodes { email isActive } } leads { nodes { name } totalCount } \
+             promptBundles { nodes { name sections { content } } } knowledgeDocuments { nodes { title chunkCount } } \
+             searchKnowledge(question: \"canary\") { text } webhookDeliveries { nodes { eventId status lastError } } \
+             impersonations { nodes { reason actor { email } } } \
              conversations { totalCount nodes { status subject lead { id } messages(last: 50) { totalCount nodes { role content } } } } }",
         )
         .await

@@ -1,0 +1,93 @@
+//! What the assistant may answer from: documents, cut into pieces and found by their words.
+
+use serde_json::{Value, json};
+
+use crate::support::{Gateway, code};
+
+const ADD: &str = "mutation($i: KnowledgeDocumentInput!) { addKnowledgeDocument(input: $i) { id title sourceUrl chunkCount createdAt } }";
+const FIND: &str =
+    "query($q: String!, $n: Int! = 5) { searchKnowledge(question: $q, limit: $n) { title text sourceUrl score } }";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_is_found_by_what_people_ask() {
+    let gateway = Gateway::start().await;
+    let staff = gateway.tenant("acme").await.staff().await;
+    let made = staff
+        .ask(
+            ADD,
+            json!({ "i": {
+                "title": "Lessons", "sourceUrl": "https://acme.example/lessons",
+                "content": format!("We teach swimming to children from six months on.\n\n{}\n\nPrivate lessons cost 55 dollars.", "Filler sentence number one. ".repeat(60)),
+            } }),
+        )
+        .await;
+    insta::assert_json_snapshot!(made["data"], @r#"
+    {
+      "addKnowledgeDocument": {
+        "id": "document_1",
+        "title": "Lessons",
+        "sourceUrl": "https://acme.example/lessons",
+        "chunkCount": 3,
+        "createdAt": "2026-11-21T12:00:00Z"
+      }
+    }
+    "#);
+    staff.ask(ADD, json!({ "i": { "title": "Parking", "content": "Parking is free behind the building." } })).await;
+    let found = staff.ask(FIND, json!({ "q": "How much is a private lesson?" })).await;
+    let best = &found["data"]["searchKnowledge"][0];
+    assert_eq!((&best["title"], &best["sourceUrl"]), (&json!("Lessons"), &json!("https://acme.example/lessons")));
+    assert!(best["text"].as_str().is_some_and(|text| text.contains("55 dollars") && text.len() < 1_100), "{found}");
+    assert!(best["score"].as_f64().is_some_and(|score| score > 0.0 && score < 1.0), "{found}");
+    for nothing in ["the", "?!", "' OR 1=1 --", "zebra", "a & b | !c <-> d"] {
+        assert_eq!(staff.ask(FIND, json!({ "q": nothing })).await["data"]["searchKnowledge"], json!([]), "{nothing}");
+    }
+    let listed = staff.data("{ knowledgeDocuments { totalCount nodes { title chunkCount } } node(id: \"document_2\") { ... on KnowledgeDocument { title } } }").await;
+    insta::assert_json_snapshot!(listed, @r#"
+    {
+      "knowledgeDocuments": {
+        "totalCount": 2,
+        "nodes": [
+          {
+            "title": "Parking",
+            "chunkCount": 1
+          },
+          {
+            "title": "Lessons",
+            "chunkCount": 3
+          }
+        ]
+      },
+      "node": {
+        "title": "Parking"
+      }
+    }
+    "#);
+    let delete = r#"mutation { deleteKnowledgeDocument(id: "document_1") }"#;
+    assert_eq!(staff.data(delete).await, json!({ "deleteKnowledgeDocument": "document_1" }));
+    assert_eq!(code(&staff.query(delete).await), "NOT_FOUND");
+    assert_eq!(staff.ask(FIND, json!({ "q": "private lesson" })).await["data"]["searchKnowledge"], json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_that_makes_no_sense_is_refused() {
+    let gateway = Gateway::start().await;
+    let staff = gateway.tenant("acme").await.staff().await;
+    for (input, field) in [
+        (json!({ "title": " ", "content": "x" }), "title"),
+        (json!({ "title": "x", "content": " \n " }), "content"),
+        (json!({ "title": "x", "content": "a\u{0}b" }), "content"),
+        (json!({ "title": "x", "content": "y".repeat(200_001) }), "content"),
+        (json!({ "title": "x", "content": "y", "sourceUrl": "javascript:alert(1)" }), "sourceUrl"),
+    ] {
+        let answer: Value = staff.ask(ADD, json!({ "i": input })).await;
+        assert_eq!(code(&answer), "BAD_USER_INPUT");
+        assert_eq!(answer["errors"][0]["extensions"]["field"], field);
+    }
+    for (variables, field) in [
+        (json!({ "q": " " }), "question"),
+        (json!({ "q": "x", "n": 0 }), "limit"),
+        (json!({ "q": "x", "n": 51 }), "limit"),
+    ] {
+        assert_eq!(staff.ask(FIND, variables).await["errors"][0]["extensions"]["field"], field);
+    }
+}

@@ -1,0 +1,147 @@
+//! Lists in the orders that can be asked for, and leads that are found again.
+
+use std::collections::HashSet;
+
+use serde_json::{Value, json};
+
+use crate::support::{Gateway, code};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn leads_are_walked_in_every_order_from_both_ends() {
+    let gateway = Gateway::start().await;
+    let staff = gateway.tenant("acme").await.staff().await;
+    for name in ["\"bea\"", "\"Ann\"", "null", "\"cy. d\"", "\"ann\""] {
+        let input = format!("{{ name: {name}, notes: \"x\", email: \"{}@acme.example\" }}", uuid::Uuid::new_v4());
+        staff.data(&format!("mutation {{ createLead(input: {input}) {{ id }} }}")).await;
+        gateway.clock.advance(chrono::TimeDelta::seconds(1));
+    }
+    staff.data(r#"mutation { updateLead(id: "lead_2", input: { status: WON }) { id } }"#).await;
+    let page = async |arguments: &str| -> (String, Value) {
+        let data = staff.data(&format!("{{ leads({arguments}) {{ nodes {{ id }} pageInfo {{ startCursor endCursor hasNextPage hasPreviousPage }} }} }}")).await;
+        let ids = data["leads"]["nodes"].as_array().expect("nodes").iter();
+        let ids = ids.map(|node| node["id"].as_str().expect("an id").trim_start_matches("lead_").to_owned());
+        (ids.collect(), data["leads"]["pageInfo"].clone())
+    };
+    for (order, whole) in [
+        ("{ field: NAME, direction: ASC }", "32514"),
+        ("{ field: NAME, direction: DESC }", "41523"),
+        ("{ field: CREATED_AT, direction: ASC }", "12345"),
+        ("{ field: CREATED_AT, direction: DESC }", "54321"),
+        ("{ field: UPDATED_AT, direction: ASC }", "13452"),
+        ("{ field: UPDATED_AT, direction: DESC }", "25431"),
+    ] {
+        assert_eq!(page(&format!("orderBy: {order}")).await.0, whole, "{order}");
+        // Forwards and backwards, two at a time, every row is met once and in its place.
+        let (mut forwards, mut after) = (String::new(), String::new());
+        loop {
+            let (ids, info) = page(&format!("orderBy: {order}, first: 2 {after}")).await;
+            forwards.push_str(&ids);
+            if info["hasNextPage"] == false {
+                break;
+            }
+            after = format!(", after: {}", info["endCursor"]);
+        }
+        assert_eq!(forwards, whole, "{order}");
+        let (mut backwards, mut before) = (String::new(), String::new());
+        loop {
+            let (ids, info) = page(&format!("orderBy: {order}, last: 2 {before}")).await;
+            backwards.insert_str(0, &ids);
+            if info["hasPreviousPage"] == false {
+                break;
+            }
+            before = format!(", before: {}", info["startCursor"]);
+        }
+        assert_eq!(backwards, whole, "{order}");
+    }
+    // A cursor is a place in its own order, and in no other.
+    let (_, info) = page("orderBy: { field: NAME, direction: ASC }, first: 1").await;
+    let other = format!(
+        "{{ leads(orderBy: {{ field: CREATED_AT, direction: ASC }}, after: {}) {{ totalCount }} }}",
+        info["endCursor"]
+    );
+    assert_eq!(code(&staff.query(&other).await), "BAD_USER_INPUT");
+    for field in ["CREATED_AT", "UPDATED_AT"] {
+        staff
+            .data(&format!("{{ conversations(orderBy: {{ field: {field}, direction: ASC }}) {{ totalCount }} }}"))
+            .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn conversations_are_ordered_by_what_last_happened_in_them() {
+    let gateway = Gateway::start().await;
+    let staff = gateway.tenant("acme").await.staff().await;
+    for subject in ["one", "two"] {
+        staff.data(&format!("mutation {{ startConversation(input: {{ subject: \"{subject}\" }}) {{ id }} }}")).await;
+        gateway.clock.advance(chrono::TimeDelta::seconds(1));
+    }
+    staff.data(r#"mutation { updateConversation(id: "conversation_1", input: { status: HUMAN }) { id } }"#).await;
+    let order = "orderBy: { field: UPDATED_AT, direction: DESC }, first: 1";
+    let first =
+        staff.data(&format!("{{ conversations({order}) {{ nodes {{ subject }} pageInfo {{ endCursor }} }} }}")).await;
+    assert_eq!(first["conversations"]["nodes"], json!([{ "subject": "one" }]));
+    let cursor = &first["conversations"]["pageInfo"]["endCursor"];
+    let next = staff.data(&format!("{{ conversations({order}, after: {cursor}) {{ nodes {{ subject }} }} }}")).await;
+    assert_eq!(next["conversations"]["nodes"], json!([{ "subject": "two" }]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lead_found_again_is_the_same_lead_and_learns_what_was_not_known() {
+    let gateway = Gateway::start().await;
+    let (acme, rival) = (gateway.tenant("acme").await, gateway.tenant("rival").await);
+    let (staff, other) = (acme.staff().await, rival.staff().await);
+    let create =
+        |input: &str| format!("mutation {{ createLead(input: {input}) {{ id name email phone source notes }} }}");
+    staff.data(&create(r#"{ phone: "+1 555 010 0123", source: SMS, notes: "tall" }"#)).await;
+    let again = staff
+        .data(&create(
+            r#"{ name: "Ann", phone: "+15550100123", email: "Ann@Example.com", source: WEB, notes: "left-handed" }"#,
+        ))
+        .await;
+    insta::assert_json_snapshot!(again["createLead"], @r#"
+    {
+      "id": "lead_1",
+      "name": "Ann",
+      "email": "ann@example.com",
+      "phone": "+15550100123",
+      "source": "SMS",
+      "notes": "tall\nleft-handed"
+    }
+    "#);
+    // Nothing that is known is overwritten, and what was said before is not said twice.
+    let by_mail = staff.data(&create(r#"{ name: "Anna", email: "ANN@example.com", notes: "tall" }"#)).await;
+    assert_eq!(by_mail["createLead"], again["createLead"]);
+    // Two leads, one known by the number and one by the address, stay two.
+    staff.data(&create(r#"{ name: "Bob", email: "bob@example.com" }"#)).await;
+    let between = staff.data(&create(r#"{ phone: "+15550100123", email: "bob@example.com" }"#)).await;
+    assert_eq!(between["createLead"], again["createLead"], "the number decides");
+    let clash =
+        staff.query(r#"mutation { updateLead(id: "lead_2", input: { email: "bob@example.com" }) { id } }"#).await;
+    let updates = staff.data("{ leads(orderBy: { field: NAME, direction: ASC }) { nodes { id name email } } }").await;
+    assert_eq!(updates["leads"]["nodes"].as_array().map(Vec::len), Some(2), "{updates} {clash}");
+    let clash =
+        staff.query(r#"mutation { updateLead(id: "lead_1", input: { email: "bob@example.com" }) { id } }"#).await;
+    assert_eq!((code(&clash), &clash["errors"][0]["extensions"]["field"]), ("CONFLICT", &json!("email")));
+    // Another tenant's lead with the same number is another lead.
+    let theirs = other.data(&create(r#"{ phone: "+15550100123" }"#)).await;
+    assert_ne!(theirs["createLead"]["id"], again["createLead"]["id"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_fifty_who_note_the_same_person_at_once_all_get_the_same_lead() {
+    let gateway = Gateway::start().await;
+    let staff = gateway.tenant("acme").await.staff().await;
+    let note = |number: usize| {
+        let input = if number.is_multiple_of(2) {
+            r#"{ phone: "+15550100123", email: "ann@example.com" }"#
+        } else {
+            r#"{ email: "Ann@Example.com", phone: "+1 (555) 010-0123" }"#
+        };
+        let (staff, document) = (staff.clone(), format!("mutation {{ createLead(input: {input}) {{ id }} }}"));
+        async move { staff.query(&document).await }
+    };
+    let answers = futures_util::future::join_all((0..50).map(note)).await;
+    let ids: HashSet<_> = answers.iter().map(|answer| answer["data"]["createLead"]["id"].to_string()).collect();
+    assert_eq!(ids.len(), 1, "{ids:?} {:?}", answers.iter().find(|answer| answer.get("errors").is_some()));
+    assert_eq!(staff.data("{ leads { totalCount } }").await["leads"]["totalCount"], 1);
+}
