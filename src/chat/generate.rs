@@ -12,12 +12,13 @@ use crate::{
     chat::{
         engine::{Engine, NODE_LOST, key},
         events::Body,
+        passages,
     },
     context::TenantCx,
     db::{
         tables::{
             conversations::ConversationRow,
-            messages::{self, MessageRow, ReplyEnd},
+            messages::{self, MessageRow, ReplyEnd, ReplyStart},
             tenants,
             usage::{self, NewUsage},
         },
@@ -169,9 +170,17 @@ async fn start(
     let prompt = prompts::in_force(tx, Some(conversation.channel)).await?;
     let question = reply.reply_to_id.ok_or_else(|| Failure::fault("a reply without its question"))?;
     let history = messages::history(tx, conversation.id, question, HISTORY).await?;
+    let asked = history.last().map_or("", |message| message.content.as_str());
+    let found = passages::find(tx, asked).await?;
     let now = cx.now();
-    let lease = now + TimeDelta::seconds(LEASE);
-    let Some(row) = messages::start_reply(tx, reply.id, &prompt.hash, lease, now).await? else { return Ok(None) };
+    let start = ReplyStart {
+        status: MessageStatus::Streaming,
+        prompt_hash: prompt.hash,
+        sources: passages::kept(&found),
+        lease_expires_at: now + TimeDelta::seconds(LEASE),
+        updated_at: now,
+    };
+    let Some(row) = messages::start_reply(tx, reply.id, &start).await? else { return Ok(None) };
     let faq = prompt.sections.iter().find(|section| section.key == prompts::FAQ).map(|section| section.content.clone());
     let turns = history
         .into_iter()
@@ -186,8 +195,9 @@ async fn start(
         faq,
         business: tenant.business_name.unwrap_or(tenant.name),
         contacts: tenant.contact_email.into_iter().chain(tenant.phone_number).collect(),
+        passages: found.iter().map(|passage| passage.text.clone()).collect(),
     };
-    Ok(Some((row, ModelRequest { system: prompt.text, turns, grounding })))
+    Ok(Some((row, ModelRequest { system: passages::told(prompt.text, &found), turns, grounding })))
 }
 
 fn whole(text: &str, finish: FinishReason, usage: Option<Usage>) -> How {

@@ -9,6 +9,7 @@ mod follow;
 mod generate;
 mod housekeeping;
 mod hub;
+mod passages;
 
 pub use accept::{Accepted, MessageForm};
 pub use engine::{Engine, EngineSettings};

@@ -1,4 +1,4 @@
-//! The responder that needs no provider: it quotes the tenant's own answer to the most similar question, or says that it
+//! The responder that needs no provider: it quotes the tenant's own words, or says that it
 //! does not know and how to reach a person. Must not make anything up.
 
 use std::collections::HashSet;
@@ -13,7 +13,7 @@ use crate::{
     llm::{ChatModel, Delta, Grounding, ModelError, ModelRequest, Speaker},
 };
 
-/// Answers from the tenant's own FAQ.
+/// Answers from the tenant's own FAQ, and from the documents that were found for the question.
 pub struct BuiltIn;
 
 impl ChatModel for BuiltIn {
@@ -57,6 +57,9 @@ fn answer(asked: &str, grounding: &Grounding) -> String {
     if let Some((_, answer)) = best {
         return answer;
     }
+    if let Some(answer) = quoted(&asked_words, &grounding.passages) {
+        return answer;
+    }
     let business = if grounding.business.is_empty() { "the team" } else { grounding.business.as_str() };
     if asked_words.is_empty() && !asked.trim().is_empty() {
         return format!("Hello! What would you like to know about {business}?");
@@ -68,6 +71,41 @@ fn answer(asked: &str, grounding: &Grounding) -> String {
     } else {
         format!("I don't have an answer to that. You can reach {business} at {}.", grounding.contacts.join(" or "))
     }
+}
+
+/// The sentence of the passages that shares most words with the question, and the one behind it. One word in common is
+/// too little, unless the question has no more.
+fn quoted(asked: &HashSet<String>, passages: &[String]) -> Option<String> {
+    let enough = asked.len().min(2);
+    let mut best: Option<(usize, String)> = None;
+    for passage in passages {
+        let sentences = sentences(passage);
+        for (at, sentence) in sentences.iter().enumerate() {
+            let score = words(sentence).intersection(asked).count();
+            if score >= enough && score > best.as_ref().map_or(0, |(best, _)| *best) {
+                let quote = sentences.iter().skip(at).take(2).copied().collect::<Vec<_>>().join(" ");
+                best = Some((score, quote));
+            }
+        }
+    }
+    best.map(|(_, quote)| quote)
+}
+
+/// Ends of lines, and marks with a space behind them, end a sentence; the point in 24.50 does not.
+fn sentences(text: &str) -> Vec<&str> {
+    let mut sentences = Vec::new();
+    let mut begin = 0;
+    for (at, c) in text.char_indices() {
+        let end = at + c.len_utf8();
+        let rest = text.get(end..).unwrap_or_default();
+        let is_end = c == '\n' || (matches!(c, '.' | '!' | '?') && rest.starts_with(|c: char| c.is_whitespace()));
+        if is_end || rest.is_empty() {
+            sentences.push(text.get(begin..end).unwrap_or_default().trim());
+            begin = end;
+        }
+    }
+    sentences.retain(|sentence| !sentence.is_empty());
+    sentences
 }
 
 /// Twice the asked words that the question has, and once those that only its answer has.
@@ -144,6 +182,7 @@ mod tests {
             ),
             business: "Bright Waves".into(),
             contacts: vec!["hello@example.com".into()],
+            passages: vec!["Parking is free. It would cost 4.50 elsewhere. We are proud of it.".into()],
         }
     }
 
@@ -156,6 +195,14 @@ mod tests {
         ] {
             assert_eq!(answer(asked, &grounding()), expected, "{asked}");
         }
+    }
+
+    #[test]
+    fn it_quotes_a_passage_where_the_faq_has_nothing() {
+        let quote = "Parking is free. It would cost 4.50 elsewhere.";
+        assert_eq!(answer("Is parking free?", &grounding()), quote);
+        assert_eq!(answer("parking?", &grounding()), quote);
+        assert!(answer("Is the building heated?", &grounding()).starts_with("I don't have an answer"));
     }
 
     #[test]

@@ -45,6 +45,8 @@ pub struct Grounding {
     pub business: String,
     /// How a customer can reach a person: an address, a number.
     pub contacts: Vec<String>,
+    /// Passages of the business's documents that fit the question, the best first.
+    pub passages: Vec<String>,
 }
 
 /// A piece of a reply.

@@ -109,7 +109,7 @@ async fn a_tenant_says_how_it_is_reached() {
     "#);
     // Omitted stays, null clears.
     admin
-        .data(r#"mutation { updateSmsSettings(input: { telnyxApiKey: null, twilioPhoneNumber: null }) { isEnabled } }"#)
+        .data("mutation { updateSmsSettings(input: { telnyxApiKey: null, twilioPhoneNumber: null }) { isEnabled } }")
         .await;
     let sms = admin.data("{ tenant { sms { isEnabled telnyxApiKey { isSet } twilioAuthToken { isSet } telnyxPhoneNumber twilioPhoneNumber } } }").await;
     insta::assert_json_snapshot!(sms["tenant"]["sms"], @r#"

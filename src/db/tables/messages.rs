@@ -68,6 +68,18 @@ pub struct NewMessage {
     pub updated_at: DateTime<Utc>,
 }
 
+/// How a reply begins.
+#[derive(AsChangeset)]
+#[diesel(table_name = messages)]
+#[expect(missing_docs, reason = "as the row")]
+pub struct ReplyStart {
+    pub status: MessageStatus,
+    pub prompt_hash: String,
+    pub sources: serde_json::Value,
+    pub lease_expires_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
 /// How a reply ended.
 #[derive(AsChangeset)]
 #[diesel(table_name = messages, treat_none_as_null = true)]
@@ -281,18 +293,12 @@ pub async fn insert(tx: &mut Tx<Tenant>, message: &NewMessage) -> Outcome<Messag
         .await?)
 }
 
-/// Marks a waiting reply as being written, with the hash of the prompt it is written under. Nothing comes back when it
-/// was ended meanwhile.
+/// Marks a waiting reply as being written, with the hash of the prompt that it is written under and the passages that it is
+/// written from. Nothing comes back when it was ended meanwhile.
 ///
 /// # Errors
 /// Database faults.
-pub async fn start_reply(
-    tx: &mut Tx<Tenant>,
-    id: MessageId,
-    prompt_hash: &str,
-    lease_expires_at: DateTime<Utc>,
-    now: DateTime<Utc>,
-) -> Outcome<Option<MessageRow>> {
+pub async fn start_reply(tx: &mut Tx<Tenant>, id: MessageId, start: &ReplyStart) -> Outcome<Option<MessageRow>> {
     let tenant = tx.tenant();
     Ok(diesel::update(
         messages::table
@@ -300,12 +306,7 @@ pub async fn start_reply(
             .filter(messages::tenant_id.eq(tenant))
             .filter(messages::status.eq(MessageStatus::Pending)),
     )
-    .set((
-        messages::status.eq(MessageStatus::Streaming),
-        messages::prompt_hash.eq(prompt_hash),
-        messages::lease_expires_at.eq(lease_expires_at),
-        messages::updated_at.eq(now),
-    ))
+    .set(start)
     .returning(MessageRow::as_returning())
     .get_result(tx.conn())
     .await
