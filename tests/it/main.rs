@@ -27,6 +27,7 @@ mod settings;
 mod startup;
 mod support;
 mod tenants;
+mod tour;
 mod transports;
 mod upstream;
 mod usage;
