@@ -4,6 +4,7 @@ mod database;
 mod log;
 mod seed;
 mod serve;
+mod verify;
 
 use std::{io::Write, process::ExitCode};
 
@@ -19,7 +20,7 @@ struct Arguments {
     command: Option<Command>,
 }
 
-#[derive(Subcommand, Clone, Copy)]
+#[derive(Subcommand)]
 enum Command {
     /// Serve the graph (what happens without a command).
     Serve,
@@ -35,6 +36,8 @@ enum Command {
     SeedBasePrompt,
     /// Print the schema, as schema.graphql holds it.
     Schema,
+    /// Check that a live server keeps its tenants apart.
+    Verify(verify::Options),
 }
 
 /// Runs the command that the arguments name.
@@ -51,9 +54,15 @@ pub fn run() -> ExitCode {
 }
 
 fn execute(command: Command) -> anyhow::Result<()> {
-    if matches!(command, Command::Schema) {
-        return say(crate::graph::sdl().trim_end());
-    }
+    let command = match command {
+        Command::Schema => return say(crate::graph::sdl().trim_end()),
+        Command::Verify(options) => {
+            crate::tokens::install_provider();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            return runtime.block_on(verify::run(options));
+        }
+        command => command,
+    };
     crate::tokens::install_provider();
     let config = Config::from_env()?;
     log::start(config.json_logs);
@@ -75,7 +84,7 @@ fn execute(command: Command) -> anyhow::Result<()> {
             }
             Command::SeedAdmin => seed::admin(&config, &open).await,
             Command::SeedBasePrompt => seed::base_prompt(&config, &open).await,
-            Command::Schema => Ok(()),
+            Command::Schema | Command::Verify(_) => Ok(()),
         }
     })
 }

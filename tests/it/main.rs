@@ -32,5 +32,6 @@ mod transports;
 mod upstream;
 mod usage;
 mod users;
+mod verify;
 mod versions;
 mod walls;

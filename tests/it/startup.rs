@@ -14,7 +14,7 @@ use crate::support::cluster;
 const PATIENCE: Duration = Duration::from_mins(1);
 const KEY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
-fn frontdesk(arguments: &[&str], settings: &[(&str, &str)]) -> Command {
+pub fn frontdesk(arguments: &[&str], settings: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_frontdesk"));
     command
         .args(arguments)

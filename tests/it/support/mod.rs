@@ -4,6 +4,7 @@ mod actor;
 pub mod cluster;
 pub mod fake_model;
 mod gateway;
+pub mod leaky;
 pub mod socket;
 
 pub use actor::{Actor, CHAT, Tenant, code, login};
