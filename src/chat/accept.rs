@@ -97,11 +97,15 @@ async fn conversation(
         created_at: now,
         updated_at: now,
     };
-    if new.contact.is_some() {
-        conversations::open_for_contact(tx, &new).await
+    let (row, is_new) = if new.contact.is_some() {
+        conversations::open_for_contact(tx, &new).await?
     } else {
-        conversations::insert(tx, &new).await
+        (conversations::insert(tx, &new).await?, true)
+    };
+    if is_new {
+        cx.audit(tx, "conversation.start", row.id).await?;
     }
+    Ok(row)
 }
 
 async fn store(
@@ -128,7 +132,7 @@ async fn store(
     };
     let message = messages::insert(tx, &new).await?;
     let touched = ConversationChanges { status: None, lead_id: None, subject: None, updated_at: now };
-    conversations::update(tx, conversation.id, &touched).await?;
+    let conversation = conversations::update(tx, conversation.id, &touched).await?.unwrap_or(conversation);
     let reply = if by_hand { None } else { Some(messages::insert(tx, &waiting_reply(&new, message.id)).await?) };
     Ok(Accepted { conversation, message, reply, is_new: true })
 }

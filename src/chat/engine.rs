@@ -134,6 +134,7 @@ impl Engine {
         }
         let token = lock(&self.stops).get(&(cx.scope().tenant(), id)).cloned();
         let Some(token) = token else { return Ok(row) };
+        cx.write(async |tx| cx.audit(tx, "reply.stop", id).await).await?;
         // Watched from before the stop, so that its end can't be missed.
         let mut watcher = self.hub.watch(key(cx, row.conversation_id), None);
         token.cancel();

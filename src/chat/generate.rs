@@ -17,7 +17,8 @@ use crate::{
     context::TenantCx,
     db::{
         tables::{
-            conversations::ConversationRow,
+            conversations::{self, ConversationRow},
+            knowledge::Passage,
             messages::{self, MessageRow, ReplyEnd, ReplyStart},
             tenants,
             usage::{self, NewUsage},
@@ -127,7 +128,11 @@ async fn write(
     stop: &CancellationToken,
 ) -> Ending {
     let mut text = String::new();
-    let started = cx.write(async |tx| start(cx, tx, conversation, reply).await).await;
+    let found = match reply.reply_to_id {
+        Some(question) => passages::find(cx, question).await,
+        None => Vec::new(),
+    };
+    let started = cx.write(async |tx| start(cx, tx, conversation, reply, &found).await).await;
     let request = match started {
         Ok(Some((row, request))) => {
             engine.hub.publish(key(cx, conversation.id), Body::ReplyStarted(Arc::new(row)));
@@ -165,18 +170,17 @@ async fn start(
     tx: &mut Tx<Tenant>,
     conversation: &ConversationRow,
     reply: &MessageRow,
+    found: &[Passage],
 ) -> Outcome<Option<(MessageRow, ModelRequest)>> {
     let tenant = tenants::own(tx).await?;
     let prompt = prompts::in_force(tx, Some(conversation.channel)).await?;
     let question = reply.reply_to_id.ok_or_else(|| Failure::fault("a reply without its question"))?;
     let history = messages::history(tx, conversation.id, question, HISTORY).await?;
-    let asked = history.last().map_or("", |message| message.content.as_str());
-    let found = passages::find(tx, asked).await?;
     let now = cx.now();
     let start = ReplyStart {
         status: MessageStatus::Streaming,
         prompt_hash: prompt.hash,
-        sources: passages::kept(&found),
+        sources: passages::kept(found),
         lease_expires_at: now + TimeDelta::seconds(LEASE),
         updated_at: now,
     };
@@ -197,7 +201,7 @@ async fn start(
         contacts: tenant.contact_email.into_iter().chain(tenant.phone_number).collect(),
         passages: found.iter().map(|passage| passage.text.clone()).collect(),
     };
-    Ok(Some((row, ModelRequest { system: passages::told(prompt.text, &found), turns, grounding })))
+    Ok(Some((row, ModelRequest { system: passages::told(prompt.text, found), turns, grounding })))
 }
 
 fn whole(text: &str, finish: FinishReason, usage: Option<Usage>) -> How {
@@ -255,6 +259,9 @@ async fn store_ending(
         end.updated_at = cx.now();
         let stored = cx.write(async |tx| {
             let row = messages::end_reply(tx, reply, &end).await?;
+            if let Some(row) = &row {
+                conversations::touch(tx, row.conversation_id, end.updated_at).await?;
+            }
             if let (Some(row), Some(prompt), Some(completion)) = (&row, end.prompt_tokens, end.completion_tokens) {
                 let entry = NewUsage {
                     tenant_id: cx.scope().tenant(),

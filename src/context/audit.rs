@@ -16,7 +16,28 @@ use crate::{
     },
 };
 
+/// The names of what a change says something of, for `detail`: never the values.
+#[must_use]
+pub fn said(fields: &[(&str, bool)]) -> Option<String> {
+    let names: Vec<_> = fields.iter().filter(|(_, is_said)| *is_said).map(|(name, _)| *name).collect();
+    (!names.is_empty()).then(|| names.join(", "))
+}
+
 impl TenantCore {
+    /// Records `action` on `target`, and which of its fields were changed.
+    ///
+    /// # Errors
+    /// As [`TenantCore::audit`].
+    pub async fn audit_change(
+        &self,
+        tx: &mut Tx<Tenant>,
+        action: &'static str,
+        target: impl Display,
+        detail: Option<String>,
+    ) -> Outcome<()> {
+        audit::record(tx, &NewEntry { detail, ..self.entry(action, target) }).await
+    }
+
     /// Records `action` on `target`.
     ///
     /// # Errors
@@ -63,6 +84,21 @@ impl AdminCore {
         target: impl Display,
         about: Option<TenantId>,
     ) -> Outcome<()> {
+        self.audit_change(tx, action, target, about, None).await
+    }
+
+    /// As [`AdminCore::audit`], and which of its fields were changed.
+    ///
+    /// # Errors
+    /// As [`TenantCore::audit`].
+    pub async fn audit_change(
+        &self,
+        tx: &mut Tx<Admin>,
+        action: &'static str,
+        target: impl Display,
+        about: Option<TenantId>,
+        detail: Option<String>,
+    ) -> Outcome<()> {
         let entry = NewEntry {
             at: self.now(),
             tenant_id: about,
@@ -72,7 +108,7 @@ impl AdminCore {
             action,
             target: Some(target.to_string()),
             request_id: self.request.0.to_string(),
-            detail: None,
+            detail,
             outcome: AuditOutcome::Done,
         };
         audit::record(tx, &entry).await

@@ -12,19 +12,24 @@ use dataloader::{BatchFn, cached::Loader};
 use crate::{
     context::{AdminCore, TenantCore, wave::Wave},
     db::tables::{
+        audit::{self, EntryRow},
         conversations::{self, ConversationRow},
+        deliveries::{self, DeliveryRow},
         impersonations::{self, ImpersonationRow},
-        knowledge,
+        knowledge::{self, DocumentRow},
         leads::{self, LeadRow},
         messages::{self, MessageRow},
-        prompts::{self, SectionRow},
+        prompts::{self, BundleRow, SectionRow},
         provisioning::{self, Provisioned},
         tenants::{self, TenantRow},
         users::{self, UserRow},
     },
     kernel::{
         failure::{ErrorCode, Failure, Outcome, Refusal},
-        ids::{BundleId, ConversationId, DocumentId, ImpersonationId, LeadId, TenantId, UserId},
+        ids::{
+            AuditId, BundleId, ConversationId, DeliveryId, DocumentId, ImpersonationId, LeadId, MessageId, TenantId,
+            UserId,
+        },
         page::{Page, Slice},
         task,
     },
@@ -123,6 +128,18 @@ loaders! {
         locked_keys(()) -> Vec<String> = LockedBatch via fetch_locked;
         /// How many pieces a document was cut into.
         chunk_count(DocumentId) -> i64 = ChunkCountBatch via fetch_chunk_counts;
+        /// A document's text.
+        document_text(DocumentId) -> Option<String> = DocumentTextBatch via fetch_document_texts;
+        /// A document.
+        document(DocumentId) -> Option<DocumentRow> = DocumentBatch via fetch_documents;
+        /// A message.
+        message(MessageId) -> Option<MessageRow> = OneMessageBatch via fetch_single_messages;
+        /// A prompt bundle.
+        bundle(BundleId) -> Option<BundleRow> = BundleBatch via fetch_bundles;
+        /// An entry of the audit log.
+        entry(AuditId) -> Option<EntryRow> = EntryBatch via fetch_entries;
+        /// A delivered event.
+        delivery(DeliveryId) -> Option<DeliveryRow> = DeliveryBatch via fetch_deliveries;
         /// A lease by which somebody looked in.
         impersonation(ImpersonationId) -> Option<ImpersonationRow> = ImpersonationBatch via fetch_impersonations;
     }
@@ -139,6 +156,12 @@ loaders! {
         user(UserId) -> Option<UserRow> = AnyUserBatch via fetch_any_users;
         /// The sections of a bundle of the base.
         sections(BundleId) -> Vec<SectionRow> = BaseSectionBatch via fetch_base_sections;
+        /// A bundle of the base.
+        bundle(BundleId) -> Option<BundleRow> = BaseBundleBatch via fetch_base_bundles;
+        /// An entry of the audit log.
+        entry(AuditId) -> Option<EntryRow> = AnyEntryBatch via fetch_any_entries;
+        /// A delivered event that no tenant could be found for.
+        delivery(DeliveryId) -> Option<DeliveryRow> = LostDeliveryBatch via fetch_lost_deliveries;
         /// A lease.
         impersonation(ImpersonationId) -> Option<ImpersonationRow> = AnyImpersonationBatch via fetch_any_impersonations;
     }
@@ -258,6 +281,46 @@ async fn fetch_lead_pages(
         Ok(found)
     })
     .await
+}
+
+async fn fetch_document_texts(cx: &TenantCore, keys: &[DocumentId]) -> Outcome<HashMap<DocumentId, Option<String>>> {
+    let rows = cx.read(async |tx| knowledge::texts(tx, keys).await).await?;
+    Ok(rows.into_iter().map(|(id, text)| (id, Some(text))).collect())
+}
+
+async fn fetch_documents(cx: &TenantCore, keys: &[DocumentId]) -> Outcome<HashMap<DocumentId, Option<DocumentRow>>> {
+    Ok(by_key(cx.read(async |tx| knowledge::find_many(tx, keys).await).await?, |row| row.id))
+}
+
+async fn fetch_single_messages(cx: &TenantCore, keys: &[MessageId]) -> Outcome<HashMap<MessageId, Option<MessageRow>>> {
+    Ok(by_key(cx.read(async |tx| messages::find_many(tx, keys).await).await?, |row| row.id))
+}
+
+async fn fetch_bundles(cx: &TenantCore, keys: &[BundleId]) -> Outcome<HashMap<BundleId, Option<BundleRow>>> {
+    Ok(by_key(cx.read(async |tx| prompts::find_many(tx, keys).await).await?, |row| row.id))
+}
+
+async fn fetch_base_bundles(cx: &AdminCore, keys: &[BundleId]) -> Outcome<HashMap<BundleId, Option<BundleRow>>> {
+    Ok(by_key(cx.administer(async |tx| prompts::find_many(tx, keys).await).await?, |row| row.id))
+}
+
+async fn fetch_entries(cx: &TenantCore, keys: &[AuditId]) -> Outcome<HashMap<AuditId, Option<EntryRow>>> {
+    Ok(by_key(cx.read(async |tx| audit::find_many(tx, keys).await).await?, |row| row.id))
+}
+
+async fn fetch_any_entries(cx: &AdminCore, keys: &[AuditId]) -> Outcome<HashMap<AuditId, Option<EntryRow>>> {
+    Ok(by_key(cx.administer(async |tx| audit::find_many(tx, keys).await).await?, |row| row.id))
+}
+
+async fn fetch_deliveries(cx: &TenantCore, keys: &[DeliveryId]) -> Outcome<HashMap<DeliveryId, Option<DeliveryRow>>> {
+    Ok(by_key(cx.read(async |tx| deliveries::find_many(tx, keys).await).await?, |row| row.id))
+}
+
+async fn fetch_lost_deliveries(
+    cx: &AdminCore,
+    keys: &[DeliveryId],
+) -> Outcome<HashMap<DeliveryId, Option<DeliveryRow>>> {
+    Ok(by_key(cx.administer(async |tx| deliveries::find_many(tx, keys).await).await?, |row| row.id))
 }
 
 async fn fetch_any_tenants(cx: &AdminCore, keys: &[TenantId]) -> Outcome<HashMap<TenantId, Option<TenantRow>>> {

@@ -43,6 +43,9 @@ impl From<Error> for Failure {
             }
             // Diesel has no kind for a deadlock; PostgreSQL ends one of the two, and nothing of it happened.
             let is_deadlock = info.message() == "deadlock detected";
+            if info.message() == "canceling statement due to statement timeout" {
+                return Refusal::new(ErrorCode::QueryTooComplex, "This took too long. Ask for less at once.").into();
+            }
             match kind {
                 _ if is_deadlock => return simultaneous().into(),
                 DatabaseErrorKind::SerializationFailure => return simultaneous().into(),

@@ -1,8 +1,8 @@
 //! Which tables are read together. The catalogue prints tables only, so this stands beside the generated `schema.rs`.
 
 use crate::db::schema::{
-    email_settings, prompt_bundles, prompt_sections, retrieval_settings, sessions, sms_settings, tenants, users,
-    voice_settings,
+    conversations, email_settings, impersonations, leads, prompt_bundles, prompt_sections, retrieval_settings,
+    sessions, sms_settings, tenants, users, voice_settings,
 };
 
 diesel::joinable!(sessions -> users (user_id));
@@ -11,6 +11,8 @@ diesel::joinable!(voice_settings -> tenants (tenant_id));
 diesel::joinable!(email_settings -> tenants (tenant_id));
 diesel::joinable!(retrieval_settings -> tenants (tenant_id));
 diesel::allow_tables_to_appear_in_same_query!(sessions, users, tenants);
+diesel::allow_tables_to_appear_in_same_query!(conversations, leads);
+diesel::allow_tables_to_appear_in_same_query!(impersonations, users);
 diesel::allow_tables_to_appear_in_same_query!(prompt_bundles, prompt_sections);
 diesel::allow_tables_to_appear_in_same_query!(
     tenants,

@@ -1,7 +1,7 @@
 //! Threads: opened, handed over, closed.
 
 use crate::{
-    context::TenantCx,
+    context::{TenantCx, audit},
     db::{
         tables::{
             conversations::{self, ConversationChanges, ConversationRow, NewConversation},
@@ -74,19 +74,24 @@ pub async fn update(cx: &TenantCx, id: ConversationId, edit: &ConversationEdit) 
         subject: edit.subject.as_ref().map(|subject| text::optional("subject", subject.as_deref(), 300)).transpose()?,
         updated_at: cx.now(),
     };
+    let detail = audit::said(&[
+        ("status", changes.status.is_some()),
+        ("lead", changes.lead_id.is_some()),
+        ("subject", changes.subject.is_some()),
+    ]);
     cx.write(async |tx| {
         known(tx, edit.lead.flatten()).await?;
         let row = conversations::update(tx, id, &changes).await?.ok_or_else(|| Refusal::not_found("conversation"))?;
-        cx.audit(tx, "conversation.update", id).await?;
+        cx.audit_change(tx, "conversation.update", id, detail).await?;
         Ok(row)
     })
     .await
 }
 
-/// In the transaction of the write, so that the lead can't go meanwhile.
+/// In the transaction of the write, and held, so that the lead can't go meanwhile.
 async fn known(tx: &mut Tx<Tenant>, lead: Option<LeadId>) -> Outcome<()> {
     if let Some(lead) = lead {
-        leads::find(tx, lead).await?.ok_or_else(|| Refusal::not_found("lead"))?;
+        leads::hold(tx, lead).await?.ok_or_else(|| Refusal::not_found("lead"))?;
     }
     Ok(())
 }

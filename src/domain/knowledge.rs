@@ -5,7 +5,7 @@ use crate::{
     context::TenantCx,
     db::tables::knowledge::{self, DocumentRow, NewDocument},
     kernel::{
-        failure::{Outcome, Refusal},
+        failure::{ErrorCode, Outcome, Refusal},
         ids::DocumentId,
         text, web,
     },
@@ -15,6 +15,9 @@ use crate::{
 const CONTENT_MAX: usize = 200_000;
 /// Longest piece, in characters: about 250 tokens.
 const CHUNK_MAX: usize = 1_000;
+
+/// Most pieces of a tenant: a search looks at all of them, since PostgreSQL lets no text index pass before a policy.
+const CHUNKS_MAX: i64 = 20_000;
 
 /// A document to be.
 pub struct DocumentForm {
@@ -29,7 +32,7 @@ pub struct DocumentForm {
 /// Adds a document.
 ///
 /// # Errors
-/// `BAD_USER_INPUT` naming the argument.
+/// `BAD_USER_INPUT` naming the argument; `QUOTA_EXCEEDED` when the tenant has as much as can be searched in time.
 pub async fn add(cx: &TenantCx, form: &DocumentForm) -> Outcome<DocumentRow> {
     let document = NewDocument {
         tenant_id: cx.scope().tenant(),
@@ -39,7 +42,15 @@ pub async fn add(cx: &TenantCx, form: &DocumentForm) -> Outcome<DocumentRow> {
         created_at: cx.now(),
     };
     let chunks = chunks(&document.content);
+    let new = i64::try_from(chunks.len()).unwrap_or(i64::MAX);
     cx.write(async |tx| {
+        if knowledge::all_chunks(tx).await?.saturating_add(new) > CHUNKS_MAX {
+            return Err(Refusal::new(
+                ErrorCode::QuotaExceeded,
+                format!("A tenant's documents may be cut into {CHUNKS_MAX} pieces in all. Remove some first."),
+            )
+            .into());
+        }
         let row = knowledge::insert(tx, &document, &chunks).await?;
         cx.audit(tx, "knowledge.add", row.id).await?;
         Ok(row)

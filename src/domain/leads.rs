@@ -1,7 +1,7 @@
 //! People who might buy.
 
 use crate::{
-    context::TenantCx,
+    context::{TenantCx, audit},
     db::{
         tables::leads::{self, LeadChanges, LeadRow, NewLead},
         tx::{Tenant, Tx},
@@ -73,8 +73,8 @@ pub async fn create(cx: &TenantCx, form: &LeadForm) -> Outcome<LeadRow> {
     .await
 }
 
-/// Adds to a known lead what was not known of it. With `two` leads known by what was given, one by the number and one by
-/// the address, neither takes from the other.
+/// Adds to a known lead what was not known of it. What is another than what is known, or is another lead's (with `two`
+/// leads known by what was given, one by the number and one by the address), is kept among the notes.
 async fn learn(cx: &TenantCx, tx: &mut Tx<Tenant>, known: &LeadRow, lead: &NewLead, two: bool) -> Outcome<LeadRow> {
     let missing = |known: &Option<String>, said: &Option<String>| said.clone().filter(|_| known.is_none()).map(Some);
     let changes = LeadChanges {
@@ -82,7 +82,7 @@ async fn learn(cx: &TenantCx, tx: &mut Tx<Tenant>, known: &LeadRow, lead: &NewLe
         email: missing(&known.email, &lead.email).filter(|_| !two),
         phone: missing(&known.phone, &lead.phone).filter(|_| !two),
         status: None,
-        notes: more_notes(known.notes.as_deref(), lead.notes.as_deref()).map(Some),
+        notes: noted(known, lead, two).map(Some),
         updated_at: cx.now(),
     };
     let is_news =
@@ -92,16 +92,29 @@ async fn learn(cx: &TenantCx, tx: &mut Tx<Tenant>, known: &LeadRow, lead: &NewLe
         return Ok(known.clone());
     }
     let row = leads::update(tx, known.id, &changes).await?.ok_or_else(missing_lead)?;
-    cx.audit(tx, "lead.update", known.id).await?;
+    cx.audit_change(tx, "lead.update", known.id, said(&changes)).await?;
     Ok(row)
 }
 
-/// The notes with what they do not say yet, if both fit.
-fn more_notes(known: Option<&str>, said: Option<&str>) -> Option<String> {
-    let said = said?;
-    let Some(known) = known else { return Some(said.to_owned()) };
-    let both = format!("{known}\n{said}");
-    (!known.contains(said) && both.chars().count() <= NOTES_MAX).then_some(both)
+/// The notes with what has no other place and they do not say yet, as far as it fits; nothing if there is nothing new.
+fn noted(known: &LeadRow, lead: &NewLead, two: bool) -> Option<String> {
+    let elsewhere = |what: &str, known: &Option<String>, said: &Option<String>| {
+        let said = said.as_ref().filter(|_| two || known.is_some()).filter(|said| known.as_ref() != Some(*said))?;
+        Some(format!("{what}: {said}"))
+    };
+    let mut notes = known.notes.clone().unwrap_or_default();
+    let more = [
+        lead.notes.clone(),
+        elsewhere("Phone", &known.phone, &lead.phone),
+        elsewhere("E-mail", &known.email, &lead.email),
+    ];
+    for said in more.into_iter().flatten() {
+        let glue = if notes.is_empty() { "" } else { "\n" };
+        if !notes.contains(&said) && notes.chars().count() + said.chars().count() < NOTES_MAX {
+            notes = format!("{notes}{glue}{said}");
+        }
+    }
+    Some(notes).filter(|notes| known.notes.as_ref() != Some(notes) && !notes.is_empty())
 }
 
 /// Changes to a lead. An outer `None` leaves as it is, an inner one clears.
@@ -129,13 +142,14 @@ pub async fn update(cx: &TenantCx, id: LeadId, edit: &LeadEdit) -> Outcome<LeadR
         notes: edit.notes.as_ref().map(|text| notes(text.as_deref())).transpose()?,
         updated_at: cx.now(),
     };
+    let detail = said(&changes);
     cx.write(async |tx| {
         let row = leads::update(tx, id, &changes).await?.ok_or_else(missing_lead)?;
         if row.name.is_none() && row.email.is_none() && row.phone.is_none() {
             // The transaction ends with it, and so does the change.
             return Err(nothing_known().into());
         }
-        cx.audit(tx, "lead.update", id).await?;
+        cx.audit_change(tx, "lead.update", id, detail).await?;
         Ok(row)
     })
     .await
@@ -153,6 +167,16 @@ pub async fn delete(cx: &TenantCx, id: LeadId) -> Outcome<()> {
         cx.audit(tx, "lead.delete", id).await
     })
     .await
+}
+
+fn said(changes: &LeadChanges) -> Option<String> {
+    audit::said(&[
+        ("name", changes.name.is_some()),
+        ("email", changes.email.is_some()),
+        ("phone", changes.phone.is_some()),
+        ("status", changes.status.is_some()),
+        ("notes", changes.notes.is_some()),
+    ])
 }
 
 fn missing_lead() -> Refusal {

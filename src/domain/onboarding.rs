@@ -97,6 +97,8 @@ fn voice(voice: &VoiceRow) -> Option<&'static str> {
         Some(
             "Make an assistant at Telnyx with the addresses in tenant { voice { webhookUrls } }, and name it: updateVoiceSettings with assistantId.",
         )
+    } else if voice.phone_number.is_none() {
+        Some("Say which number customers call: updateVoiceSettings with phoneNumber.")
     } else if !voice.is_enabled {
         Some("Switch it on: updateVoiceSettings with isEnabled: true.")
     } else {

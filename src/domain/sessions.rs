@@ -47,12 +47,13 @@ pub async fn login(cx: &PublicCx, email: &str, password: SecretString) -> Outcom
     let email = email.trim().replace('\0', "");
     let found = services.db.identify(async |tx| users::credentials(tx, &email).await).await?;
     let (user, hash) = found.map_or((None, None), |(user, hash)| (Some(user), Some(hash)));
+    let verified = hash.clone();
     let fits = services.passwords.fits(password, hash).await?;
     if let Some(user) = user.as_ref().filter(|_| !fits) {
         note_refused(cx, user);
     }
     let Some(user) = user.filter(|_| fits) else {
-        return Err(Refusal::new(ErrorCode::Unauthenticated, "The e-mail address or the password is wrong.").into());
+        return Err(wrong().into());
     };
     let id = Uuid::new_v4();
     let (refresh_token, refresh_hash) = services.refresh.issue(id)?;
@@ -69,8 +70,12 @@ pub async fn login(cx: &PublicCx, email: &str, password: SecretString) -> Outcom
         .db
         .identify(async |tx| {
             may_sign_in(tx, &user).await?;
-            sessions::insert(tx, &session).await?;
+            // Locks the row: a password that is changed meanwhile is seen here, or sees this session and ends it.
             users::note_login(tx, user.id, now).await?;
+            if users::password_hash(tx, user.id).await? != verified {
+                return Err(wrong().into());
+            }
+            sessions::insert(tx, &session).await?;
             cx.audit(tx, "session.login", user.id, user.tenant_id, AuditOutcome::Done).await?;
             signed_in(cx, tx, UserRow { last_login_at: Some(now), ..user }, session.id, refresh_token).await
         })
@@ -94,7 +99,10 @@ pub async fn refresh(cx: &PublicCx, token: &str) -> Outcome<SignIn> {
         .identify(async |tx| {
             let Some(session) = sessions::rotate(tx, spent.session, &spent.hash, &next, now).await? else {
                 tracing::warn!(session = %spent.session, "a spent refresh token came back; its session is ended");
-                sessions::revoke(tx, spent.session, now).await?;
+                if let Some(robbed) = sessions::revoke(tx, spent.session, now).await? {
+                    let (user, tenant) = (robbed.user_id, robbed.tenant_id);
+                    cx.audit(tx, "session.reuse", user, tenant, AuditOutcome::Refused).await?;
+                }
                 return Ok(None);
             };
             let user = users::identified(tx, session.user_id).await?;
@@ -163,6 +171,10 @@ pub async fn revoke_others(cx: &PublicCx, token: &VerifiedToken) -> Outcome<usiz
             Ok(ended)
         })
         .await
+}
+
+fn wrong() -> Refusal {
+    Refusal::new(ErrorCode::Unauthenticated, "The e-mail address or the password is wrong.")
 }
 
 /// Records that somebody gave a wrong password. Beside the answer, which takes as long for an unknown address.

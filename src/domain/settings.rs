@@ -4,14 +4,14 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
-    context::{Services, TenantCx},
+    context::{Services, TenantCx, audit},
     db::{
         tables::{
             provisioning::{self, Provisioned},
             secrets::{self, NewSecret},
             settings::{self, EmailChanges, RetrievalChanges, SmsChanges, VoiceChanges},
         },
-        tx::{Tenant, Tx, Viewpoint},
+        tx::{Tx, Viewpoint},
     },
     kernel::{
         failure::{Failure, Outcome, Refusal},
@@ -72,12 +72,22 @@ pub async fn update_sms(cx: &TenantCx, edit: SmsEdit) -> Outcome<Provisioned> {
     let api_key = sealed(cx.services(), cx.scope().tenant(), "telnyxApiKey", TELNYX_API_KEY, edit.telnyx_api_key)?;
     let token =
         sealed(cx.services(), cx.scope().tenant(), "twilioAuthToken", TWILIO_AUTH_TOKEN, edit.twilio_auth_token)?;
+    let detail = audit::said(&[
+        ("isEnabled", changes.is_enabled.is_some()),
+        ("telnyxPhoneNumber", changes.telnyx_phone_number.is_some()),
+        ("telnyxMessagingProfileId", changes.telnyx_messaging_profile_id.is_some()),
+        ("telnyxApiKey", !matches!(api_key, Sealed::Left)),
+        ("telnyxPublicKey", changes.telnyx_public_key.is_some()),
+        ("twilioPhoneNumber", changes.twilio_phone_number.is_some()),
+        ("twilioAccountSid", changes.twilio_account_sid.is_some()),
+        ("twilioAuthToken", !matches!(token, Sealed::Left)),
+    ]);
     cx.write(async |tx| {
         settings::change_sms(tx, &changes).await?;
         keep(tx, api_key).await?;
         keep(tx, token).await?;
-        cx.audit(tx, "settings.sms", cx.scope().tenant()).await?;
-        now(tx).await
+        cx.audit_change(tx, "settings.sms", cx.scope().tenant(), detail).await?;
+        now(tx, cx.scope().tenant()).await
     })
     .await
 }
@@ -106,10 +116,17 @@ pub async fn update_voice(cx: &TenantCx, edit: VoiceEdit) -> Outcome<Provisioned
         registration_url: checked(edit.registration_url, |text| web::address("registrationUrl", text))?,
         updated_at: cx.now(),
     };
+    let detail = audit::said(&[
+        ("isEnabled", changes.is_enabled.is_some()),
+        ("phoneNumber", changes.phone_number.is_some()),
+        ("assistantId", changes.assistant_id.is_some()),
+        ("jackrabbitOrgId", changes.jackrabbit_org_id.is_some()),
+        ("registrationUrl", changes.registration_url.is_some()),
+    ]);
     cx.write(async |tx| {
         settings::change_voice(tx, &changes).await?;
-        cx.audit(tx, "settings.voice", cx.scope().tenant()).await?;
-        now(tx).await
+        cx.audit_change(tx, "settings.voice", cx.scope().tenant(), detail).await?;
+        now(tx, cx.scope().tenant()).await
     })
     .await
 }
@@ -122,8 +139,9 @@ pub async fn update_email(cx: &TenantCx, is_enabled: Option<bool>) -> Outcome<Pr
     let changes = EmailChanges { is_enabled, updated_at: cx.now() };
     cx.write(async |tx| {
         settings::change_email(tx, &changes).await?;
-        cx.audit(tx, "settings.email", cx.scope().tenant()).await?;
-        now(tx).await
+        let detail = audit::said(&[("isEnabled", is_enabled.is_some())]);
+        cx.audit_change(tx, "settings.email", cx.scope().tenant(), detail).await?;
+        now(tx, cx.scope().tenant()).await
     })
     .await
 }
@@ -154,23 +172,21 @@ pub async fn update_retrieval(cx: &TenantCx, edit: RetrievalEdit) -> Outcome<Pro
         updated_at: cx.now(),
     };
     let key = sealed(cx.services(), cx.scope().tenant(), "pineconeApiKey", PINECONE_API_KEY, edit.pinecone_api_key)?;
+    let detail = audit::said(&[
+        ("provider", changes.provider.is_some()),
+        ("pineconeEnvironment", changes.pinecone_environment.is_some()),
+        ("pineconeIndex", changes.pinecone_index.is_some()),
+        ("pineconeHost", changes.pinecone_host.is_some()),
+        ("pineconeNamespace", changes.pinecone_namespace.is_some()),
+        ("pineconeApiKey", !matches!(key, Sealed::Left)),
+    ]);
     cx.write(async |tx| {
         settings::change_retrieval(tx, &changes).await?;
         keep(tx, key).await?;
-        let now = now(tx).await?;
-        let retrieval = &now.settings.retrieval;
-        if retrieval.provider == RetrievalProvider::Pinecone
-            && (now.secret(PINECONE_API_KEY).is_none()
-                || (retrieval.pinecone_host.is_none() && retrieval.pinecone_index.is_none()))
-        {
-            // The transaction ends with it, and so does the change.
-            return Err(Refusal::input(
-                "provider",
-                "`PINECONE` needs `pineconeApiKey`, and `pineconeHost` or `pineconeIndex`. Give them first, or together.",
-            )
-            .into());
-        }
-        cx.audit(tx, "settings.retrieval", cx.scope().tenant()).await?;
+        let now = now(tx, cx.scope().tenant()).await?;
+        // Refused, the transaction ends, and so does the change.
+        coherent(&now)?;
+        cx.audit_change(tx, "settings.retrieval", cx.scope().tenant(), detail).await?;
         Ok(now)
     })
     .await
@@ -223,8 +239,22 @@ pub(super) fn environment(text: &str) -> Result<String, Refusal> {
     text::required("pineconeEnvironment", text, 100)
 }
 
-async fn now(tx: &mut Tx<Tenant>) -> Outcome<Provisioned> {
-    let own = tx.tenant();
+/// Checks that the retriever which was chosen has what it needs.
+pub(super) fn coherent(is: &Provisioned) -> Result<(), Refusal> {
+    let retrieval = &is.settings.retrieval;
+    let lacks = is.secret(PINECONE_API_KEY).is_none()
+        || (retrieval.pinecone_host.is_none() && retrieval.pinecone_index.is_none());
+    if retrieval.provider == RetrievalProvider::Pinecone && lacks {
+        return Err(Refusal::input(
+            "provider",
+            "`PINECONE` needs `pineconeApiKey`, and `pineconeHost` or `pineconeIndex`. Give them first, or together.",
+        ));
+    }
+    Ok(())
+}
+
+/// What of the tenant is set up now.
+pub(super) async fn now<V: Viewpoint>(tx: &mut Tx<V>, own: TenantId) -> Outcome<Provisioned> {
     let found = provisioning::find_many(tx, &[own]).await?.remove(&own);
     found.ok_or_else(|| Failure::fault("a tenant without settings"))
 }

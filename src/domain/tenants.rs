@@ -4,7 +4,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::{
-    context::{AdminCx, TenantCx},
+    context::{AdminCx, TenantCx, audit},
     db::{
         tables::{
             settings::{RetrievalChanges, set_up_retrieval},
@@ -103,10 +103,20 @@ pub async fn update(cx: &AdminCx, id: TenantId, edit: TenantEdit) -> Outcome<Ten
         monthly_token_quota: edit.monthly_token_quota.map(quota).transpose()?,
         updated_at: cx.now(),
     };
+    let detail = audit::said(&[
+        ("name", changes.name.is_some()),
+        ("subdomain", changes.subdomain.is_some()),
+        ("isActive", changes.is_active.is_some()),
+        ("systemPrompt", changes.system_prompt.is_some()),
+        ("allowedOrigins", changes.allowed_origins.is_some()),
+        ("monthlyTokenQuota", changes.monthly_token_quota.is_some()),
+        ("pineconeEnvironment", edit.pinecone_environment.is_some()),
+        ("pineconeApiKey", edit.pinecone_api_key.is_some()),
+    ]);
     cx.administer(async |tx| {
         let row = tenants::update(tx, id, &changes).await?.ok_or_else(missing)?;
         set_up_index(cx, tx, id, edit.pinecone_environment, edit.pinecone_api_key).await?;
-        cx.audit(tx, "tenant.update", id, Some(id)).await?;
+        cx.audit_change(tx, "tenant.update", id, Some(id), detail).await?;
         Ok(row)
     })
     .await
@@ -156,7 +166,8 @@ async fn set_up_index(
     };
     set_up_retrieval(tx, id, &changes).await?;
     let key = settings::sealed(cx.services(), id, "pineconeApiKey", settings::PINECONE_API_KEY, key)?;
-    settings::keep(tx, key).await
+    settings::keep(tx, key).await?;
+    Ok(settings::coherent(&settings::now(tx, id).await?)?)
 }
 
 /// Changes to a tenant's profile. An outer `None` leaves as it is, an inner one clears.
@@ -183,9 +194,16 @@ pub async fn update_profile(cx: &TenantCx, edit: ProfileEdit) -> Outcome<TenantR
         time_zone: settings::checked(edit.time_zone, time_zone)?,
         updated_at: cx.now(),
     };
+    let detail = audit::said(&[
+        ("businessName", changes.business_name.is_some()),
+        ("websiteUrl", changes.website_url.is_some()),
+        ("phoneNumber", changes.phone_number.is_some()),
+        ("email", changes.contact_email.is_some()),
+        ("timeZone", changes.time_zone.is_some()),
+    ]);
     cx.write(async |tx| {
         let row = tenants::update_own(tx, &changes).await?;
-        cx.audit(tx, "tenant.profile", row.id).await?;
+        cx.audit_change(tx, "tenant.profile", row.id, detail).await?;
         Ok(row)
     })
     .await

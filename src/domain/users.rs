@@ -4,13 +4,13 @@ use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 
 use crate::{
-    context::{AdminCx, TenantCx},
+    context::{AdminCx, TenantCx, audit},
     db::{
         tables::{
             sessions, tenants,
             users::{self, NewUser, UserChanges, UserRow},
         },
-        tx::{Tx, Viewpoint},
+        tx::{Admin, Tx, Viewpoint},
     },
     kernel::{
         email,
@@ -89,19 +89,20 @@ pub struct UserEdit {
 /// Changes a person of the tenant. Whoever gets a new password, or is switched off, is signed out everywhere.
 ///
 /// # Errors
-/// `NOT_FOUND`, `BAD_USER_INPUT`, `CONFLICT` on a taken address; `FORBIDDEN` for the role ADMIN; `CONFLICT` where it would
-/// shut oneself or the tenant's last administrator out.
+/// `NOT_FOUND`, `BAD_USER_INPUT`, `CONFLICT` on a taken address; `FORBIDDEN` for the role ADMIN and for one's own password;
+/// `CONFLICT` where it would shut oneself or the tenant's last administrator out.
 pub async fn update(cx: &TenantCx, id: UserId, edit: UserEdit) -> Outcome<UserRow> {
     if edit.role == Some(Role::Admin) {
         return Err(above_the_tenant().into());
     }
     let shuts_out = edit.is_active == Some(false) || edit.role == Some(Role::User);
-    not_oneself(shuts_out && cx.scope().actor().user() == Some(id))?;
+    let is_oneself = cx.scope().actor().user() == Some(id);
+    not_oneself(is_oneself && shuts_out, is_oneself && edit.password.is_some())?;
     let change = prepared(edit, &cx.services().passwords, cx.now()).await?;
     let of = Some(cx.scope().tenant());
     cx.write(async |tx| {
         let row = apply(tx, of, id, &change, shuts_out).await?;
-        cx.audit(tx, "user.update", id).await?;
+        cx.audit_change(tx, "user.update", id, said(&change)).await?;
         Ok(row)
     })
     .await
@@ -113,23 +114,28 @@ pub async fn update(cx: &TenantCx, id: UserId, edit: UserEdit) -> Outcome<UserRo
 /// As [`update`], but that any role may be given.
 pub async fn update_on_platform(cx: &AdminCx, id: UserId, edit: UserEdit) -> Outcome<UserRow> {
     let shuts_out = edit.is_active == Some(false) || edit.role.is_some_and(|role| role != Role::Admin);
-    not_oneself(shuts_out && cx.scope().actor().user() == Some(id))?;
+    let is_oneself = cx.scope().actor().user() == Some(id);
+    not_oneself(is_oneself && shuts_out, is_oneself && edit.password.is_some())?;
     let change = prepared(edit, &cx.services().passwords, cx.now()).await?;
     cx.administer(async |tx| {
-        let user = users::find_any(tx, id).await?.ok_or_else(missing)?;
-        if let Some(tenant) = user.tenant_id {
-            let message = format!("This person belongs to {tenant}. Name it in `X-Tenant-Id` to change them.");
-            return Err(Refusal::new(ErrorCode::TenantRequired, message).into());
-        }
+        of_no_tenant(tx, id).await?;
         let row = apply(tx, None, id, &change, shuts_out).await?;
-        cx.audit(tx, "user.update", id, None).await?;
+        cx.audit_change(tx, "user.update", id, None, said(&change)).await?;
         Ok(row)
     })
     .await
 }
 
-fn not_oneself(is_oneself: bool) -> Result<(), Refusal> {
-    if is_oneself {
+/// Nobody shuts themselves out, and nobody sets their own password without giving the old one: whoever has stolen a token
+/// must not be able to keep the account.
+fn not_oneself(shuts_out: bool, sets_password: bool) -> Result<(), Refusal> {
+    if sets_password {
+        return Err(Refusal::new(
+            ErrorCode::Forbidden,
+            "Change your own password by `changePassword`, with the old one.",
+        ));
+    }
+    if shuts_out {
         return Err(Refusal::new(
             ErrorCode::Conflict,
             "You can't switch yourself off or give up your own role; ask another administrator.",
@@ -154,6 +160,16 @@ async fn prepared(edit: UserEdit, passwords: &Passwords, now: DateTime<Utc>) -> 
         password_hash,
         updated_at: now,
     })
+}
+
+fn said(change: &UserChanges) -> Option<String> {
+    audit::said(&[
+        ("email", change.email.is_some()),
+        ("name", change.name.is_some()),
+        ("role", change.role.is_some()),
+        ("isActive", change.is_active.is_some()),
+        ("password", change.password_hash.is_some()),
+    ])
 }
 
 /// Applies a change to one of the people `of` a tenant, or of none.
@@ -181,7 +197,7 @@ async fn apply<V: Viewpoint>(
 /// `NOT_FOUND`; `CONFLICT` for an administrator of the platform, and where it would take a tenant's last administrator away.
 pub async fn assign(cx: &AdminCx, id: UserId, tenant: Option<TenantId>) -> Outcome<UserRow> {
     cx.administer(async |tx| {
-        let user = users::find_any(tx, id).await?.ok_or_else(missing)?;
+        let user = users::lock_any(tx, id).await?.ok_or_else(missing)?;
         if let Some(tenant) = tenant {
             tenants::find(tx, tenant).await?.ok_or_else(|| Refusal::not_found("tenant"))?;
         }
@@ -208,6 +224,30 @@ pub async fn assign(cx: &AdminCx, id: UserId, tenant: Option<TenantId>) -> Outco
         Ok(row)
     })
     .await
+}
+
+/// Signs a person of no tenant out everywhere; says how many sessions that ended.
+///
+/// # Errors
+/// `NOT_FOUND`; `TENANT_REQUIRED` for a person of a tenant.
+pub async fn sign_out_on_platform(cx: &AdminCx, id: UserId) -> Outcome<usize> {
+    cx.administer(async |tx| {
+        of_no_tenant(tx, id).await?;
+        let ended = sessions::revoke_all(tx, id, cx.now()).await?;
+        cx.audit(tx, "user.sessions.revoke", id, None).await?;
+        Ok(ended)
+    })
+    .await
+}
+
+/// One of the platform's own people, locked.
+async fn of_no_tenant(tx: &mut Tx<Admin>, id: UserId) -> Outcome<UserRow> {
+    let user = users::lock_any(tx, id).await?.ok_or_else(missing)?;
+    if let Some(tenant) = user.tenant_id {
+        let message = format!("This person belongs to {tenant}. Name it in `X-Tenant-Id` to change them.");
+        return Err(Refusal::new(ErrorCode::TenantRequired, message).into());
+    }
+    Ok(user)
 }
 
 /// Signs a person of the tenant out everywhere; says how many sessions that ended.

@@ -28,6 +28,8 @@ use crate::{
 const PLAIN_LIST: usize = 10;
 /// What a field costs that asks the database for each row of its parent.
 const STATEMENT: usize = 10;
+/// What a field costs that searches documents.
+const SEARCH: usize = 2_000;
 /// Fields of introspection that lead from types to types.
 const CIRCLES: &[&str] = &["fields", "inputFields", "interfaces", "possibleTypes"];
 
@@ -63,12 +65,16 @@ pub(super) fn check(mut request: Request, rules: &Rules, limits: &Limits) -> Res
     within("nested brackets", limits.nesting, seen.nesting)?;
     let document = parse_query(&request.query).map_err(|error| syntax(&error.into()))?;
     let operation = chosen(&document, request.operation_name.as_deref())?;
+    // What the library does with a variable that was left out is not our affair to guess: nothing is left out any more,
+    // so both of us see the same values.
+    for (name, value) in defaults(&operation.node) {
+        request.variables.entry(name).or_insert(value);
+    }
     let mut walk = Walk {
         rules,
         limits,
         document: &document,
         variables: &request.variables,
-        defaults: defaults(&operation.node),
         fragments: HashMap::new(),
         aliases: 0,
         directives: 0,
@@ -116,7 +122,8 @@ fn chosen<'d>(
     }
 }
 
-fn defaults(operation: &OperationDefinition) -> HashMap<Name, ConstValue> {
+/// What the operation's variables are when they are not given.
+fn defaults(operation: &OperationDefinition) -> Vec<(Name, ConstValue)> {
     let definitions = operation.variable_definitions.iter();
     definitions
         .filter_map(|definition| {
@@ -168,8 +175,6 @@ struct Walk<'d> {
     limits: &'d Limits,
     document: &'d ExecutableDocument,
     variables: &'d Variables,
-    /// What variables are when they are not given.
-    defaults: HashMap<Name, ConstValue>,
     /// `None` while a fragment is being walked: to meet it again then is a circle.
     fragments: HashMap<Name, Option<Sum>>,
     aliases: usize,
@@ -237,10 +242,14 @@ impl<'d> Walk<'d> {
             Some(rule) if rule.is_plain_list && !parent.ends_with("Connection") => PLAIN_LIST,
             _ => 1,
         };
-        // A page inside a page, and a count, are statements of their own.
+        // A page inside a page, and a count, are statements of their own; a search looks at all that a tenant wrote.
         let is_root = matches!(parent, "Query" | "Mutation" | "Subscription");
-        let own =
-            if rule.is_some_and(|rule| rule.is_paged && !is_root) || name == "totalCount" { STATEMENT } else { 1 };
+        let own = match name {
+            "searchKnowledge" if is_root => SEARCH,
+            "totalCount" => STATEMENT,
+            _ if rule.is_some_and(|rule| rule.is_paged && !is_root) => STATEMENT,
+            _ => 1,
+        };
         let mut touched = children.touched;
         if let Some(access) = rule.and_then(|rule| rule.access) {
             touched.push((access, format!("{parent}.{name}"), pos));
@@ -292,7 +301,7 @@ impl<'d> Walk<'d> {
 
     fn constant(&self, value: &Value) -> Option<ConstValue> {
         match value {
-            Value::Variable(name) => self.variables.get(name).or_else(|| self.defaults.get(name)).cloned(),
+            Value::Variable(name) => self.variables.get(name).cloned(),
             other => other.clone().into_const(),
         }
     }

@@ -143,6 +143,12 @@ pub(super) fn admin<'c>(ctx: &'c Context<'_>) -> Outcome<&'c AdminCx> {
         .ok_or_else(|| Refusal::new(ErrorCode::Forbidden, "Only the platform's administrators may do this.").into())
 }
 
+/// As [`view`], for an administrator of whichever it is.
+pub(super) fn administered_view(ctx: &Context<'_>) -> Outcome<View> {
+    request(ctx)?.admit(Access::TenantAdmin)?;
+    view(ctx)
+}
+
 /// From where the caller sees: the tenant, or the platform for an administrator of it who acts in none.
 pub(super) fn view(ctx: &Context<'_>) -> Outcome<View> {
     match &known(ctx)?.admin {
@@ -159,9 +165,9 @@ pub(super) fn own_view(ctx: &Context<'_>) -> Outcome<View> {
     }
 }
 
-/// As [`view`], for a write: what is read after it must not come from before it.
+/// As [`administered_view`], for a write: what is read after it must not come from before it.
 pub(super) fn fresh_view(ctx: &Context<'_>) -> Outcome<View> {
-    Ok(match view(ctx)? {
+    Ok(match administered_view(ctx)? {
         View::Tenant(cx) => View::Tenant(cx.renewed()),
         View::Platform(cx) => View::Platform(cx.renewed()),
     })

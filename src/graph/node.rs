@@ -5,14 +5,13 @@ use async_graphql::{ID, Interface};
 
 use crate::{
     context::{AdminCx, TenantCx, View},
-    db::tables::{audit, deliveries, knowledge, messages, prompts},
     graph::types::{
         audit::AuditEntry, conversation::Conversation, delivery::WebhookDelivery, impersonation::Impersonation,
         knowledge::KnowledgeDocument, lead::Lead, message::Message, prompt::PromptBundle, tenant::Tenant, user::User,
     },
     kernel::{
         failure::{ErrorCode, Outcome, Refusal},
-        ids::{self, AuditId, BundleId, DeliveryId, DocumentId, MessageId},
+        ids,
     },
 };
 
@@ -55,31 +54,26 @@ async fn in_tenant(cx: &TenantCx, view: &View, noun: &str, id: &ID) -> Outcome<O
             Ok(row.map(|row| Conversation { row, cx }.into()))
         }
         "message" => {
-            let id: MessageId = ids::parse(id, "id")?;
-            let row = cx.read(async |tx| messages::find(tx, id).await).await?;
+            let row = cx.loaders().message(ids::parse(id, "id")?).await?;
             Ok(row.map(|row| Message { row, cx }.into()))
         }
         "document" => {
-            let id: DocumentId = ids::parse(id, "id")?;
-            let row = cx.read(async |tx| knowledge::find(tx, id).await).await?;
+            let row = cx.loaders().document(ids::parse(id, "id")?).await?;
             Ok(row.map(|row| KnowledgeDocument { row, cx }.into()))
         }
         // The rest is for the tenant's administrators.
         "prompt" | "impersonation" | "audit" | "delivery" if !cx.scope().administers() => Ok(None),
         "prompt" => {
-            let id: BundleId = ids::parse(id, "id")?;
-            let row = cx.read(async |tx| prompts::find(tx, id).await).await?;
+            let row = cx.loaders().bundle(ids::parse(id, "id")?).await?;
             Ok(row.map(|row| PromptBundle { row, view }.into()))
         }
         "impersonation" => Ok(Impersonation::load(&view, ids::parse(id, "id")?).await?.map(Node::from)),
         "audit" => {
-            let id: AuditId = ids::parse(id, "id")?;
-            let row = cx.read(async |tx| audit::find(tx, id).await).await?;
+            let row = cx.loaders().entry(ids::parse(id, "id")?).await?;
             Ok(row.map(|row| AuditEntry { row, view }.into()))
         }
         "delivery" => {
-            let id: DeliveryId = ids::parse(id, "id")?;
-            let row = cx.read(async |tx| deliveries::find(tx, id).await).await?;
+            let row = cx.loaders().delivery(ids::parse(id, "id")?).await?;
             Ok(row.map(|row| WebhookDelivery { row }.into()))
         }
         _ => Err(malformed().into()),
@@ -95,18 +89,15 @@ async fn in_platform(cx: &AdminCx, view: &View, noun: &str, id: &ID) -> Outcome<
         "user" => Ok(User::find(&view, ids::parse(id, "id")?).await?.map(Node::from)),
         "impersonation" => Ok(Impersonation::load(&view, ids::parse(id, "id")?).await?.map(Node::from)),
         "prompt" => {
-            let id: BundleId = ids::parse(id, "id")?;
-            let row = cx.administer(async |tx| prompts::find(tx, id).await).await?;
+            let row = cx.loaders().bundle(ids::parse(id, "id")?).await?;
             Ok(row.map(|row| PromptBundle { row, view }.into()))
         }
         "audit" => {
-            let id: AuditId = ids::parse(id, "id")?;
-            let row = cx.administer(async |tx| audit::find(tx, id).await).await?;
+            let row = cx.loaders().entry(ids::parse(id, "id")?).await?;
             Ok(row.map(|row| AuditEntry { row, view }.into()))
         }
         "delivery" => {
-            let id: DeliveryId = ids::parse(id, "id")?;
-            let row = cx.administer(async |tx| deliveries::find(tx, id).await).await?;
+            let row = cx.loaders().delivery(ids::parse(id, "id")?).await?;
             Ok(row.map(|row| WebhookDelivery { row }.into()))
         }
         "lead" | "conversation" | "message" | "document" => Err(Refusal::new(

@@ -79,10 +79,11 @@ impl Graph {
     /// Runs a query or mutation, for as long as one may take.
     pub async fn execute(&self, checked: Checked, cx: RequestCx) -> Response {
         let id = cx.public.request.0.clone();
+        let (kind, patience) = (checked.kind, self.inner.patience);
         let response = match self.admitted(checked, cx).await {
-            Ok(request) => tokio::time::timeout(self.inner.patience, self.inner.schema.execute(request))
+            Ok(request) => tokio::time::timeout(patience, self.inner.schema.execute(request))
                 .await
-                .unwrap_or_else(|_| Response::from_errors(vec![error::refused(&too_long(), None)])),
+                .unwrap_or_else(|_| Response::from_errors(vec![error::refused(&too_long(kind, patience), None)])),
             Err(refused) => *refused,
         };
         self.finished(response, &id)
@@ -142,7 +143,9 @@ fn verdict(checked: &Checked, cx: &RequestCx) -> Result<(), (Refusal, Option<Pos
     for (access, _, pos) in &checked.touched {
         cx.admit(*access).map_err(|refusal| (refusal, Some(*pos)))?;
     }
-    if checked.kind == OperationType::Mutation && cx.visitor().is_some_and(|cx| cx.scope().is_read_only()) {
+    let writes = checked.kind == OperationType::Mutation
+        || checked.touched.iter().any(|(_, name, _)| name == "Subscription.chat");
+    if writes && cx.visitor().is_some_and(|cx| cx.scope().is_read_only()) {
         let message = "This impersonation is read-only. Ask for one with `isReadOnly: false` to change something.";
         return Err((Refusal::new(ErrorCode::Forbidden, message), None));
     }
@@ -165,8 +168,18 @@ fn visit(checked: &Checked) -> Option<(&'static str, String)> {
     (!fields.is_empty()).then(|| (action, fields.join(", ")))
 }
 
-fn too_long() -> Refusal {
-    Refusal::new(ErrorCode::QueryTooComplex, "The operation took too long and was given up. Ask for less at once.")
+fn too_long(kind: OperationType, patience: Duration) -> Refusal {
+    let limit = patience.as_secs_f32();
+    if kind == OperationType::Mutation {
+        let message = format!(
+            "The operation took longer than the limit of {limit} s and was given up. Some of it may have been done: look \
+             before you send it again."
+        );
+        return Refusal::new(ErrorCode::UpstreamUnavailable, message);
+    }
+    let message =
+        format!("The operation took longer than the limit of {limit} s and was given up. Ask for less at once.");
+    Refusal::new(ErrorCode::QueryTooComplex, message)
 }
 
 /// Whether a response says that nothing was executed: errors, none of them at a field, and no data.

@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, Method, StatusCode, header};
 use serde_json::{Map, Value};
 
 /// Largest body, in bytes.
-pub(super) const BODY_MAX: usize = 256 * 1024;
+pub(super) const BODY_MAX: usize = 1024 * 1024;
 
 /// Why a request holds no operation.
 #[derive(Debug, PartialEq, Eq)]

@@ -70,6 +70,9 @@ async fn answer(web: Arc<Web>, id: RequestId, request: Request, form: Option<For
     };
     let request = match read {
         Ok(request) => request,
+        Err(BadRequest { status, message }) if status == StatusCode::PAYLOAD_TOO_LARGE => {
+            return coded(status, ErrorCode::QueryTooComplex, message, form, &id);
+        }
         Err(BadRequest { status, message }) => return refuse(status, message, form, &id),
     };
     let checked = match web.graph.check(request) {
@@ -97,7 +100,10 @@ async fn answer(web: Arc<Web>, id: RequestId, request: Request, form: Option<For
 }
 
 async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, BadRequest> {
-    let too_large = BadRequest { status: StatusCode::PAYLOAD_TOO_LARGE, message: "The body is larger than 256 KiB." };
+    let too_large = BadRequest {
+        status: StatusCode::PAYLOAD_TOO_LARGE,
+        message: "The body is larger than the limit of 1 MiB. Send less at once.",
+    };
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > BODY_MAX) {
         return Err(too_large);

@@ -24,7 +24,7 @@ pub enum ErrorCode {
     Conflict,
     /// Too many requests; try again after `extensions.retryAfter` seconds.
     RateLimited,
-    /// The tenant's monthly quota is spent.
+    /// A quota of the tenant is spent: its tokens of the month, or the documents that it may hold.
     QuotaExceeded,
     /// A provider or the database can't be reached just now. Try again.
     UpstreamUnavailable,

@@ -57,6 +57,9 @@ async fn what_is_done_is_in_the_log_with_who_did_it() {
       ]
     }
     "#);
+    admin.data(r#"mutation { updateLead(id: "lead_1", input: { status: WON, notes: null }) { id } }"#).await;
+    let changed = admin.ask(LOG, json!({ "f": { "action": "lead.update" } })).await;
+    assert_eq!(changed["data"]["auditLog"]["nodes"][0]["detail"], "status, notes", "what was changed, not to what");
     let node = log["data"]["auditLog"]["nodes"][0]["id"].as_str().expect("an id");
     let found = admin.data(&format!("{{ node(id: \"{node}\") {{ ... on AuditEntry {{ action target }} }} }}")).await;
     assert_eq!(found["node"], json!({ "action": "lead.create", "target": "lead_2" }));

@@ -179,6 +179,10 @@ async fn an_ended_lease_dies_at_once_and_takes_its_streams_with_it() {
     let conversation = admin.conversation().await;
     let visitor = under(&root, &lease(&root, "tenant_1001", "").await);
     let mut watched = visitor.watch(&conversation, None).await;
+    admin
+        .data(&format!("mutation {{ sendMessage(input: {{ conversationId: \"{conversation}\", content: \"Hi\" }}) {{ message {{ id }} }} }}"))
+        .await;
+    watched.expect("MessageAdded").await;
     let end = r#"mutation { endImpersonation(id: "impersonation_1") { endedAt accessToken } }"#;
     assert_eq!(
         root.data(end).await["endImpersonation"],
@@ -203,6 +207,26 @@ async fn an_ended_lease_dies_at_once_and_takes_its_streams_with_it() {
     let owner = crate::support::cluster::owner(&gateway.database).await;
     owner.batch_execute("UPDATE users SET role = 'USER' WHERE id = 1").await.expect("changed");
     assert_eq!(code(&of_role.query("{ leads { totalCount } }").await), "UNAUTHENTICATED");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_looked_in_is_read_whatever_became_of_them() {
+    let gateway = Gateway::start().await;
+    let (acme, rival) = (gateway.tenant("acme").await, gateway.tenant("rival").await);
+    let (admin, root) = (acme.admin().await, gateway.root().await);
+    lease(&root, "tenant_1001", "").await;
+    let second = r#"mutation { createUser(input: { email: "two@platform.example", password: "correct horse battery", role: ADMIN }) { id } }"#;
+    root.data(second).await;
+    let two = gateway.sign_in("two@platform.example").await;
+    let read = "{ impersonations { nodes { actor { email } } } }";
+    let expected = json!({ "nodes": [{ "actor": { "email": "root@platform.example" } }] });
+    for change in [
+        r#"updateUser(id: "user_1", input: { role: USER }) { id }"#.to_owned(),
+        format!(r#"assignUserToTenant(userId: "user_1", tenantId: "{}") {{ id }}"#, rival.id),
+    ] {
+        two.data(&format!("mutation {{ {change} }}")).await;
+        assert_eq!(admin.data(read).await["impersonations"], expected, "{change}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

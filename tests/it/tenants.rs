@@ -118,7 +118,7 @@ async fn the_checklist_says_what_is_done_and_what_to_do_next() {
         ),
         (r#"mutation { updateSmsSettings(input: { telnyxApiKey: "KEY0123456789" }) { isEnabled } }"#, "voice email"),
         (
-            r#"mutation { updateVoiceSettings(input: { isEnabled: true, assistantId: "assistant-1" }) { isEnabled } }"#,
+            r#"mutation { updateVoiceSettings(input: { isEnabled: true, assistantId: "assistant-1", phoneNumber: "+15550100125" }) { isEnabled } }"#,
             "email",
         ),
     ] {

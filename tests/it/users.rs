@@ -62,6 +62,10 @@ async fn a_tenants_people_are_changed_and_nobody_is_shut_out_by_mistake() {
         ("user_3", "{ role: ADMIN }", "FORBIDDEN"),
         ("user_3", "{ email: \"admin@ACME.example\" }", "CONFLICT"),
         ("user_3", "{ password: \"short\" }", "BAD_USER_INPUT"),
+        ("user_3", "{ role: null }", "BAD_USER_INPUT"),
+        ("user_3", "{ email: null }", "BAD_USER_INPUT"),
+        ("user_3", "{ isActive: null }", "BAD_USER_INPUT"),
+        ("user_2", "{ password: \"taken over by a thief\" }", "FORBIDDEN"),
         ("user_2", "{ isActive: false }", "CONFLICT"),
         ("user_2", "{ role: USER }", "CONFLICT"),
         ("user_1", "{ name: \"Not yours\" }", "NOT_FOUND"),
@@ -113,6 +117,11 @@ async fn the_platform_has_people_of_its_own_and_puts_others_where_they_belong() 
         assert_eq!(code(&root.query(&assign(user, &tenant)).await), expected, "{user} to {tenant}");
     }
     assert_eq!(code(&admin.query(&assign(&sam, "null")).await), "FORBIDDEN");
+    let forgotten = root.query(&format!(r#"mutation {{ assignUserToTenant(userId: "{sam}") {{ id }} }}"#)).await;
+    assert_eq!(
+        (code(&forgotten), &forgotten["errors"][0]["extensions"]["field"]),
+        ("BAD_USER_INPUT", &json!("tenantId"))
+    );
     rival.staff().await;
     root.in_tenant("rival")
         .data(r#"mutation { updateUser(id: "user_4", input: { role: TENANT_ADMIN }) { role } }"#)
@@ -166,6 +175,8 @@ async fn the_platforms_last_administrator_stays() {
     assert_eq!(code(&root.query("{ tenants { totalCount } }").await), "UNAUTHENTICATED");
     let last = r#"mutation { deactivateUser(id: "user_3") { isActive } }"#;
     assert_eq!(code(&two.query(last).await), "CONFLICT", "the last one");
+    assert_eq!(two.data(r#"mutation { revokeSessions(userId: "user_1") }"#).await["revokeSessions"], 1);
+    assert_eq!(code(&two.query(r#"mutation { revokeSessions(userId: "user_2") }"#).await), "TENANT_REQUIRED");
     // Whoever belongs to a tenant is changed from inside it.
     let answer = two.query(r#"mutation { updateUser(id: "user_2", input: { name: "x" }) { id } }"#).await;
     assert_eq!(code(&answer), "TENANT_REQUIRED", "{answer}");

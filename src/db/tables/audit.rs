@@ -109,17 +109,16 @@ fn filtered(from: Option<TenantId>, filter: &AuditFilter) -> audit_entries::Boxe
     query
 }
 
-/// One entry.
+/// Several entries, for the loader.
 ///
 /// # Errors
 /// Database faults.
-pub async fn find<V: Viewpoint>(tx: &mut Tx<V>, id: AuditId) -> Outcome<Option<EntryRow>> {
+pub async fn find_many<V: Viewpoint>(tx: &mut Tx<V>, ids: &[AuditId]) -> Outcome<Vec<EntryRow>> {
     Ok(filtered(tx.viewpoint(), &AuditFilter::default())
-        .filter(audit_entries::id.eq(id))
+        .filter(audit_entries::id.eq_any(ids.to_vec()))
         .select(EntryRow::as_select())
-        .first(tx.conn())
-        .await
-        .optional()?)
+        .load(tx.conn())
+        .await?)
 }
 
 /// A page of entries, newest first.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use diesel::{
-    dsl::{AsSelect, SqlTypeOf},
+    dsl::{AsSelect, SqlTypeOf, exists},
     pg::Pg,
     prelude::*,
     query_builder::{AstPass, Query, QueryFragment, QueryId},
@@ -14,8 +14,8 @@ use diesel_async::RunQueryDsl;
 
 use crate::{
     db::{
-        schema::conversations,
-        tables::page_of,
+        schema::{conversations, leads},
+        tables::{contains, page_of},
         tx::{Tenant, Tx},
     },
     kernel::{
@@ -115,6 +115,8 @@ pub async fn lock(tx: &mut Tx<Tenant>, id: ConversationId) -> Outcome<Option<Con
 /// Which conversations to list.
 #[derive(Debug, Default, Clone)]
 pub struct ConversationFilter {
+    /// Only those whose subject, or whose lead's name, address or number, contains this.
+    pub search: Option<String>,
     /// Only those with this lead.
     pub lead: Option<LeadId>,
     /// Only those with one of these.
@@ -129,6 +131,20 @@ pub struct ConversationFilter {
 
 fn filtered(tenant: TenantId, filter: &ConversationFilter) -> conversations::BoxedQuery<'static, diesel::pg::Pg> {
     let mut query = conversations::table.filter(conversations::tenant_id.eq(tenant)).into_boxed();
+    if let Some(search) = &filter.search {
+        let pattern = contains(search);
+        let found = leads::table
+            .filter(leads::tenant_id.eq(tenant))
+            .filter(leads::id.nullable().eq(conversations::lead_id))
+            .filter(
+                leads::name
+                    .ilike(pattern.clone())
+                    .or(leads::email.ilike(pattern.clone()))
+                    .or(leads::phone.ilike(pattern.clone())),
+            )
+            .select(leads::id);
+        query = query.filter(conversations::subject.ilike(pattern).is_not_distinct_from(true).or(exists(found)));
+    }
     if let Some(lead) = filter.lead {
         query = query.filter(conversations::lead_id.eq(lead));
     }
@@ -267,26 +283,40 @@ pub async fn insert(tx: &mut Tx<Tenant>, conversation: &NewConversation) -> Outc
 }
 
 /// Opens one for a contact, or gives the one that is open for it already: of many that try at once, all get the same.
-/// Locked until the transaction ends.
+/// Locked until the transaction ends. Also says whether it is new.
 ///
 /// # Errors
 /// Database faults.
-pub async fn open_for_contact(tx: &mut Tx<Tenant>, conversation: &NewConversation) -> Outcome<ConversationRow> {
-    diesel::insert_into(conversations::table)
+pub async fn open_for_contact(tx: &mut Tx<Tenant>, conversation: &NewConversation) -> Outcome<(ConversationRow, bool)> {
+    let opened = diesel::insert_into(conversations::table)
         .values(conversation)
         .on_conflict((conversations::tenant_id, conversations::channel, conversations::contact))
         .do_nothing()
         .execute(tx.conn())
         .await?;
     let tenant = tx.tenant();
-    Ok(conversations::table
+    let row = conversations::table
         .filter(conversations::tenant_id.eq(tenant))
         .filter(conversations::channel.eq(conversation.channel))
         .filter(conversations::contact.eq(&conversation.contact))
         .select(ConversationRow::as_select())
         .for_update()
         .first(tx.conn())
-        .await?)
+        .await?;
+    Ok((row, opened == 1))
+}
+
+/// Notes that something happened in one.
+///
+/// # Errors
+/// Database faults.
+pub async fn touch(tx: &mut Tx<Tenant>, id: ConversationId, at: DateTime<Utc>) -> Outcome<()> {
+    let tenant = tx.tenant();
+    diesel::update(conversations::table.find(id).filter(conversations::tenant_id.eq(tenant)))
+        .set(conversations::updated_at.eq(at))
+        .execute(tx.conn())
+        .await?;
+    Ok(())
 }
 
 /// What can change about one. The outer `None` leaves a column as it is, an inner one clears it.

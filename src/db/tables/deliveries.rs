@@ -75,6 +75,18 @@ pub async fn find<V: Viewpoint>(tx: &mut Tx<V>, id: DeliveryId) -> Outcome<Optio
         .optional()?)
 }
 
+/// Several deliveries, for the loader.
+///
+/// # Errors
+/// Database faults.
+pub async fn find_many<V: Viewpoint>(tx: &mut Tx<V>, ids: &[DeliveryId]) -> Outcome<Vec<DeliveryRow>> {
+    Ok(filtered(tx.viewpoint(), &DeliveryFilter::default())
+        .filter(webhook_deliveries::id.eq_any(ids.to_vec()))
+        .select(DeliveryRow::as_select())
+        .load(tx.conn())
+        .await?)
+}
+
 /// A page of deliveries, newest first.
 ///
 /// # Errors
@@ -96,7 +108,7 @@ pub async fn count<V: Viewpoint>(tx: &mut Tx<V>, filter: &DeliveryFilter) -> Out
     Ok(filtered(tx.viewpoint(), filter).count().get_result(tx.conn()).await?)
 }
 
-/// Puts one whose work failed in line again; nothing comes back for others.
+/// Puts one whose work failed in line again, as if it had just come; nothing comes back for others.
 ///
 /// # Errors
 /// Database faults.
@@ -108,7 +120,11 @@ pub async fn retry(tx: &mut Tx<Tenant>, id: DeliveryId) -> Outcome<Option<Delive
             .filter(webhook_deliveries::tenant_id.eq(tenant))
             .filter(webhook_deliveries::status.eq_any([DeliveryStatus::Failed, DeliveryStatus::Dead])),
     )
-    .set(webhook_deliveries::status.eq(DeliveryStatus::Received))
+    .set((
+        webhook_deliveries::status.eq(DeliveryStatus::Received),
+        webhook_deliveries::attempts.eq(0),
+        webhook_deliveries::last_error.eq(None::<String>),
+    ))
     .returning(DeliveryRow::as_returning())
     .get_result(tx.conn())
     .await

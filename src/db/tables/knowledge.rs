@@ -56,19 +56,32 @@ struct NewChunk<'a> {
     text: &'a str,
 }
 
-/// One document.
+/// Several documents, for the loader.
 ///
 /// # Errors
 /// Database faults.
-pub async fn find(tx: &mut Tx<Tenant>, id: DocumentId) -> Outcome<Option<DocumentRow>> {
+pub async fn find_many(tx: &mut Tx<Tenant>, ids: &[DocumentId]) -> Outcome<Vec<DocumentRow>> {
     let tenant = tx.tenant();
     Ok(knowledge_documents::table
-        .find(id)
+        .filter(knowledge_documents::id.eq_any(ids))
         .filter(knowledge_documents::tenant_id.eq(tenant))
         .select(DocumentRow::as_select())
-        .first(tx.conn())
-        .await
-        .optional()?)
+        .load(tx.conn())
+        .await?)
+}
+
+/// The texts of several documents.
+///
+/// # Errors
+/// Database faults.
+pub async fn texts(tx: &mut Tx<Tenant>, ids: &[DocumentId]) -> Outcome<Vec<(DocumentId, String)>> {
+    let tenant = tx.tenant();
+    Ok(knowledge_documents::table
+        .filter(knowledge_documents::id.eq_any(ids))
+        .filter(knowledge_documents::tenant_id.eq(tenant))
+        .select((knowledge_documents::id, knowledge_documents::content))
+        .load(tx.conn())
+        .await?)
 }
 
 /// A page of documents, newest first.
@@ -95,6 +108,15 @@ pub async fn count(tx: &mut Tx<Tenant>) -> Outcome<i64> {
         .count()
         .get_result(tx.conn())
         .await?)
+}
+
+/// How many pieces the tenant has in all.
+///
+/// # Errors
+/// Database faults.
+pub async fn all_chunks(tx: &mut Tx<Tenant>) -> Outcome<i64> {
+    let tenant = tx.tenant();
+    Ok(knowledge_chunks::table.filter(knowledge_chunks::tenant_id.eq(tenant)).count().get_result(tx.conn()).await?)
 }
 
 /// How many pieces each of several documents was cut into.

@@ -85,6 +85,22 @@ pub async fn find(tx: &mut Tx<Tenant>, id: LeadId) -> Outcome<Option<LeadRow>> {
         .optional()?)
 }
 
+/// One lead, which can't be removed until the transaction ends.
+///
+/// # Errors
+/// Database faults.
+pub async fn hold(tx: &mut Tx<Tenant>, id: LeadId) -> Outcome<Option<LeadRow>> {
+    let tenant = tx.tenant();
+    Ok(leads::table
+        .find(id)
+        .filter(leads::tenant_id.eq(tenant))
+        .select(LeadRow::as_select())
+        .for_key_share()
+        .first(tx.conn())
+        .await
+        .optional()?)
+}
+
 /// Several leads, for the loader.
 ///
 /// # Errors

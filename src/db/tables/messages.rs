@@ -112,6 +112,20 @@ pub async fn find(tx: &mut Tx<Tenant>, id: MessageId) -> Outcome<Option<MessageR
         .optional()?)
 }
 
+/// Several messages, for the loader.
+///
+/// # Errors
+/// Database faults.
+pub async fn find_many(tx: &mut Tx<Tenant>, ids: &[MessageId]) -> Outcome<Vec<MessageRow>> {
+    let tenant = tx.tenant();
+    Ok(messages::table
+        .filter(messages::id.eq_any(ids))
+        .filter(messages::tenant_id.eq(tenant))
+        .select(MessageRow::as_select())
+        .load(tx.conn())
+        .await?)
+}
+
 /// The message that a client already sent under this id.
 ///
 /// # Errors

@@ -164,6 +164,18 @@ pub async fn find<V: Viewpoint>(tx: &mut Tx<V>, id: BundleId) -> Outcome<Option<
         .optional()?)
 }
 
+/// Several bundles, for the loader.
+///
+/// # Errors
+/// Database faults.
+pub async fn find_many<V: Viewpoint>(tx: &mut Tx<V>, ids: &[BundleId]) -> Outcome<Vec<BundleRow>> {
+    Ok(readable(tx.viewpoint())
+        .filter(prompt_bundles::id.eq_any(ids.to_vec()))
+        .select(BundleRow::as_select())
+        .load(tx.conn())
+        .await?)
+}
+
 /// Which bundles to list.
 #[derive(Debug, Default, Clone)]
 pub struct BundleFilter {

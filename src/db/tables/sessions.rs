@@ -23,6 +23,7 @@ use crate::{
 pub struct SessionRow {
     pub id: Uuid,
     pub user_id: UserId,
+    pub tenant_id: Option<TenantId>,
     pub expires_at: DateTime<Utc>,
     pub revoked_at: Option<DateTime<Utc>>,
 }
@@ -74,16 +75,17 @@ pub async fn rotate(
     .optional()?)
 }
 
-/// Ends one session.
+/// Ends one session; nothing comes back for one that has ended.
 ///
 /// # Errors
 /// Database faults.
-pub async fn revoke(tx: &mut Tx<Identity>, id: Uuid, now: DateTime<Utc>) -> Outcome<()> {
-    diesel::update(sessions::table.find(id).filter(sessions::revoked_at.is_null()))
+pub async fn revoke(tx: &mut Tx<Identity>, id: Uuid, now: DateTime<Utc>) -> Outcome<Option<SessionRow>> {
+    Ok(diesel::update(sessions::table.find(id).filter(sessions::revoked_at.is_null()))
         .set(sessions::revoked_at.eq(now))
-        .execute(tx.conn())
-        .await?;
-    Ok(())
+        .returning(SessionRow::as_returning())
+        .get_result(tx.conn())
+        .await
+        .optional()?)
 }
 
 /// Ends a person's sessions but the one that is kept; says how many.

@@ -1,13 +1,13 @@
 //! `users`.
 
 use chrono::{DateTime, Utc};
-use diesel::prelude::*;
+use diesel::{dsl::exists, prelude::*};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 use crate::{
     db::{
-        schema::{sessions, tenants, users},
+        schema::{impersonations, sessions, tenants, users},
         tables::{contains, page_of, sessions::SessionRow, tenants::TenantRow},
         tx::{Admin, Identity, Tenant, Tx, Viewpoint},
     },
@@ -135,14 +135,20 @@ pub async fn find(tx: &mut Tx<Tenant>, id: UserId) -> Outcome<Option<UserRow>> {
         .optional()?)
 }
 
-/// Several people, for the loader. From inside a tenant: its own, and administrators of the platform who looked into it.
+/// Several people, for the loader. From inside a tenant: its own, people of no tenant who did something in it, and
+/// whoever looked into it by a lease, whatever has become of them since.
 ///
 /// # Errors
 /// Database faults.
 pub async fn find_many<V: Viewpoint>(tx: &mut Tx<V>, ids: &[UserId]) -> Outcome<Vec<UserRow>> {
     let mut query = users::table.filter(users::id.eq_any(ids)).into_boxed();
     if let Some(tenant) = tx.viewpoint() {
-        query = query.filter(users::tenant_id.eq(tenant).or(users::role.eq(Role::Admin)));
+        let looked_in = impersonations::table
+            .filter(impersonations::actor_id.eq(users::id))
+            .filter(impersonations::tenant_id.eq(tenant))
+            .select(impersonations::id);
+        let own = users::tenant_id.eq(tenant).or(users::tenant_id.is_null());
+        query = query.filter(own.is_not_distinct_from(true).or(exists(looked_in)));
     }
     Ok(query.select(UserRow::as_select()).load(tx.conn()).await?)
 }
@@ -153,6 +159,14 @@ pub async fn find_many<V: Viewpoint>(tx: &mut Tx<V>, ids: &[UserId]) -> Outcome<
 /// Database faults.
 pub async fn find_any(tx: &mut Tx<Admin>, id: UserId) -> Outcome<Option<UserRow>> {
     Ok(users::table.find(id).select(UserRow::as_select()).first(tx.conn()).await.optional()?)
+}
+
+/// Any person, for administrators, locked until the transaction ends.
+///
+/// # Errors
+/// Database faults.
+pub async fn lock_any(tx: &mut Tx<Admin>, id: UserId) -> Outcome<Option<UserRow>> {
+    Ok(users::table.find(id).select(UserRow::as_select()).for_update().first(tx.conn()).await.optional()?)
 }
 
 /// Which people to list.
@@ -293,7 +307,7 @@ pub async fn administered<V: Viewpoint>(tx: &mut Tx<V>, tenants: &[TenantId]) ->
 /// # Errors
 /// Database faults.
 pub async fn any_admin(tx: &mut Tx<Admin>) -> Outcome<bool> {
-    Ok(diesel::select(diesel::dsl::exists(
+    Ok(diesel::select(exists(
         users::table.filter(users::role.eq(Role::Admin)).filter(users::is_active.eq(true)).select(users::id),
     ))
     .get_result(tx.conn())

@@ -73,19 +73,18 @@ pub fn compose(
         (Some(channel), Some(only)) => only.contains(&channel),
         _ => true,
     };
-    let mut merged: BTreeMap<&str, (ComposedSection, bool)> = BTreeMap::new();
+    let mut merged: BTreeMap<&str, ComposedSection> = BTreeMap::new();
     for section in base.iter().filter(wanted) {
-        merged.insert(&section.key, (composed(section, PromptOrigin::Global, false), section.is_locked));
+        merged.insert(&section.key, composed(section, PromptOrigin::Global, false));
     }
-    for section in own.iter().filter(wanted) {
-        let (overrides, locked) =
-            merged.get(section.key.as_str()).map_or((false, false), |(_, locked)| (true, *locked));
-        if !locked {
-            merged.insert(&section.key, (composed(section, PromptOrigin::Tenant, overrides), false));
-        }
+    // A locked key is the base's on every channel, also on those that its section is not for.
+    let is_locked = |key: &str| base.iter().any(|section| section.is_locked && section.key == key);
+    for section in own.iter().filter(wanted).filter(|section| !is_locked(&section.key)) {
+        let overrides = merged.contains_key(section.key.as_str());
+        merged.insert(&section.key, composed(section, PromptOrigin::Tenant, overrides));
     }
     // By position, then by key: total and stable, since keys are unique.
-    let mut sections: Vec<_> = merged.into_values().map(|(section, _)| section).collect();
+    let mut sections: Vec<_> = merged.into_values().collect();
     sections.sort_by(|a, b| a.position.cmp(&b.position).then_with(|| a.key.cmp(&b.key)));
     let lead = system_prompt.map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
     let parts = sections.iter().map(|section| format!("## {}\n{}", section.key, section.content));
@@ -151,24 +150,38 @@ mod tests {
     }
 
     fn sections(is_base: bool) -> impl Strategy<Value = Vec<SectionRow>> {
-        proptest::collection::btree_map("[a-e]", ("[x-z]{1,3}", 0..4i32, any::<bool>()), 0..5).prop_map(move |map| {
+        let channels = proptest::option::of(proptest::sample::subsequence(vec![Channel::Web, Channel::Sms], 1..=2));
+        let members = ("[x-z]{1,3}", 0..4i32, any::<bool>(), channels);
+        proptest::collection::btree_map("[a-e]", members, 0..5).prop_map(move |map| {
             map.into_iter()
-                .map(|(key, (content, position, lock))| row(&key, &content, position, is_base && lock, None))
+                .map(|(key, (content, position, lock, only))| row(&key, &content, position, is_base && lock, only))
                 .collect()
         })
     }
 
     proptest! {
         #[test]
-        fn the_tenant_wins_locked_stays_and_the_order_is_total_and_stable(base in sections(true), own in sections(false)) {
-            let made = compose(None, &base, &own, None);
-            for section in &made.sections {
-                let from_base = base.iter().find(|row| row.key == section.key);
-                let from_own = own.iter().find(|row| row.key == section.key);
-                let locked = from_base.is_some_and(|row| row.is_locked);
+        fn the_tenant_wins_locked_stays_and_the_order_is_total_and_stable(
+            base in sections(true),
+            own in sections(false),
+            channel in proptest::option::of(proptest::sample::select(vec![Channel::Web, Channel::Sms, Channel::Voice])),
+        ) {
+            let made = compose(None, &base, &own, channel);
+            let is_for = |row: &&SectionRow| {
+                channel.is_none_or(|channel| row.channels().is_none_or(|only| only.contains(&channel)))
+            };
+            let keys = base.iter().chain(&own).map(|row| row.key.clone()).collect::<std::collections::BTreeSet<_>>();
+            for key in keys {
+                let from_base = base.iter().filter(is_for).find(|row| row.key == key);
+                let from_own = own.iter().filter(is_for).find(|row| row.key == key);
+                let locked = base.iter().any(|row| row.key == key && row.is_locked);
                 let expected = if locked { from_base } else { from_own.or(from_base) };
-                prop_assert_eq!(Some(&section.content), expected.map(|row| &row.content));
-                prop_assert_eq!(section.origin == PromptOrigin::Tenant, from_own.is_some() && !locked);
+                let section = made.sections.iter().find(|section| section.key == key);
+                prop_assert_eq!(section.map(|section| &section.content), expected.map(|row| &row.content));
+                if let Some(section) = section {
+                    prop_assert_eq!(section.origin == PromptOrigin::Tenant, from_own.is_some() && !locked);
+                    prop_assert_eq!(section.overrides_global, from_own.is_some() && !locked && from_base.is_some());
+                }
             }
             let order: Vec<_> = made.sections.iter().map(|section| (section.position, section.key.clone())).collect();
             let mut sorted = order.clone();
@@ -177,7 +190,7 @@ mod tests {
             let (mut base, mut own) = (base, own);
             base.reverse();
             own.reverse();
-            prop_assert_eq!(made, compose(None, &base, &own, None));
+            prop_assert_eq!(made, compose(None, &base, &own, channel));
         }
     }
 }

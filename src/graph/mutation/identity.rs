@@ -4,6 +4,7 @@ use async_graphql::{Context, ID, Object, Result};
 use secrecy::SecretString;
 
 use crate::{
+    context::View,
     domain::{sessions, users},
     graph::{
         auth::{Access, auth},
@@ -73,7 +74,10 @@ impl IdentityMutation {
         let user: Option<UserId> = user_id.map(|id| ids::parse(&id, "userId")).transpose()?;
         let ended = match user.filter(|user| *user != token.user()) {
             None => sessions::revoke_others(context::public(ctx)?, context::own_token(ctx)?).await?,
-            Some(user) => users::sign_out(context::administered(ctx)?, user).await?,
+            Some(user) => match context::administered_view(ctx)? {
+                View::Tenant(cx) => users::sign_out(&cx, user).await?,
+                View::Platform(cx) => users::sign_out_on_platform(&cx, user).await?,
+            },
         };
         Ok(i32::try_from(ended).unwrap_or(i32::MAX))
     }

@@ -38,7 +38,7 @@ impl LeadMutation {
         #[graphql(desc = "What to change.")] input: UpdateLeadInput,
     ) -> Result<Lead> {
         let cx = &context::tenant(ctx)?.renewed();
-        let row = leads::update(cx, ids::parse(&id, "id")?, &input.into()).await?;
+        let row = leads::update(cx, ids::parse(&id, "id")?, &input.try_into()?).await?;
         Ok(Lead { row, cx: cx.clone() })
     }
 

@@ -3,6 +3,7 @@
 use async_graphql::{Context, ID, Object, Result};
 
 use crate::{
+    context::View,
     domain::prompts,
     graph::{
         auth::{Access, auth},
@@ -17,15 +18,15 @@ pub struct PromptMutation;
 
 #[Object]
 impl PromptMutation {
-    /// The quick way to a prompt of one's own: makes a bundle and puts it into production at once. What was there is
-    /// archived.
+    /// The quick way to a tenant's own prompt: makes a bundle and puts it into production at once. What was there is
+    /// archived. The global base is edited by `createPromptBundle` and published apart.
     #[graphql(directive = auth::apply(Access::TenantAdmin))]
     async fn setup_prompt(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "What the assistant is to know.")] input: SetupPromptInput,
     ) -> Result<PromptBundle> {
-        let view = context::fresh_view(ctx)?;
+        let view = View::Tenant(context::administered(ctx)?.renewed());
         let row = prompts::setup(&view, &input.into()).await?;
         Ok(PromptBundle { row, view })
     }

@@ -7,9 +7,12 @@ use crate::{
     graph::{
         auth::{Access, auth},
         context,
-        types::settings::{
-            EmailSettings, EmailSettingsInput, RetrievalSettings, RetrievalSettingsInput, SmsSettings,
-            SmsSettingsInput, VoiceSettings, VoiceSettingsInput,
+        types::{
+            given,
+            settings::{
+                EmailSettings, EmailSettingsInput, RetrievalSettings, RetrievalSettingsInput, SmsSettings,
+                SmsSettingsInput, VoiceSettings, VoiceSettingsInput,
+            },
         },
     },
 };
@@ -26,8 +29,8 @@ impl SettingsMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "What to change.")] input: SmsSettingsInput,
     ) -> Result<SmsSettings> {
-        let cx = context::tenant(ctx)?;
-        let is = settings::update_sms(cx, input.into()).await?;
+        let cx = context::administered(ctx)?;
+        let is = settings::update_sms(cx, input.try_into()?).await?;
         Ok(SmsSettings::new(&is, cx.services()))
     }
 
@@ -38,8 +41,8 @@ impl SettingsMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "What to change.")] input: VoiceSettingsInput,
     ) -> Result<VoiceSettings> {
-        let cx = context::tenant(ctx)?;
-        let is = settings::update_voice(cx, input.into()).await?;
+        let cx = context::administered(ctx)?;
+        let is = settings::update_voice(cx, input.try_into()?).await?;
         Ok(VoiceSettings::new(cx.scope().tenant(), &is, cx.services()))
     }
 
@@ -50,7 +53,7 @@ impl SettingsMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "What to change.")] input: EmailSettingsInput,
     ) -> Result<EmailSettings> {
-        let is = settings::update_email(context::tenant(ctx)?, input.is_enabled).await?;
+        let is = settings::update_email(context::administered(ctx)?, given("isEnabled", input.is_enabled)?).await?;
         Ok(EmailSettings::new(&is))
     }
 
@@ -61,7 +64,7 @@ impl SettingsMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "What to change.")] input: RetrievalSettingsInput,
     ) -> Result<RetrievalSettings> {
-        let is = settings::update_retrieval(context::tenant(ctx)?, input.into()).await?;
+        let is = settings::update_retrieval(context::administered(ctx)?, input.try_into()?).await?;
         Ok(RetrievalSettings::new(&is))
     }
 }

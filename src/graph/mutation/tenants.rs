@@ -39,7 +39,7 @@ impl TenantMutation {
         #[graphql(desc = "What to change.")] input: UpdateTenantInput,
     ) -> Result<Tenant> {
         let cx = context::admin(ctx)?.renewed();
-        let row = tenants::update(&cx, ids::parse(&id, "id")?, input.into()).await?;
+        let row = tenants::update(&cx, ids::parse(&id, "id")?, input.try_into()?).await?;
         Ok(Tenant { row, view: View::Platform(cx) })
     }
 
@@ -59,7 +59,7 @@ impl TenantMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "What to change.")] input: TenantProfileInput,
     ) -> Result<Tenant> {
-        let cx = context::tenant(ctx)?.renewed();
+        let cx = context::administered(ctx)?.renewed();
         let row = tenants::update_profile(&cx, input.into()).await?;
         Ok(Tenant { row, view: View::Tenant(cx) })
     }

@@ -1,6 +1,6 @@
 //! People: of the resolved tenant, or of none for an administrator of the platform who names no tenant.
 
-use async_graphql::{Context, ID, Object, Result};
+use async_graphql::{Context, ID, MaybeUndefined, Object, Result};
 
 use crate::{
     context::View,
@@ -8,10 +8,13 @@ use crate::{
     graph::{
         auth::{Access, auth},
         context,
-        types::user::{CreateUserInput, UpdateUserInput, User},
+        types::{
+            change,
+            user::{CreateUserInput, UpdateUserInput, User},
+        },
     },
     kernel::{
-        failure::Outcome,
+        failure::{Outcome, Refusal},
         ids::{self, UserId},
     },
 };
@@ -46,7 +49,7 @@ impl UserMutation {
         #[graphql(desc = "Whom.")] id: ID,
         #[graphql(desc = "What to change.")] input: UpdateUserInput,
     ) -> Result<User> {
-        Ok(changed(context::fresh_view(ctx)?, ids::parse(&id, "id")?, input.into()).await?)
+        Ok(changed(context::fresh_view(ctx)?, ids::parse(&id, "id")?, input.try_into()?).await?)
     }
 
     /// Switches a person off: they can't sign in, and what they have open ends.
@@ -56,16 +59,20 @@ impl UserMutation {
         Ok(changed(context::fresh_view(ctx)?, ids::parse(&id, "id")?, off).await?)
     }
 
-    /// Puts a person into a tenant, or into none. Their sessions end; they sign in again to act there.
+    /// Puts a person into a tenant, or into none. They keep their role. Their sessions end; they sign in again to act there.
     #[graphql(directive = auth::apply(Access::Admin))]
     async fn assign_user_to_tenant(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Whom.")] user_id: ID,
-        #[graphql(desc = "Where to; omit for no tenant.")] tenant_id: Option<ID>,
+        #[graphql(desc = "Where to, such as `tenant_1042`; null for no tenant. It must be said.")]
+        tenant_id: MaybeUndefined<ID>,
     ) -> Result<User> {
         let cx = context::admin(ctx)?.renewed();
-        let tenant = tenant_id.map(|id| ids::parse(&id, "tenantId")).transpose()?;
+        let Some(tenant) = change(tenant_id) else {
+            return Err(Refusal::input("tenantId", "Say where to: a tenant's id, or null for no tenant.").into());
+        };
+        let tenant = tenant.map(|id| ids::parse(&id, "tenantId")).transpose()?;
         let row = users::assign(&cx, ids::parse(&user_id, "userId")?, tenant).await?;
         Ok(User { row, view: View::Platform(cx) })
     }

@@ -35,7 +35,7 @@ impl AuditQuery {
         #[graphql(desc = "At most this many from the back; 100 at the most.")] last: Option<i32>,
         #[graphql(desc = "Only those before this cursor.")] before: Option<String>,
     ) -> Result<AuditEntryConnection> {
-        let view = context::view(ctx)?;
+        let view = context::administered_view(ctx)?;
         let page = page(first, after, last, before)?;
         let filter = Arc::new(audit::AuditFilter::try_from(filter.unwrap_or_default())?);
         let slice = seen!(&view, |tx| audit::page(tx, &filter, &page))?;

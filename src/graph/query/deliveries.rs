@@ -35,7 +35,7 @@ impl DeliveryQuery {
         #[graphql(desc = "At most this many from the back; 100 at the most.")] last: Option<i32>,
         #[graphql(desc = "Only those before this cursor.")] before: Option<String>,
     ) -> Result<WebhookDeliveryConnection> {
-        let view = context::view(ctx)?;
+        let view = context::administered_view(ctx)?;
         let page = page(first, after, last, before)?;
         let filter: Arc<deliveries::DeliveryFilter> = Arc::new(filter.unwrap_or_default().into());
         let slice = seen!(&view, |tx| deliveries::page(tx, &filter, &page))?;

@@ -30,7 +30,7 @@ impl ImpersonationQuery {
         #[graphql(desc = "At most this many; 20 if omitted, 100 at the most.")] first: Option<i32>,
         #[graphql(desc = "Only those behind this cursor.")] after: Option<String>,
     ) -> Result<ImpersonationConnection> {
-        let view = context::view(ctx)?;
+        let view = context::administered_view(ctx)?;
         let page = page(first, after, None, None)?;
         let slice = seen!(&view, |tx| impersonations::page(tx, &page))?;
         let counting = view.clone();

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// Most tenants that `basePromptImpact` gives at once.
-const REACHED_MAX: usize = 1_000;
+const REACHED_MAX: usize = 100;
 
 #[derive(Default)]
 pub struct PromptQuery;
@@ -40,7 +40,7 @@ impl PromptQuery {
         ctx: &Context<'_>,
         #[graphql(desc = "The global id, such as `prompt_3`.")] id: ID,
     ) -> Result<Option<PromptBundle>> {
-        let view = context::view(ctx)?;
+        let view = context::administered_view(ctx)?;
         let id: BundleId = ids::parse(&id, "id")?;
         let row = seen!(&view, |tx| rows::find(tx, id))?;
         Ok(row.map(|row| PromptBundle { row, view }))
@@ -58,7 +58,7 @@ impl PromptQuery {
         #[graphql(desc = "At most this many from the back; 100 at the most.")] last: Option<i32>,
         #[graphql(desc = "Only those before this cursor.")] before: Option<String>,
     ) -> Result<PromptBundleConnection> {
-        let view = context::view(ctx)?;
+        let view = context::administered_view(ctx)?;
         let page = page(first, after, last, before)?;
         let filter: Arc<rows::BundleFilter> = Arc::new(filter.unwrap_or_default().into());
         let slice = seen!(&view, |tx| rows::page(tx, &filter, &page))?;
@@ -92,20 +92,20 @@ impl PromptQuery {
         ctx: &Context<'_>,
         #[graphql(desc = "Which bundle, and for which channel.")] input: PromptPreviewInput,
     ) -> Result<ComposedPrompt> {
-        let view = context::view(ctx)?;
+        let view = context::administered_view(ctx)?;
         let tenant = if let View::Tenant(cx) = &view { Some(cx) } else { None };
         let id = ids::parse(&input.bundle_id, "bundleId")?;
         Ok(prompts::preview(tenant, context::admin_if_any(ctx)?, id, input.channel).await?.into())
     }
 
-    /// The tenants whose composed prompt would change if a bundle of the global base were published, by their numbers; 1,000
+    /// The tenants whose composed prompt would change if a bundle of the global base were published, by their numbers; 100
     /// at the most.
     #[graphql(directive = auth::apply(Access::Admin))]
     async fn base_prompt_impact(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The bundle of the base, such as `prompt_3`.")] bundle_id: ID,
-        #[graphql(desc = "Only tenants behind this one, to go on where 1,000 were given.")] after: Option<ID>,
+        #[graphql(desc = "Only tenants behind this one, to go on where 100 were given.")] after: Option<ID>,
     ) -> Result<Vec<Tenant>> {
         let cx = context::admin(ctx)?;
         let id = ids::parse(&bundle_id, "bundleId")?;

@@ -49,7 +49,7 @@ impl UserQuery {
         #[graphql(desc = "At most this many from the back; 100 at the most.")] last: Option<i32>,
         #[graphql(desc = "Only those before this cursor.")] before: Option<String>,
     ) -> Result<UserConnection> {
-        let view = context::view(ctx)?;
+        let view = context::administered_view(ctx)?;
         let page = page(first, after, last, before)?;
         let filter: std::sync::Arc<users::UserFilter> = std::sync::Arc::new(filter.unwrap_or_default().into());
         let slice = seen!(&view, |tx| users::page(tx, &filter, &page))?;

@@ -19,6 +19,7 @@ pub enum ChatEvent {
     MessageAdded(MessageAdded),
     ReplyStarted(ReplyStarted),
     ReplyDelta(ReplyDelta),
+    ToolCalled(ToolCalled),
     ReplySnapshot(ReplySnapshot),
     ReplyCompleted(ReplyCompleted),
     ReplyFailed(ReplyFailed),
@@ -57,6 +58,19 @@ pub struct ReplyDelta {
     message_id: ID,
     /// What to append.
     text: String,
+}
+
+/// The assistant uses a tool before it goes on. Assistants have no tools yet; the event is here for clients to be ready.
+#[derive(SimpleObject)]
+pub struct ToolCalled {
+    /// Its place in the stream.
+    cursor: String,
+    /// Where it happened.
+    conversation_id: ID,
+    /// The reply.
+    message_id: ID,
+    /// The tool.
+    name: String,
 }
 
 /// The text of a reply so far, for a watcher that joins late or was away too long. It replaces what you hold.

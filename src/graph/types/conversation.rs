@@ -12,10 +12,10 @@ use crate::{
         connection::connection,
         scalars::DateTime,
         types::{
-            change,
+            change, given,
             lead::Lead,
             message::{Message, MessageConnection},
-            page,
+            page, search,
         },
     },
     kernel::{
@@ -139,7 +139,7 @@ impl TryFrom<StartConversationInput> for ConversationForm {
 #[derive(InputObject)]
 pub struct UpdateConversationInput {
     /// Who answers: hand it to a person, give it back to the assistant, or close it.
-    status: Option<ConversationStatus>,
+    status: MaybeUndefined<ConversationStatus>,
     /// Whom with; null unlinks the lead.
     lead_id: MaybeUndefined<ID>,
     /// What it is about; null clears it.
@@ -150,13 +150,15 @@ impl TryFrom<UpdateConversationInput> for ConversationEdit {
     type Error = Refusal;
     fn try_from(input: UpdateConversationInput) -> Result<Self, Refusal> {
         let lead = change(input.lead_id).map(|id| id.map(|id| ids::parse(&id, "leadId")).transpose()).transpose()?;
-        Ok(Self { status: input.status, lead, subject: change(input.subject) })
+        Ok(Self { status: given("status", input.status)?, lead, subject: change(input.subject) })
     }
 }
 
 /// Which conversations to list.
 #[derive(InputObject, Default)]
 pub struct ConversationFilter {
+    /// Only those whose subject, or whose lead's name, address or number, contains this; 200 characters are looked at.
+    search: Option<String>,
     /// Only those with one of these.
     #[graphql(validator(max_items = 10))]
     status: Option<Vec<ConversationStatus>>,
@@ -176,6 +178,7 @@ impl TryFrom<ConversationFilter> for Filter {
     fn try_from(filter: ConversationFilter) -> Result<Self, Refusal> {
         Ok(Self {
             lead: filter.lead_id.map(|id| ids::parse(&id, "leadId")).transpose()?,
+            search: search(filter.search),
             status: filter.status,
             channel: filter.channel,
             created_after: filter.created_after.map(|at| at.0),

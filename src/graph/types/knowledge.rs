@@ -32,6 +32,10 @@ impl KnowledgeDocument {
     async fn source_url(&self) -> Option<&str> {
         self.row.source_url.as_deref()
     }
+    /// Its text, as it was added.
+    async fn content(&self) -> Result<String> {
+        Ok(self.cx.loaders().document_text(self.row.id).await?.unwrap_or_default())
+    }
     /// How many pieces it was cut into; each is searched for itself.
     async fn chunk_count(&self) -> Result<i32> {
         let count = self.cx.loaders().chunk_count(self.row.id).await?;

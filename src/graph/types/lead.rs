@@ -12,10 +12,11 @@ use crate::{
         types::{
             change,
             conversation::{Conversation, ConversationConnection},
-            page, search,
+            given, page, search,
         },
     },
     kernel::{
+        failure::Refusal,
         page::OrderBy,
         vocabulary::{Channel, LeadStatus},
     },
@@ -129,20 +130,21 @@ pub struct UpdateLeadInput {
     /// Their number; null clears it.
     phone: MaybeUndefined<PhoneNumber>,
     /// How far the business got with them.
-    status: Option<LeadStatus>,
+    status: MaybeUndefined<LeadStatus>,
     /// Anything worth knowing; null clears it.
     notes: MaybeUndefined<String>,
 }
 
-impl From<UpdateLeadInput> for LeadEdit {
-    fn from(input: UpdateLeadInput) -> Self {
-        Self {
+impl TryFrom<UpdateLeadInput> for LeadEdit {
+    type Error = Refusal;
+    fn try_from(input: UpdateLeadInput) -> Result<Self, Refusal> {
+        Ok(Self {
             name: change(input.name),
             email: change(input.email),
             phone: change(input.phone).map(|phone| phone.map(|phone| phone.0)),
-            status: input.status,
+            status: given("status", input.status)?,
             notes: change(input.notes),
-        }
+        })
     }
 }
 

@@ -19,7 +19,10 @@ pub mod user;
 
 use async_graphql::MaybeUndefined;
 
-use crate::kernel::page::{Order, Page, PageArgs};
+use crate::kernel::{
+    failure::Refusal,
+    page::{Order, Page, PageArgs},
+};
 
 /// The arguments of a connection field, checked.
 pub(super) fn page(
@@ -27,7 +30,7 @@ pub(super) fn page(
     after: Option<String>,
     last: Option<i32>,
     before: Option<String>,
-) -> Result<Page, crate::kernel::failure::Refusal> {
+) -> Result<Page, Refusal> {
     Page::read(&PageArgs { first, after, last, before })
 }
 
@@ -38,7 +41,7 @@ pub(super) fn ordered_page(
     last: Option<i32>,
     before: Option<String>,
     order: Option<Order>,
-) -> Result<Page, crate::kernel::failure::Refusal> {
+) -> Result<Page, Refusal> {
     Page::ordered(&PageArgs { first, after, last, before }, order.unwrap_or(Order::NEWEST))
 }
 
@@ -48,6 +51,17 @@ pub(super) fn change<T>(field: MaybeUndefined<T>) -> Option<Option<T>> {
         MaybeUndefined::Undefined => None,
         MaybeUndefined::Null => Some(None),
         MaybeUndefined::Value(value) => Some(Some(value)),
+    }
+}
+
+/// Omitted: leave as it is. A value: set. Null is refused: `field` can't be empty.
+pub(super) fn given<T>(field: &'static str, value: MaybeUndefined<T>) -> Result<Option<T>, Refusal> {
+    match value {
+        MaybeUndefined::Undefined => Ok(None),
+        MaybeUndefined::Value(value) => Ok(Some(value)),
+        MaybeUndefined::Null => {
+            Err(Refusal::input(field, format!("`{field}` can't be cleared; leave it out to keep it as it is.")))
+        }
     }
 }
 

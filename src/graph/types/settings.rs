@@ -12,9 +12,9 @@ use crate::{
     },
     graph::{
         scalars::{DateTime, PhoneNumber},
-        types::change,
+        types::{change, given},
     },
-    kernel::{ids::TenantId, vocabulary::RetrievalProvider},
+    kernel::{failure::Refusal, ids::TenantId, vocabulary::RetrievalProvider},
 };
 
 /// That a secret is set. The secret itself is write-only.
@@ -197,7 +197,7 @@ pub(super) fn secret(field: MaybeUndefined<String>) -> SecretEdit {
 #[derive(InputObject)]
 pub struct SmsSettingsInput {
     /// Whether the assistant answers. While it does not, messages are kept.
-    is_enabled: Option<bool>,
+    is_enabled: MaybeUndefined<bool>,
     /// The number at Telnyx; null clears it.
     telnyx_phone_number: MaybeUndefined<PhoneNumber>,
     /// The messaging profile at Telnyx; null clears it.
@@ -216,11 +216,12 @@ pub struct SmsSettingsInput {
     twilio_auth_token: MaybeUndefined<String>,
 }
 
-impl From<SmsSettingsInput> for SmsEdit {
-    fn from(input: SmsSettingsInput) -> Self {
+impl TryFrom<SmsSettingsInput> for SmsEdit {
+    type Error = Refusal;
+    fn try_from(input: SmsSettingsInput) -> Result<Self, Refusal> {
         let number = |field| change(field).map(|phone: Option<PhoneNumber>| phone.map(|phone| phone.0));
-        Self {
-            is_enabled: input.is_enabled,
+        Ok(Self {
+            is_enabled: given("isEnabled", input.is_enabled)?,
             telnyx_phone_number: number(input.telnyx_phone_number),
             telnyx_messaging_profile_id: change(input.telnyx_messaging_profile_id),
             telnyx_api_key: secret(input.telnyx_api_key),
@@ -228,7 +229,7 @@ impl From<SmsSettingsInput> for SmsEdit {
             twilio_phone_number: number(input.twilio_phone_number),
             twilio_account_sid: change(input.twilio_account_sid),
             twilio_auth_token: secret(input.twilio_auth_token),
-        }
+        })
     }
 }
 
@@ -236,7 +237,7 @@ impl From<SmsSettingsInput> for SmsEdit {
 #[derive(InputObject)]
 pub struct VoiceSettingsInput {
     /// Whether finished calls become conversations, and the assistant's tools answer.
-    is_enabled: Option<bool>,
+    is_enabled: MaybeUndefined<bool>,
     /// The number; null clears it.
     phone_number: MaybeUndefined<PhoneNumber>,
     /// The assistant at Telnyx; null clears it.
@@ -247,15 +248,16 @@ pub struct VoiceSettingsInput {
     registration_url: MaybeUndefined<String>,
 }
 
-impl From<VoiceSettingsInput> for VoiceEdit {
-    fn from(input: VoiceSettingsInput) -> Self {
-        Self {
-            is_enabled: input.is_enabled,
+impl TryFrom<VoiceSettingsInput> for VoiceEdit {
+    type Error = Refusal;
+    fn try_from(input: VoiceSettingsInput) -> Result<Self, Refusal> {
+        Ok(Self {
+            is_enabled: given("isEnabled", input.is_enabled)?,
             phone_number: change(input.phone_number).map(|phone| phone.map(|phone| phone.0)),
             assistant_id: change(input.assistant_id),
             jackrabbit_org_id: change(input.jackrabbit_org_id),
             registration_url: change(input.registration_url),
-        }
+        })
     }
 }
 
@@ -263,14 +265,14 @@ impl From<VoiceSettingsInput> for VoiceEdit {
 #[derive(InputObject)]
 pub struct EmailSettingsInput {
     /// Whether the assistant answers.
-    pub is_enabled: Option<bool>,
+    pub is_enabled: MaybeUndefined<bool>,
 }
 
 /// Changes to where the tenant's assistant looks for passages. What is omitted stays; null clears.
 #[derive(InputObject)]
 pub struct RetrievalSettingsInput {
     /// Which place. PINECONE needs the key, and the host or the index's name.
-    provider: Option<RetrievalProvider>,
+    provider: MaybeUndefined<RetrievalProvider>,
     /// Where the index at Pinecone is; null clears it.
     pinecone_environment: MaybeUndefined<String>,
     /// The index's name; null clears it.
@@ -284,15 +286,16 @@ pub struct RetrievalSettingsInput {
     pinecone_api_key: MaybeUndefined<String>,
 }
 
-impl From<RetrievalSettingsInput> for RetrievalEdit {
-    fn from(input: RetrievalSettingsInput) -> Self {
-        Self {
-            provider: input.provider,
+impl TryFrom<RetrievalSettingsInput> for RetrievalEdit {
+    type Error = Refusal;
+    fn try_from(input: RetrievalSettingsInput) -> Result<Self, Refusal> {
+        Ok(Self {
+            provider: given("provider", input.provider)?,
             pinecone_environment: change(input.pinecone_environment),
             pinecone_index: change(input.pinecone_index),
             pinecone_host: change(input.pinecone_host),
             pinecone_namespace: change(input.pinecone_namespace),
             pinecone_api_key: secret(input.pinecone_api_key),
-        }
+        })
     }
 }

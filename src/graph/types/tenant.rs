@@ -17,11 +17,14 @@ use crate::{
         connection::connection,
         scalars::{DateTime, PhoneNumber},
         types::{
-            change,
+            change, given,
             settings::{EmailSettings, RetrievalSettings, SmsSettings, VoiceSettings, secret},
         },
     },
-    kernel::{failure::Outcome, ids::TenantId},
+    kernel::{
+        failure::{Outcome, Refusal},
+        ids::TenantId,
+    },
 };
 
 /// A business that Frontdesk answers for: its people, prompts, leads and conversations are its own.
@@ -227,11 +230,11 @@ impl From<CreateTenantInput> for TenantForm {
 #[derive(InputObject)]
 pub struct UpdateTenantInput {
     /// The display name.
-    name: Option<String>,
+    name: MaybeUndefined<String>,
     /// The unique slug.
-    subdomain: Option<String>,
+    subdomain: MaybeUndefined<String>,
     /// Whether its people may sign in.
-    is_active: Option<bool>,
+    is_active: MaybeUndefined<bool>,
     /// What leads its composed prompt; null clears it.
     system_prompt: MaybeUndefined<String>,
     /// Where its index at Pinecone is; null clears it.
@@ -239,24 +242,25 @@ pub struct UpdateTenantInput {
     /// The key of its index at Pinecone; null forgets it.
     #[graphql(secret)]
     pinecone_api_key: MaybeUndefined<String>,
-    /// Web origins that its chat widget may run on; replaces the list.
-    allowed_origins: Option<Vec<String>>,
+    /// Web origins that its chat widget may run on; replaces the list, and null empties it.
+    allowed_origins: MaybeUndefined<Vec<String>>,
     /// Model tokens that it may use a month; null lifts the limit.
     monthly_token_quota: MaybeUndefined<i32>,
 }
 
-impl From<UpdateTenantInput> for TenantEdit {
-    fn from(input: UpdateTenantInput) -> Self {
-        Self {
-            name: input.name,
-            subdomain: input.subdomain,
-            is_active: input.is_active,
+impl TryFrom<UpdateTenantInput> for TenantEdit {
+    type Error = Refusal;
+    fn try_from(input: UpdateTenantInput) -> Result<Self, Refusal> {
+        Ok(Self {
+            name: given("name", input.name)?,
+            subdomain: given("subdomain", input.subdomain)?,
+            is_active: given("isActive", input.is_active)?,
             system_prompt: change(input.system_prompt),
-            allowed_origins: input.allowed_origins,
+            allowed_origins: change(input.allowed_origins).map(Option::unwrap_or_default),
             monthly_token_quota: change(input.monthly_token_quota),
             pinecone_environment: change(input.pinecone_environment),
             pinecone_api_key: secret(input.pinecone_api_key),
-        }
+        })
     }
 }
 

@@ -5,14 +5,18 @@ use secrecy::SecretString;
 
 use crate::{
     context::View,
-    db::tables::users::{self, UserFilter as Filter, UserRow},
+    db::tables::users::{UserFilter as Filter, UserRow},
     domain::users::{UserEdit, UserForm},
     graph::{
         connection::connection,
         scalars::DateTime,
-        types::{change, tenant::Tenant},
+        types::{change, given, tenant::Tenant},
     },
-    kernel::{failure::Outcome, ids::UserId, vocabulary::Role},
+    kernel::{
+        failure::{Outcome, Refusal},
+        ids::UserId,
+        vocabulary::Role,
+    },
 };
 
 /// A person who signs in.
@@ -26,12 +30,13 @@ impl User {
     /// The account with this id, if the caller may ask for it: staff for themselves, administrators for everybody of the
     /// tenant, and from the platform for any.
     pub async fn find(view: &View, id: UserId) -> Outcome<Option<Self>> {
-        let row = match view {
-            View::Tenant(cx) if !cx.scope().administers() && cx.scope().actor().user() != Some(id) => None,
-            View::Tenant(cx) => cx.read(async |tx| users::find(tx, id).await).await?,
-            View::Platform(cx) => cx.administer(async |tx| users::find_any(tx, id).await).await?,
-        };
-        Ok(row.map(|row| Self { row, view: view.clone() }))
+        let View::Tenant(cx) = view else { return Self::load(view, id).await };
+        if !cx.scope().administers() && cx.scope().actor().user() != Some(id) {
+            return Ok(None);
+        }
+        // The loader also knows people who looked in; they are not the tenant's.
+        let own = Some(cx.scope().tenant());
+        Ok(Self::load(view, id).await?.filter(|user| user.row.tenant_id == own))
     }
 
     /// The person with this id, as far as they can be seen from here.
@@ -111,27 +116,29 @@ impl From<CreateUserInput> for UserForm {
 #[derive(InputObject)]
 pub struct UpdateUserInput {
     /// The address they sign in with.
-    email: Option<String>,
+    email: MaybeUndefined<String>,
     /// What they are called; null clears it.
     name: MaybeUndefined<String>,
-    /// What they may do.
-    role: Option<Role>,
+    /// What they may do; who gets another role signs in again.
+    role: MaybeUndefined<Role>,
     /// Whether they may sign in; false signs them out everywhere.
-    is_active: Option<bool>,
-    /// A new password, at least 10 characters; signs them out everywhere.
+    is_active: MaybeUndefined<bool>,
+    /// A new password for somebody else, at least 10 characters; signs them out everywhere. One's own is changed by
+    /// `changePassword`.
     #[graphql(secret)]
-    password: Option<String>,
+    password: MaybeUndefined<String>,
 }
 
-impl From<UpdateUserInput> for UserEdit {
-    fn from(input: UpdateUserInput) -> Self {
-        Self {
-            email: input.email,
+impl TryFrom<UpdateUserInput> for UserEdit {
+    type Error = Refusal;
+    fn try_from(input: UpdateUserInput) -> Result<Self, Refusal> {
+        Ok(Self {
+            email: given("email", input.email)?,
             name: change(input.name),
-            role: input.role,
-            is_active: input.is_active,
-            password: input.password.map(SecretString::from),
-        }
+            role: given("role", input.role)?,
+            is_active: given("isActive", input.is_active)?,
+            password: given("password", input.password)?.map(SecretString::from),
+        })
     }
 }
 

@@ -15,7 +15,7 @@ use crate::http::{Web, caller::Proof};
 
 const PROTOCOL: &str = "graphql-transport-ws";
 /// Largest message of a client, in bytes; as large as a body over HTTP.
-const MESSAGE_MAX: usize = 256 * 1024;
+const MESSAGE_MAX: usize = 1024 * 1024;
 
 pub(super) async fn upgrade(State(web): State<Arc<Web>>, headers: HeaderMap, upgrade: WebSocketUpgrade) -> Response {
     // Programs may prove themselves in the handshake; browsers can't, and do so in connection_init.

@@ -12,9 +12,9 @@ async fn statements(actor: &Actor<'_>, document: &str) -> u64 {
     actor.gateway.services.db.statements() - before
 }
 
-const NESTED: &str = "{ conversations(first: 50) { nodes { id lead { name } messages(last: 10) { nodes { content author { email } } } } } }";
+const NESTED: &str = "{ conversations(first: 100) { nodes { id lead { name } messages(last: 10) { nodes { content author { email } } } } } }";
 
-const BOTH_WAYS: &str = "{ leads(first: 50) { nodes { conversations(first: 2) { totalCount nodes { messages(first: 1) { totalCount } } } } } }";
+const BOTH_WAYS: &str = "{ leads(first: 100) { nodes { conversations(first: 2) { totalCount nodes { messages(first: 1) { totalCount } } } } } }";
 const LOG: &str = "{ auditLog(first: 50) { nodes { actor { email } tenant { name } impersonation { reason } } } }";
 const PLATFORM: &str = "{ tenants(first: 50) { nodes { name sms { isEnabled } onboarding { isDone } } } }";
 
@@ -50,18 +50,20 @@ async fn each_operation_costs_a_fixed_number_of_statements() {
     note("leads and back, 1 lead", statements(&admin, BOTH_WAYS).await);
     note("audit log, few entries", statements(&admin, LOG).await);
     note("all tenants, 1 tenant", statements(&root, PLATFORM).await);
-    fill(&admin, 40).await;
+    fill(&admin, 99).await;
     for slug in ["two", "three", "four"] {
         gateway.tenant(slug).await;
     }
     note("all tenants, 4 tenants", statements(&root, PLATFORM).await);
-    let ids: Vec<_> = (1..=20).flat_map(|id| [format!("\"lead_{id}\""), format!("\"conversation_{id}\"")]).collect();
+    let ids: Vec<_> = (1..=20)
+        .flat_map(|id| ["lead", "conversation", "message", "user", "audit"].map(|noun| format!("\"{noun}_{id}\"")))
+        .collect();
     let nodes = format!("{{ nodes(ids: [{}]) {{ id }} }}", ids.join(", "));
     for (name, document) in [
-        ("nested, 41 conversations", NESTED),
-        ("leads and back, 41 leads", BOTH_WAYS),
+        ("nested, 100 conversations", NESTED),
+        ("leads and back, 100 leads", BOTH_WAYS),
         ("audit log, 50 entries", LOG),
-        ("20 leads, 20 conversations", nodes.as_str()),
+        ("100 nodes of five nouns", nodes.as_str()),
         ("settings and checklist", "{ tenant { sms { isEnabled } voice { isEnabled } onboarding { key } } }"),
         ("bundles with sections", "{ promptBundles { nodes { name ignoredKeys sections { key } } } }"),
         ("documents with counts", "{ knowledgeDocuments { nodes { title chunkCount } } }"),
