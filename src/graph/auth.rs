@@ -10,9 +10,11 @@ pub enum Access {
     Public,
     /// A website visitor's token, bound to one conversation.
     Visitor,
-    /// A signed-in person.
+    /// A signed-in person. Most fields also need a tenant: the person's own, or the one that an administrator of the platform
+    /// names in `X-Tenant-Id`.
     User,
-    /// An administrator of the resolved tenant.
+    /// An administrator of the resolved tenant, or an administrator of the platform; where a field says so, also without a
+    /// tenant.
     TenantAdmin,
     /// A global administrator.
     Admin,

@@ -76,6 +76,13 @@ impl Graph {
         self.finished(Response::from_errors(vec![*rejection.error]), request_id)
     }
 
+    /// The answer to a request that holds no operation.
+    #[must_use]
+    pub fn unreadable(&self, what: &'static str, request_id: &str) -> Response {
+        let refusal = Refusal::new(ErrorCode::BadUserInput, what);
+        self.finished(Response::from_errors(vec![error::refused(&refusal, None)]), request_id)
+    }
+
     /// Runs a query or mutation, for as long as one may take.
     pub async fn execute(&self, checked: Checked, cx: RequestCx) -> Response {
         let id = cx.public.request.0.clone();

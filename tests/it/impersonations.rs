@@ -177,11 +177,16 @@ async fn an_ended_lease_dies_at_once_and_takes_its_streams_with_it() {
     let acme = gateway.tenant("acme").await;
     let (admin, root) = (acme.admin().await, gateway.root().await);
     let conversation = admin.conversation().await;
+    admin
+        .data(&format!(
+            "mutation {{ updateConversation(id: \"{conversation}\", input: {{ status: HUMAN }}) {{ id }} }}"
+        ))
+        .await;
     let visitor = under(&root, &lease(&root, "tenant_1001", "").await);
-    let mut watched = visitor.watch(&conversation, None).await;
     admin
         .data(&format!("mutation {{ sendMessage(input: {{ conversationId: \"{conversation}\", content: \"Hi\" }}) {{ message {{ id }} }} }}"))
         .await;
+    let mut watched = visitor.watch(&conversation, Some("0-0")).await;
     watched.expect("MessageAdded").await;
     let end = r#"mutation { endImpersonation(id: "impersonation_1") { endedAt accessToken } }"#;
     assert_eq!(

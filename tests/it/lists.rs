@@ -75,6 +75,17 @@ async fn conversations_are_ordered_by_what_last_happened_in_them() {
         staff.data(&format!("mutation {{ startConversation(input: {{ subject: \"{subject}\" }}) {{ id }} }}")).await;
         gateway.clock.advance(chrono::TimeDelta::seconds(1));
     }
+    for (search, count) in [("ONE", 1), ("zzz", 0), ("%", 0)] {
+        let found =
+            staff.data(&format!("{{ conversations(filter: {{ search: \"{search}\" }}) {{ totalCount }} }}")).await;
+        assert_eq!(found["conversations"]["totalCount"], count, "{search}");
+    }
+    staff.data(r#"mutation { createLead(input: { name: "Zoe" }) { id } }"#).await;
+    staff.data(r#"mutation { updateConversation(id: "conversation_2", input: { leadId: "lead_1" }) { id } }"#).await;
+    let by_lead = staff.data("{ conversations(filter: { search: \"zoe\" }) { nodes { subject } } }").await;
+    assert_eq!(by_lead["conversations"]["nodes"], json!([{ "subject": "two" }]));
+    gateway.clock.advance(chrono::TimeDelta::seconds(1));
+    staff.data(r#"mutation { updateConversation(id: "conversation_1", input: { status: HUMAN }) { id } }"#).await;
     let order = "orderBy: { field: UPDATED_AT, direction: DESC }, first: 1";
     let first =
         staff.data(&format!("{{ conversations({order}) {{ nodes {{ subject }} pageInfo {{ endCursor }} }} }}")).await;

@@ -111,7 +111,7 @@ async fn only_json_is_read_and_only_what_is_well_formed() {
         ("variables as a list", br#"{"query":"{ __typename }","variables":[]}"#.to_vec()),
         ("query as a number", br#"{"query":1}"#.to_vec()),
         ("a string", br#""x""#.to_vec()),
-        ("too large", format!("{{\"query\":\"{}\"}}", "x".repeat(300_000)).into_bytes()),
+        ("too large", format!("{{\"query\":\"{}\"}}", "x".repeat(1_100_000)).into_bytes()),
     ] {
         let response = gateway
             .http
@@ -140,7 +140,7 @@ async fn only_json_is_read_and_only_what_is_well_formed() {
     variables as a list: 400 Bad Request "`variables` must be an object."
     query as a number: 400 Bad Request "`query` must be a string."
     a string: 400 Bad Request "The body must be a JSON object with a `query`."
-    too large: 413 Payload Too Large "The body is larger than 256 KiB."
+    too large: 413 Payload Too Large "The body is larger than the limit of 1 MiB. Send less at once."
     "#);
     for body in [
         r#"{"query":"{ __typename }","variables":null,"operationName":null,"extensions":null,"more":1}"#,
@@ -398,7 +398,7 @@ async fn a_socket_holds_a_bounded_number_of_operations_and_bytes() {
     }
     assert_eq!(socket.closed().await, (4429, "Too many operations on this socket".to_owned()));
     let mut socket = Socket::open(&gateway, admin.token.as_deref(), None).await;
-    socket.say_text(&"x".repeat(300 * 1024)).await;
+    socket.say_text(&"x".repeat(1_100 * 1024)).await;
     assert!(matches!(socket.next().await, Frame::Closed(..)));
 }
 

@@ -37,7 +37,7 @@ impl ConversationMutation {
     async fn update_conversation(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which.")] id: ID,
+        #[graphql(desc = "Which, such as `conversation_5`.")] id: ID,
         #[graphql(desc = "What to change.")] input: UpdateConversationInput,
     ) -> Result<Conversation> {
         let cx = &context::tenant(ctx)?.renewed();

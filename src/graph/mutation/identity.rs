@@ -68,7 +68,7 @@ impl IdentityMutation {
     async fn revoke_sessions(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Whose; one's own if omitted.")] user_id: Option<ID>,
+        #[graphql(desc = "Whose, such as `user_7`; one's own if omitted.")] user_id: Option<ID>,
     ) -> Result<i32> {
         let token = context::token(ctx)?;
         let user: Option<UserId> = user_id.map(|id| ids::parse(&id, "userId")).transpose()?;

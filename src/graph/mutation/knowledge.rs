@@ -17,7 +17,8 @@ pub struct KnowledgeMutation;
 
 #[Object]
 impl KnowledgeMutation {
-    /// Adds a document. It is cut into pieces, and can be found by its words at once.
+    /// Adds a document. It is cut into pieces, and can be found by its words at once; words are compared as English ones are.
+    /// A tenant may have 20,000 pieces in all.
     #[graphql(directive = auth::apply(Access::User))]
     async fn add_knowledge_document(
         &self,
@@ -31,7 +32,11 @@ impl KnowledgeMutation {
 
     /// Removes a document, and gives its id. Replies that were written from it stay as they were written.
     #[graphql(directive = auth::apply(Access::User))]
-    async fn delete_knowledge_document(&self, ctx: &Context<'_>, #[graphql(desc = "Which.")] id: ID) -> Result<ID> {
+    async fn delete_knowledge_document(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which, such as `document_6`.")] id: ID,
+    ) -> Result<ID> {
         knowledge::delete(context::tenant(ctx)?, ids::parse(&id, "id")?).await?;
         Ok(id)
     }

@@ -17,7 +17,8 @@ pub struct LeadMutation;
 
 #[Object]
 impl LeadMutation {
-    /// Notes a lead.
+    /// Notes a lead. A person whom the tenant knows already, by number or address, is the same lead: its id comes back, what
+    /// was not known is added, name and source stay, and what is different goes among the notes.
     #[graphql(directive = auth::apply(Access::User))]
     async fn create_lead(
         &self,
@@ -34,7 +35,7 @@ impl LeadMutation {
     async fn update_lead(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which.")] id: ID,
+        #[graphql(desc = "Which, such as `lead_81`.")] id: ID,
         #[graphql(desc = "What to change.")] input: UpdateLeadInput,
     ) -> Result<Lead> {
         let cx = &context::tenant(ctx)?.renewed();
@@ -44,7 +45,11 @@ impl LeadMutation {
 
     /// Removes a lead, and gives its id. Its conversations are kept, and no longer linked to a lead.
     #[graphql(directive = auth::apply(Access::User))]
-    async fn delete_lead(&self, ctx: &Context<'_>, #[graphql(desc = "Which.")] id: ID) -> Result<ID> {
+    async fn delete_lead(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which, such as `lead_81`.")] id: ID,
+    ) -> Result<ID> {
         let cx = &context::tenant(ctx)?.renewed();
         leads::delete(cx, ids::parse(&id, "id")?).await?;
         Ok(id)

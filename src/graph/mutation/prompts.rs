@@ -49,7 +49,7 @@ impl PromptMutation {
     async fn update_prompt_bundle(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which.")] id: ID,
+        #[graphql(desc = "Which, such as `prompt_3`.")] id: ID,
         #[graphql(desc = "The bundle, whole.")] input: PromptBundleInput,
     ) -> Result<PromptBundle> {
         let view = context::fresh_view(ctx)?;
@@ -63,7 +63,7 @@ impl PromptMutation {
     async fn publish_prompt_bundle(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which.")] id: ID,
+        #[graphql(desc = "Which, such as `prompt_3`.")] id: ID,
     ) -> Result<PromptBundle> {
         let view = context::fresh_view(ctx)?;
         let row = prompts::publish(&view, ids::parse(&id, "id")?).await?;
@@ -76,7 +76,7 @@ impl PromptMutation {
     async fn archive_prompt_bundle(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which.")] id: ID,
+        #[graphql(desc = "Which, such as `prompt_3`.")] id: ID,
     ) -> Result<PromptBundle> {
         let view = context::fresh_view(ctx)?;
         let row = prompts::archive(&view, ids::parse(&id, "id")?).await?;

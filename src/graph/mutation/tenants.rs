@@ -35,7 +35,7 @@ impl TenantMutation {
     async fn update_tenant(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which.")] id: ID,
+        #[graphql(desc = "Which, such as `tenant_1042`.")] id: ID,
         #[graphql(desc = "What to change.")] input: UpdateTenantInput,
     ) -> Result<Tenant> {
         let cx = context::admin(ctx)?.renewed();
@@ -46,7 +46,11 @@ impl TenantMutation {
     /// Switches a tenant off: its people can't sign in, what they have open ends, its data stays. `updateTenant` with
     /// `isActive: true` switches it on again.
     #[graphql(directive = auth::apply(Access::Admin))]
-    async fn deactivate_tenant(&self, ctx: &Context<'_>, #[graphql(desc = "Which.")] id: ID) -> Result<Tenant> {
+    async fn deactivate_tenant(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which, such as `tenant_1042`.")] id: ID,
+    ) -> Result<Tenant> {
         let cx = context::admin(ctx)?.renewed();
         let row = tenants::deactivate(&cx, ids::parse(&id, "id")?).await?;
         Ok(Tenant { row, view: View::Platform(cx) })

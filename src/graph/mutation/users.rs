@@ -46,7 +46,7 @@ impl UserMutation {
     async fn update_user(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Whom.")] id: ID,
+        #[graphql(desc = "Whom, such as `user_7`.")] id: ID,
         #[graphql(desc = "What to change.")] input: UpdateUserInput,
     ) -> Result<User> {
         Ok(changed(context::fresh_view(ctx)?, ids::parse(&id, "id")?, input.try_into()?).await?)
@@ -54,7 +54,11 @@ impl UserMutation {
 
     /// Switches a person off: they can't sign in, and what they have open ends.
     #[graphql(directive = auth::apply(Access::TenantAdmin))]
-    async fn deactivate_user(&self, ctx: &Context<'_>, #[graphql(desc = "Whom.")] id: ID) -> Result<User> {
+    async fn deactivate_user(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Whom, such as `user_7`.")] id: ID,
+    ) -> Result<User> {
         let off = UserEdit { is_active: Some(false), ..UserEdit::default() };
         Ok(changed(context::fresh_view(ctx)?, ids::parse(&id, "id")?, off).await?)
     }
@@ -64,7 +68,7 @@ impl UserMutation {
     async fn assign_user_to_tenant(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Whom.")] user_id: ID,
+        #[graphql(desc = "Whom, such as `user_7`.")] user_id: ID,
         #[graphql(desc = "Where to, such as `tenant_1042`; null for no tenant. It must be said.")]
         tenant_id: MaybeUndefined<ID>,
     ) -> Result<User> {

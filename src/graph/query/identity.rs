@@ -31,7 +31,7 @@ impl IdentityQuery {
         Ok(User { row, view: context::own_view(ctx)? })
     }
 
-    /// Any object by its global id. Null for one that does not exist or is not yours.
+    /// Any object by its global id. Null for one that does not exist or is not yours; an error for what is no id.
     #[graphql(directive = auth::apply(Access::User))]
     async fn node(
         &self,
@@ -41,7 +41,8 @@ impl IdentityQuery {
         Ok(node::find(&context::view(ctx)?, &id).await?)
     }
 
-    /// Several objects by their global ids, in the same order. Null where one does not exist or is not yours.
+    /// Several objects by their global ids, in the same order. Null where one does not exist or is not
+    /// yours; an error if one of them is no id.
     #[graphql(directive = auth::apply(Access::User))]
     async fn nodes(
         &self,

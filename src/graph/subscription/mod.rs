@@ -20,7 +20,7 @@ pub struct Subscription;
 #[async_graphql::Subscription]
 impl Subscription {
     /// Sends a message and follows its reply. First comes MessageAdded with the message itself; the stream ends after
-    /// ReplyCompleted or ReplyFailed. The reply goes on when you leave.
+    /// ReplyCompleted or ReplyFailed, or at once where a person answers. The reply goes on when you leave.
     #[graphql(directive = auth::apply(Access::User))]
     async fn chat(
         &self,

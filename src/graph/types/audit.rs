@@ -31,15 +31,16 @@ impl AuditEntry {
     async fn at(&self) -> DateTime {
         self.row.at.into()
     }
-    /// Who; null for the server itself, and for somebody who has left the tenant.
+    /// Who; null for the server itself, and for somebody who has left for another tenant.
     async fn actor(&self) -> Result<Option<User>> {
         match self.row.actor_id {
             Some(id) => Ok(User::load(&self.view, id).await?),
             None => Ok(None),
         }
     }
-    /// What, such as `lead.create`. `impersonation.query`, `.mutation` and `.subscription` tell of an administrator of the
-    /// platform who came in; `detail` then names the fields they touched.
+    /// What: `lead`, `conversation`, `reply`, `prompt`, `knowledge`, `settings`, `user`, `tenant`, `session`, `delivery` or
+    /// `impersonation`, a dot, and what was done, such as `lead.create`. `impersonation.query`, `.mutation` and
+    /// `.subscription` tell of an administrator of the platform who came in, with the fields they touched in `detail`.
     async fn action(&self) -> &str {
         &self.row.action
     }
@@ -58,7 +59,8 @@ impl AuditEntry {
             None => Ok(None),
         }
     }
-    /// Whether it was done, or refused.
+    /// Whether it was done, or refused. Of a visit: whether it was let in. Refused changes of the tenant's own people are not
+    /// recorded; refused sign-ins and visits are.
     async fn outcome(&self) -> AuditOutcome {
         self.row.outcome
     }
@@ -73,7 +75,7 @@ impl AuditEntry {
     async fn request_id(&self) -> &str {
         &self.row.request_id
     }
-    /// More about it, where there is more to say.
+    /// More about it: which fields a change said something of, or which a visit touched. Never their values.
     async fn detail(&self) -> Option<&str> {
         self.row.detail.as_deref()
     }

@@ -69,7 +69,11 @@ impl Impersonation {
     async fn expires_at(&self) -> DateTime {
         self.row.expires_at.into()
     }
-    /// When it was ended by hand.
+    /// Whether it is still good for looking in: neither ended nor over. It ends with the administrator's sign-in, too.
+    async fn is_open(&self) -> bool {
+        self.row.ended_at.is_none() && self.row.expires_at > self.view.now()
+    }
+    /// When it was ended by hand; null for one that ran out.
     async fn ended_at(&self) -> Option<DateTime> {
         self.row.ended_at.map(DateTime)
     }

@@ -50,7 +50,8 @@ impl Message {
     async fn status(&self) -> MessageStatus {
         self.row.status
     }
-    /// The person of the tenant who sent it.
+    /// The person who sent it: of the tenant, or an administrator of the platform who acted in it. Null for customers who
+    /// wrote themselves, for the assistant, and for somebody who has left for another tenant.
     async fn author(&self) -> Result<Option<User>> {
         let Some(id) = self.row.author_id else { return Ok(None) };
         Ok(User::load(&View::Tenant(self.cx.clone()), id).await?)

@@ -18,7 +18,7 @@ pub enum Direction {
 pub enum LeadOrderField {
     /// When they were noted.
     CreatedAt,
-    /// When they were last changed.
+    /// When they were last changed. One that changes while you page may be met twice, or not at all.
     UpdatedAt,
     /// What they are called, without regard to case; those without a name count as empty.
     Name,
@@ -49,7 +49,7 @@ impl From<LeadOrder> for Order {
 pub enum ConversationOrderField {
     /// When they began.
     CreatedAt,
-    /// When something last happened in them.
+    /// When something last happened in them. One that changes while you page may be met twice, or not at all.
     UpdatedAt,
 }
 

@@ -92,7 +92,7 @@ pub struct PromptSection {
     order: i32,
     /// The channels it is for; null for all.
     channels: Option<Vec<Channel>>,
-    /// A section of the base that no tenant can override.
+    /// A section of the base that no tenant can override, on any channel.
     is_locked: bool,
 }
 
@@ -113,9 +113,10 @@ impl From<SectionRow> for PromptSection {
 pub struct ComposedPrompt {
     /// The whole text.
     text: String,
-    /// SHA-256 of the text, in hex; each reply keeps the hash of the prompt that it was written under.
+    /// SHA-256 of the text, in hex. Each reply keeps the hash of the prompt that it was written under, composed for its
+    /// channel: name the channel to compare.
     hash: String,
-    /// Its parts, in order.
+    /// Its parts, in order. A tenant's `systemPrompt` leads the text and is none of them.
     sections: Vec<ComposedSection>,
 }
 

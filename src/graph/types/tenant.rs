@@ -172,7 +172,7 @@ pub struct TenantProfileInput {
     phone_number: MaybeUndefined<PhoneNumber>,
     /// The address to write to; null clears it.
     email: MaybeUndefined<String>,
-    /// A name of the time zone database, such as `America/New_York`; null clears it.
+    /// A name of the time zone database, such as `America/New_York`; null clears it. Its shape is checked, not that it exists.
     time_zone: MaybeUndefined<String>,
 }
 
@@ -193,7 +193,8 @@ impl From<TenantProfileInput> for ProfileEdit {
 pub struct CreateTenantInput {
     /// The display name, 1 to 200 characters.
     name: String,
-    /// The unique slug: letters, digits and inner dashes.
+    /// The unique slug: 1 to 63 letters, digits and inner dashes, at least one letter, and none of the names that the platform
+    /// keeps for itself (`www`, `api`, `admin` …).
     subdomain: String,
     /// Whether its people may sign in.
     #[graphql(default_with = "Some(true)")]
@@ -231,7 +232,7 @@ impl From<CreateTenantInput> for TenantForm {
 pub struct UpdateTenantInput {
     /// The display name.
     name: MaybeUndefined<String>,
-    /// The unique slug.
+    /// The unique slug, by the rules of `createTenant`.
     subdomain: MaybeUndefined<String>,
     /// Whether its people may sign in.
     is_active: MaybeUndefined<bool>,

@@ -72,7 +72,7 @@ impl User {
     async fn is_active(&self) -> bool {
         self.row.is_active
     }
-    /// Their tenant; null for a global administrator.
+    /// Their tenant; null for a global administrator, and for somebody who was not assigned to one yet.
     async fn tenant(&self) -> Result<Option<Tenant>> {
         match self.row.tenant_id {
             Some(id) => Ok(Tenant::load(&self.view, id).await?),

@@ -3,7 +3,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use async_graphql::{Response as Answer, ServerError};
+use async_graphql::Response as Answer;
 use axum::extract::ws::{Message, WebSocket};
 use futures_util::StreamExt;
 use serde_json::{Map, Value};
@@ -130,7 +130,7 @@ impl Session {
                 Ok(())
             }
             FromClient::Subscribe { id, request: Err(what) } => {
-                let refused = Answer::from_errors(vec![ServerError::new(what, None)]);
+                let refused = self.web.graph.unreadable(what, &request_id::fresh().0);
                 self.must_send(message::answer(&id, &refused).0).await
             }
             FromClient::Complete(id) => {

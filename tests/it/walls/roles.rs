@@ -174,7 +174,7 @@ async fn a_field_behind_a_defaulted_skip_is_not_reached() {
     for probe in probes().into_iter().filter(|probe| !probe.is_subscription) {
         let (keyword, selection) = probe.document.split_once(" { ").expect("a document");
         let name = &probe.name;
-        let at = selection.rfind(")").map_or(name.len(), |end| end + 1);
+        let at = selection.rfind(')').map_or(name.len(), |end| end + 1);
         let (field, rest) = selection.split_at(at);
         let document = format!("{keyword}($x: Boolean = true) {{ __typename {field} @skip(if: $x) {rest}");
         let answer = staff.query(&document).await;
