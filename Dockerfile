@@ -1,4 +1,11 @@
-# Two stages: the program is built with all of Rust and shipped without any of it.
+# Three stages: the playground is built with Node.js, the program with all of Rust, and it is shipped without either.
+FROM node:22-bookworm-slim AS playground
+WORKDIR /src
+COPY playground/package.json playground/package-lock.json ./
+RUN npm ci --ignore-scripts --no-audit --no-fund
+COPY playground ./
+RUN npm run build
+
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /src
 # The dependencies first: they change seldom, and their layer is kept.
@@ -9,6 +16,8 @@ RUN mkdir -p src tests/it \
     && cargo build --locked --release \
     && rm -r src tests
 COPY migrations migrations
+COPY build.rs build.rs
+COPY --from=playground /src/dist playground/dist
 COPY src src
 RUN mkdir -p tests/it && touch tests/it/main.rs src/main.rs src/lib.rs \
     && cargo build --locked --release

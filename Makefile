@@ -1,5 +1,5 @@
 # Two commands are all that a newcomer needs: `make run` and `make test`.
-.PHONY: run test check schema build image
+.PHONY: run test check playground schema build image
 
 run: ## start a development server, with everything it needs
 	@scripts/setup
@@ -15,10 +15,13 @@ check: ## what is worth doing before each commit
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- --deny warnings
 
+playground: ## the playground's page, built into the program next time
+	@scripts/playground
+
 schema: ## write schema.graphql and src/db/schema.rs anew
 	UPDATE_SCHEMA=1 cargo test --locked --test it -- walls::schema walls::catalogue::the_rust_schema
 
-build: ## the release program, in target/release/frontdesk
+build: ## the release program, in target/release/frontdesk; with the playground, where `make playground` came before
 	cargo build --locked --release
 
 image: ## the container image

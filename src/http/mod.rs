@@ -57,6 +57,8 @@ pub struct WebSettings {
     pub cors_origins: Vec<String>,
     /// Development: any origin may call, and the playground may load from elsewhere.
     pub is_development: bool,
+    /// Whether there is a playground of our own to serve.
+    pub has_playground: bool,
     /// How often the caller of an open stream is looked at again.
     pub recheck: Duration,
     /// How long a socket may wait with its connection_init.
@@ -70,6 +72,7 @@ impl Default for WebSettings {
         Self {
             cors_origins: Vec::new(),
             is_development: true,
+            has_playground: playground::is_built(),
             recheck: Duration::from_secs(3),
             init_patience: Duration::from_secs(3),
             ping: Duration::from_secs(12),
@@ -82,6 +85,7 @@ pub fn router(web: Arc<Web>) -> Router {
     Router::new()
         .route("/", get(playground::page))
         .route("/graphiql", get(playground::page))
+        .route("/playground/{asset}", get(playground::asset))
         .route("/graphql", any(graphql::serve))
         .route("/graphql/stream", any(graphql::stream))
         .route("/graphql/ws", get(ws::upgrade))

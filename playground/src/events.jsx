@@ -1,0 +1,63 @@
+// Below GraphiQL's answer: the events of a subscription as they come, one a line, and the text that their pieces make. Must
+// not know the graph, but that a piece of text is called `text`.
+
+import { useEffect, useRef, useSyncExternalStore } from "react";
+
+export function Events({ stream }) {
+  const state = useSyncExternalStore(stream.watch, stream.read);
+  const end = useRef(null);
+  const count = state?.events.at(-1)?.number;
+  useEffect(() => {
+    end.current?.scrollIntoView({ block: "nearest" });
+  }, [count]);
+  if (!state) return null;
+  const { events, isOpen } = state;
+  return (
+    <section className="events" aria-label="Events">
+      <header>
+        <strong>Events</strong> <span className="count">{count ?? 0}</span>
+        <span className={isOpen ? "state open" : "state"}>{isOpen ? "live" : "ended"}</span>
+        <button type="button" onClick={stream.clear}>
+          Clear
+        </button>
+      </header>
+      <Text events={events} />
+      <ol role="log" aria-label="Event log" tabIndex={0}>
+        {events.map((event) => (
+          <Event key={event.number} {...event} />
+        ))}
+        <li ref={end} className="end" aria-hidden="true" />
+      </ol>
+    </section>
+  );
+}
+
+function Event({ at, answer }) {
+  const { kind, rest } = read(answer);
+  return (
+    <li className={answer.errors ? "bad" : undefined}>
+      <time>{(at / 1000).toFixed(2)} s</time>
+      <b>{kind}</b>
+      <code>{JSON.stringify(rest)}</code>
+    </li>
+  );
+}
+
+/** What the newest reply says so far. A snapshot says the whole of it; a delta goes on. */
+function Text({ events }) {
+  let text = "";
+  for (const { answer } of events) {
+    const { kind, rest } = read(answer);
+    if (typeof rest.text !== "string") continue;
+    text = kind === "ReplySnapshot" ? rest.text : text + rest.text;
+  }
+  return text && <p className="text">{text}</p>;
+}
+
+/** An answer's one root field: its kind, and what else was asked for. */
+function read(answer) {
+  if (answer.errors) return { kind: "error", rest: answer.errors };
+  const [[field, value]] = Object.entries(answer.data ?? { nothing: {} });
+  const { __typename: kind = field, conversationId, cursor, ...rest } = value ?? {};
+  return { kind, rest };
+}

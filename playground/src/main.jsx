@@ -1,0 +1,43 @@
+// The playground: a bar that says who asks, and GraphiQL below it. Must not hold data: what it shows, it asks the graph for.
+
+import "./workers.js";
+import { GraphiQL } from "graphiql";
+import { useMemo, useSyncExternalStore } from "react";
+import { createRoot } from "react-dom/client";
+import { Bar } from "./bar.jsx";
+import { Events } from "./events.jsx";
+import { examples } from "./examples.js";
+import { fetcherOf, post } from "./graph.js";
+import { openSession } from "./session.js";
+import { openStream } from "./stream.js";
+import "@graphiql/react/style.css";
+import "@graphiql/plugin-doc-explorer/style.css";
+import "@graphiql/plugin-history/style.css";
+import "graphiql/graphiql.css";
+import "./playground.css";
+
+function Playground({ paths, session, stream }) {
+  const { user } = useSyncExternalStore(session.watch, session.read);
+  // A new fetcher makes GraphiQL ask for the schema again, which production shows to administrators only.
+  const fetcher = useMemo(() => fetcherOf(paths, session, stream), [paths, session, stream, user?.email]);
+  return (
+    <>
+      <Bar session={session} ask={(body, headers) => post(paths.graph, body, headers)} />
+      <main>
+        <GraphiQL fetcher={fetcher} defaultTabs={examples} shouldPersistHeaders={false}>
+          <GraphiQL.Logo>
+            <span />
+          </GraphiQL.Logo>
+          <GraphiQL.Footer>
+            <Events stream={stream} />
+          </GraphiQL.Footer>
+        </GraphiQL>
+      </main>
+    </>
+  );
+}
+
+const root = document.getElementById("playground");
+const paths = { graph: root.dataset.graph, socket: root.dataset.socket };
+const session = openSession((body, headers) => post(paths.graph, body, headers));
+createRoot(root).render(<Playground paths={paths} session={session} stream={openStream()} />);

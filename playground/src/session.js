@@ -1,0 +1,99 @@
+// Who is signed in, and in which tenant they act. Tokens are kept in memory and in this tab's sessionStorage, nowhere else,
+// and renewed before they run out. Must not know what is on the page.
+
+import { store } from "./store.js";
+
+const KEY = "frontdesk.session";
+// Of a token's life, how much may pass before it is renewed.
+const RENEWED_AFTER = 0.8;
+const PAYLOAD = "accessToken refreshToken expiresIn user { email name role tenant { id name subdomain } }";
+const LOGIN = `mutation SignIn($input: LoginInput!) { answer: login(input: $input) { ${PAYLOAD} } }`;
+const REFRESH = `mutation Renew($input: RefreshTokenInput!) { answer: refreshToken(input: $input) { ${PAYLOAD} } }`;
+const ENDED = "Your session has ended. Sign in again.";
+const LOGOUT = "mutation SignOut { answer: logout }";
+
+/**
+ * A session over `post(body, headers)`, which gives the graph's answer.
+ * What it holds: `{ user, tenant, accessToken, refreshToken, renewAt, notice }`; `user` is null when nobody is signed in.
+ */
+export function openSession(post) {
+  const state = store(restored());
+  let renewal = null;
+  let timer = null;
+
+  const change = (changes) => {
+    const next = { ...state.read(), ...changes };
+    if (next.user) sessionStorage.setItem(KEY, JSON.stringify(next));
+    else sessionStorage.removeItem(KEY);
+    state.write(next);
+  };
+
+  const ask = async (query, variables, headers) => {
+    const { data, errors } = await post({ query, variables }, headers);
+    if (errors?.length) throw Object.assign(new Error(errors[0].message), { isRefusal: true });
+    return data.answer;
+  };
+
+  // By the lifetime that the graph told, not by the token's own clock times: our clock may not be the server's.
+  const take = ({ user, accessToken, refreshToken, expiresIn }, changes) => {
+    change({ user, accessToken, refreshToken, renewAt: Date.now() + expiresIn * 1000 * RENEWED_AFTER, ...changes });
+    schedule();
+  };
+
+  const schedule = () => {
+    clearTimeout(timer);
+    const { user, renewAt } = state.read();
+    // A longer wait than a timer can hold would be over at once.
+    if (user) timer = setTimeout(renew, Math.min(Math.max(renewAt - Date.now(), 0), 2 ** 31 - 1));
+  };
+
+  const renew = () => {
+    const { user, refreshToken, renewAt } = state.read();
+    if (!user || Date.now() < renewAt) return schedule();
+    // A refresh token is good for one use: whoever comes meanwhile waits for the same answer.
+    // And who has signed out or in meanwhile is not overwritten.
+    const isStill = () => state.read().refreshToken === refreshToken;
+    renewal ??= ask(REFRESH, { input: { refreshToken } }, {})
+      .then((payload) => isStill() && take(payload, {}))
+      .catch((error) => error.isRefusal && isStill() && change({ ...NOBODY, notice: ENDED }))
+      .finally(() => (renewal = null));
+    return renewal;
+  };
+
+  schedule();
+  return {
+    read: state.read,
+    watch: state.watch,
+    async signIn(email, password) {
+      take(await ask(LOGIN, { input: { email, password } }, {}), { tenant: null, notice: null });
+    },
+    async signOut() {
+      const headers = await this.headers();
+      clearTimeout(timer);
+      change(NOBODY);
+      delete headers["x-tenant-id"];
+      await ask(LOGOUT, {}, headers).catch(() => {});
+    },
+    /** The tenant that an administrator acts in, `{ id, name, subdomain }`, or null. */
+    chooseTenant: (tenant) => change({ tenant }),
+    /** What every request says of its caller. */
+    async headers() {
+      await renew();
+      const { accessToken, tenant } = state.read();
+      return {
+        ...(accessToken && { authorization: `Bearer ${accessToken}` }),
+        ...(tenant && { "x-tenant-id": tenant.id }),
+      };
+    },
+  };
+}
+
+const NOBODY = { user: null, tenant: null, accessToken: null, refreshToken: null, renewAt: 0, notice: null };
+
+function restored() {
+  try {
+    return { ...NOBODY, ...JSON.parse(sessionStorage.getItem(KEY)) };
+  } catch {
+    return NOBODY;
+  }
+}
