@@ -21,6 +21,7 @@ mod knowledge;
 mod leads;
 mod lists;
 mod migrations;
+mod playground;
 mod prompts;
 mod sessions;
 mod settings;

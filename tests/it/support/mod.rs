@@ -1,6 +1,7 @@
 //! The harness: `Gateway::start().await`, then people who act.
 
 mod actor;
+pub mod browser;
 pub mod cluster;
 pub mod fake_model;
 mod gateway;

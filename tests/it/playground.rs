@@ -1,0 +1,207 @@
+//! The playground: what is served of it, and what a person does with it in a real browser.
+
+use reqwest::StatusCode;
+use serde_json::json;
+
+use frontdesk::http::WebSettings;
+
+use crate::support::{
+    Gateway, PASSWORD, Plan,
+    browser::Browser,
+    fake_model::{FakeModel, Script},
+};
+
+const ANSWER: &str = "section.result-window";
+const RUN: &str = "button.graphiql-execute-button";
+
+/// Brings a tab to the front, and waits until its document is there.
+async fn turn_to(page: &mut Browser, tab: &str) {
+    page.click(&format!("button.graphiql-tab-button[title={tab}]")).await;
+    page.sees(".graphiql-query-editor", tab).await;
+}
+
+async fn sign_in(page: &mut Browser, email: &str) {
+    page.click("input[type=email]").await;
+    page.types(email).await;
+    page.press("Tab").await;
+    page.types(PASSWORD).await;
+    page.press("Enter").await;
+}
+
+fn header<'a>(answer: &'a reqwest::Response, name: &str) -> &'a str {
+    answer.headers()[name].to_str().expect("text")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_administrator_signs_in_picks_a_tenant_asks_and_watches_a_reply_being_written() {
+    let model = FakeModel::start(Script::ByHand).await;
+    let gateway = Gateway::with_model(model.base_url.clone()).await;
+    for (slug, name) in [("acme", "Ada"), ("birch", "Bea")] {
+        let admin = gateway.tenant(slug).await.admin().await;
+        admin
+            .data(&format!(
+                "mutation {{ createLead(input: {{ name: \"{name}\", email: \"{name}@x.example\" }}) {{ id }} }}"
+            ))
+            .await;
+    }
+    let mut page = Browser::open(&gateway.url("/graphiql")).await;
+
+    sign_in(&mut page, "root@platform.example").await;
+    page.sees("header.bar", "root@platform.example platform administrator").await;
+    page.click(RUN).await;
+    page.sees(ANSWER, "\"role\": \"ADMIN\"").await;
+
+    // By the keyboard alone: search, and take what is found.
+    page.click("[aria-label='Tenant to act in']").await;
+    page.sees("[role=listbox]", "acme Inc.").await;
+    page.types("bir").await;
+    page.until("document.querySelector('[role=listbox]')?.innerText.trim() === 'birch Inc. birch'").await;
+    page.press("Enter").await;
+    page.until("document.querySelector('[aria-label=\"Tenant to act in\"]').value === 'birch Inc.'").await;
+    turn_to(&mut page, "Leads").await;
+    page.click(RUN).await;
+    page.sees(ANSWER, "\"name\": \"Bea\"").await;
+
+    // What the headers pane says goes before the picker.
+    page.click("button[data-name=headers]").await;
+    page.click("section[aria-label=Headers] .graphiql-editor:not(.hidden)").await;
+    page.types("{ \"X-Tenant-Id\": \"acme\" }").await;
+    page.click(RUN).await;
+    page.sees(ANSWER, "\"name\": \"Ada\"").await;
+
+    // The question and the first words are seen while the rest is still to come.
+    turn_to(&mut page, "Chat").await;
+    page.click(RUN).await;
+    let call = model.call().await;
+    call.text("We are ").await;
+    page.sees(".events .text", "We are").await;
+    page.sees(".events", "live").await;
+    page.sees(ANSWER, "ReplyDelta").await;
+    call.text("open from nine.").await;
+    page.sees(".events .text", "We are open from nine.").await;
+    call.finish().await;
+    page.sees(".events", "ended").await;
+    page.sees(".events [role=log]", "ReplyCompleted").await;
+    page.sees(".events [role=log]", "When are you open?").await;
+    // It was said in the picked tenant, and nowhere else.
+    let root = gateway.root().await;
+    let count = "{ conversations { totalCount } }";
+    assert_eq!(root.in_tenant("birch").data(count).await["conversations"]["totalCount"], 1);
+    assert_eq!(root.in_tenant("acme").data(count).await["conversations"]["totalCount"], 0);
+
+    page.click(".bar .who button").await;
+    page.until("document.querySelector('input[type=email]') && sessionStorage.length === 0").await;
+    assert_eq!(page.complaints, Vec::<String>::new());
+    let host = gateway.address.to_string();
+    let elsewhere =
+        page.requests.iter().filter(|url| !url.starts_with("data:") && !url.contains(&format!("://{host}/")));
+    assert_eq!(elsewhere.collect::<Vec<_>>(), Vec::<&String>::new());
+    assert!(page.requests.contains(&format!("ws://{host}/graphql/ws")), "{:?}", page.requests);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_outlives_a_reload_and_is_renewed_in_time() {
+    let gateway = Gateway::planned(Plan { is_production: true, ..Plan::default() }).await;
+    gateway.tenant("acme").await.admin().await;
+    let mut page = Browser::open(&gateway.url("/")).await;
+    page.sees(ANSWER, "shows its schema to administrators only").await;
+    sign_in(&mut page, "nobody@acme.example").await;
+    page.until("document.querySelector('.fault').innerText.length > 10").await;
+    page.reload().await;
+    sign_in(&mut page, "admin@acme.example").await;
+    page.sees("header.bar", "acme Inc.").await;
+    page.sees("header.bar", "tenant administrator").await;
+
+    // As if most of the token's life had passed.
+    let refresh = "JSON.parse(sessionStorage.getItem('frontdesk.session')).refreshToken";
+    let before = page.evaluate(refresh).await;
+    let age = "const key = 'frontdesk.session'; const kept = JSON.parse(sessionStorage.getItem(key));
+               sessionStorage.setItem(key, JSON.stringify({ ...kept, renewAt: 0 }))";
+    page.evaluate(&format!("{{ {age} }}")).await;
+    page.reload().await;
+    page.until(&format!("{refresh} !== {before}")).await;
+    page.click(RUN).await;
+    page.sees(ANSWER, "\"role\": \"TENANT_ADMIN\"").await;
+    assert_eq!(page.complaints, Vec::<String>::new());
+    let kept = page.evaluate("JSON.stringify({ ...localStorage })").await;
+    assert!(!kept.as_str().expect("text").contains("eyJ"), "no token is kept for good: {kept}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_and_its_files_are_ours_alone() {
+    let gateway = Gateway::start().await;
+    let get = async |path: &str| gateway.http.get(gateway.url(path)).send().await.expect("an answer");
+    for path in ["/", "/graphiql"] {
+        let page = get(path).await;
+        assert_eq!(page.status(), StatusCode::OK);
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(header(&page, "content-security-policy"), @"default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self' 'unsafe-inline'; font-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+        }
+        assert_eq!(header(&page, "content-type"), "text/html; charset=utf-8");
+        assert_eq!(header(&page, "cache-control"), "no-cache");
+        let html = page.text().await.expect("text");
+        assert!(!html.replace("http://www.w3.org/2000/svg", "").contains("://"), "{html}");
+        let files: Vec<_> = html.split('"').filter(|part| part.starts_with("/playground/")).collect();
+        assert_eq!(files.len(), 2, "{html}");
+        for file in files {
+            let file = get(file).await;
+            assert_eq!(file.status(), StatusCode::OK, "`make playground` builds it");
+            assert_eq!(header(&file, "cache-control"), "public, max-age=31536000, immutable");
+        }
+    }
+    for (name, kind) in [
+        ("playground.js", "text/javascript; charset=utf-8"),
+        ("playground.css", "text/css; charset=utf-8"),
+        ("editor.worker.js", "text/javascript; charset=utf-8"),
+        ("json.worker.js", "text/javascript; charset=utf-8"),
+        ("graphql.worker.js", "text/javascript; charset=utf-8"),
+        ("codicon.ttf", "font/ttf"),
+    ] {
+        let file = get(&format!("/playground/{name}?v=other")).await;
+        assert_eq!((file.status(), header(&file, "content-type")), (StatusCode::OK, kind), "{name}");
+        assert_eq!(header(&file, "cache-control"), "no-cache", "a version that is not ours is not kept");
+        assert_eq!(header(&file, "x-content-type-options"), "nosniff");
+        assert!(file.bytes().await.expect("unpacked").len() > 10_000, "{name}");
+    }
+    for path in ["/playground/", "/playground/other.js", "/playground/playground.js.gz", "/playground/..%2FCargo.toml"]
+    {
+        let file = get(path).await;
+        assert_eq!(
+            (file.status(), header(&file, "content-type")),
+            (StatusCode::NOT_FOUND, "application/problem+json; charset=utf-8"),
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_it_was_not_built_development_says_how_to_and_production_has_none() {
+    let settings = |has_playground| WebSettings { has_playground, ..WebSettings::default() };
+    let mut seen = Vec::new();
+    for (is_production, has_playground) in [(false, true), (false, false), (true, true), (true, false)] {
+        let gateway = Gateway::planned(Plan { is_production, web: settings(has_playground), ..Plan::default() }).await;
+        for path in ["/graphiql", "/graphiql?cdn"] {
+            let answer = gateway.http.get(gateway.url(path)).send().await.expect("an answer");
+            let (status, text) = (answer.status().as_u16(), answer.text().await.expect("text"));
+            let what = [
+                ("make playground", "how to"),
+                ("unpkg.com", "cdn"),
+                ("esm.sh", "cdn"),
+                ("playground.js", "ours"),
+                ("without the", "none"),
+            ];
+            let what = what.iter().find(|(mark, _)| text.contains(mark)).map(|(_, what)| *what);
+            seen.push(json!([is_production, has_playground, path, status, what]).to_string());
+        }
+    }
+    insta::assert_snapshot!(seen.join("\n"), @r#"
+    [false,true,"/graphiql",200,"ours"]
+    [false,true,"/graphiql?cdn",200,"cdn"]
+    [false,false,"/graphiql",200,"how to"]
+    [false,false,"/graphiql?cdn",200,"cdn"]
+    [true,true,"/graphiql",200,"ours"]
+    [true,true,"/graphiql?cdn",200,"ours"]
+    [true,false,"/graphiql",404,"none"]
+    [true,false,"/graphiql?cdn",404,"none"]
+    "#);
+}
