@@ -97,6 +97,9 @@ async fn an_administrator_signs_in_picks_a_tenant_asks_and_watches_a_reply_being
         page.requests.iter().filter(|url| !url.starts_with("data:") && !url.contains(&format!("://{host}/")));
     assert_eq!(elsewhere.collect::<Vec<_>>(), Vec::<&String>::new());
     assert!(page.requests.contains(&format!("ws://{host}/graphql/ws")), "{:?}", page.requests);
+    // Had it looked elsewhere, the policy would have stopped it, and we would have heard.
+    page.evaluate("void (new Image().src = 'https://example.com/pixel.png')").await;
+    page.complains("Content Security Policy").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

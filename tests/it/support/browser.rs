@@ -122,9 +122,9 @@ impl Browser {
 
     /// Waits until the first element that matches shows this text.
     pub async fn sees(&mut self, selector: &str, text: &str) {
-        // Monaco writes spaces that do not break.
+        // Monaco writes spaces that do not break, and breaks long lines.
         self.until(&format!(
-            "document.querySelector({selector:?})?.innerText.replaceAll('\\u00a0', ' ').includes({text:?})"
+            "document.querySelector({selector:?})?.innerText.replace(/\\s+/g, ' ').includes({text:?})"
         ))
         .await;
     }
@@ -137,7 +137,9 @@ impl Browser {
                    const element = document.querySelector({selector:?});
                    const {{ x, y, width, height }} = element.getBoundingClientRect();
                    const [left, top] = [x + width / 2, y + height / 2];
-                   return element.contains(document.elementFromPoint(left, top)) && {{ left, top }};
+                   const before = element.place;
+                   element.place = `${{left}} ${{top}}`;
+                   return element.place === before && element.contains(document.elementFromPoint(left, top)) && {{ left, top }};
                  }})()"
             ))
             .await;
@@ -169,6 +171,13 @@ impl Browser {
         self.call("Input.dispatchKeyEvent", event.clone()).await;
         event["type"] = json!("keyUp");
         self.call("Input.dispatchKeyEvent", event).await;
+    }
+
+    /// Waits for a complaint that says this.
+    pub async fn complains(&mut self, about: &str) {
+        while !self.complaints.iter().any(|complaint| complaint.contains(about)) {
+            self.read().await;
+        }
     }
 
     /// Loads the page anew.
