@@ -67,6 +67,7 @@ impl Browser {
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
+            .process_group(0)
             .spawn()
             .expect("Chromium starts");
         let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
@@ -260,8 +261,19 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        let _ = self.child.start_kill();
-        let _ = std::fs::remove_dir_all(&self.profile);
+        // With its helpers, which would write into the profile while it is being removed.
+        if let Some(pid) = self.child.id().and_then(|id| i32::try_from(id).ok()) {
+            let _ = nix::sys::signal::killpg(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
+        }
+        while let Ok(None) = self.child.try_wait() {
+            std::thread::yield_now();
+        }
+        // The last of them may be on its way out still.
+        for _ in 0..1000 {
+            if std::fs::remove_dir_all(&self.profile).is_ok() || !self.profile.exists() {
+                return;
+            }
+        }
     }
 }
 
