@@ -399,7 +399,7 @@ async fn a_socket_holds_a_bounded_number_of_operations_and_bytes() {
     assert_eq!(socket.closed().await, (4429, "Too many operations on this socket".to_owned()));
     let mut socket = Socket::open(&gateway, admin.token.as_deref(), None).await;
     socket.say_text(&"x".repeat(1_100 * 1024)).await;
-    assert!(matches!(socket.next().await, Frame::Closed(..)));
+    assert_eq!(socket.closed().await, (1009, "A message holds 1 MiB at most".to_owned()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

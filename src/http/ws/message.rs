@@ -25,6 +25,8 @@ pub(super) enum FromClient {
 pub(super) enum Close {
     /// 1001: the server goes down.
     GoingAway,
+    /// 1009: a message over the limit.
+    TooLarge,
     /// 4400
     Malformed(&'static str),
     /// 4401: subscribe before the acknowledgement.
@@ -47,6 +49,7 @@ impl Close {
     pub(super) fn frame(&self) -> CloseFrame {
         let (code, reason) = match self {
             Self::GoingAway => (1001, "Going away".to_owned()),
+            Self::TooLarge => (1009, "A message holds 1 MiB at most".to_owned()),
             Self::Malformed(what) => (4400, (*what).to_owned()),
             Self::Unauthorized => (4401, "Unauthorized".to_owned()),
             Self::Forbidden => (4403, "Forbidden".to_owned()),

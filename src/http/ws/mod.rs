@@ -15,15 +15,16 @@ use crate::http::{Web, caller::Proof};
 
 const PROTOCOL: &str = "graphql-transport-ws";
 /// Largest message of a client, in bytes; as large as a body over HTTP.
-const MESSAGE_MAX: usize = 1024 * 1024;
+pub(super) const MESSAGE_MAX: usize = 1024 * 1024;
 
 pub(super) async fn upgrade(State(web): State<Arc<Web>>, headers: HeaderMap, upgrade: WebSocketUpgrade) -> Response {
     // Programs may prove themselves in the handshake; browsers can't, and do so in connection_init.
     let proof = Proof::from_headers(&web, &headers);
     upgrade
         .protocols([PROTOCOL])
-        .max_message_size(MESSAGE_MAX)
-        .max_frame_size(MESSAGE_MAX)
+        // What is over our own limit is read to its end and told why; what is over twice that is cut off.
+        .max_message_size(2 * MESSAGE_MAX)
+        .max_frame_size(2 * MESSAGE_MAX)
         .read_buffer_size(8 * 1024)
         .write_buffer_size(0)
         .on_upgrade(move |socket| {

@@ -19,7 +19,7 @@ use crate::{
         caller::Proof,
         request_id, watch,
         ws::{
-            PROTOCOL,
+            MESSAGE_MAX, PROTOCOL,
             message::{self, Close, FromClient},
         },
     },
@@ -90,6 +90,7 @@ impl Session {
                 frame = self.socket.recv() => {
                     heard = Instant::now();
                     match frame {
+                        Some(Ok(Message::Text(text))) if text.len() > MESSAGE_MAX => return Some(Close::TooLarge),
                         Some(Ok(Message::Text(text))) => {
                             if let Err(close) = self.take(text.as_str()).await {
                                 return close;
