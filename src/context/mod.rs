@@ -214,6 +214,15 @@ pub enum View {
 }
 
 impl View {
+    /// Whoever looks may do what administrators of what they see may.
+    #[must_use]
+    pub fn administers(&self) -> bool {
+        match self {
+            Self::Tenant(cx) => cx.scope().administers(),
+            Self::Platform(_) => true,
+        }
+    }
+
     /// Now.
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {

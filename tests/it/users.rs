@@ -185,3 +185,23 @@ async fn the_platforms_last_administrator_stays() {
         "NOT_FOUND"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_last_administrators_can_not_switch_each_other_off() {
+    let gateway = Gateway::start().await;
+    let acme = gateway.tenant("acme").await;
+    let one = acme.admin().await;
+    one.data(&format!(
+        r#"mutation {{ createUser(input: {{ email: "two@acme.example", password: "{PASSWORD}", role: TENANT_ADMIN }}) {{ id }} }}"#
+    ))
+    .await;
+    let two = gateway.sign_in("two@acme.example").await;
+    let off = |id: &str| format!("mutation {{ deactivateUser(id: \"{id}\") {{ isActive }} }}");
+    let (off_two, off_one) = (off("user_3"), off("user_2"));
+    let (first, second) = tokio::join!(one.query(&off_two), two.query(&off_one));
+    let done = [&first, &second].into_iter().filter(|answer| answer.get("errors").is_none()).count();
+    assert_eq!(done, 1, "{first} {second}");
+    let count = "SELECT count(*) FROM users WHERE tenant_id = 1001 AND is_active";
+    let owner = crate::support::cluster::owner(&gateway.database).await;
+    assert_eq!(owner.query_one(count, &[]).await.expect("count").get::<_, i64>(0), 1);
+}

@@ -18,7 +18,7 @@ use crate::{
         },
     },
     kernel::{
-        ids::{self, BundleId, TenantId},
+        ids::{self, TenantId},
         page::Position,
         vocabulary::Channel,
     },
@@ -41,9 +41,7 @@ impl PromptQuery {
         #[graphql(desc = "The global id, such as `prompt_3`.")] id: ID,
     ) -> Result<Option<PromptBundle>> {
         let view = context::administered_view(ctx)?;
-        let id: BundleId = ids::parse(&id, "id")?;
-        let row = seen!(&view, |tx| rows::find(tx, id))?;
-        Ok(row.map(|row| PromptBundle { row, view }))
+        Ok(PromptBundle::load(&view, ids::parse(&id, "id")?).await?)
     }
 
     /// The tenant's bundles and the global base's that is in production, newest first. An administrator of the platform who

@@ -10,7 +10,11 @@ use crate::{
         scalars::DateTime,
         types::{impersonation::Impersonation, search, tenant::Tenant, user::User},
     },
-    kernel::{failure::Refusal, ids, vocabulary::AuditOutcome},
+    kernel::{
+        failure::{Outcome, Refusal},
+        ids::{self, AuditId},
+        vocabulary::AuditOutcome,
+    },
 };
 
 /// Something that was done, or tried: by whom, for which tenant, under which lease, to what.
@@ -18,6 +22,17 @@ use crate::{
 pub struct AuditEntry {
     pub row: EntryRow,
     pub view: View,
+}
+
+impl AuditEntry {
+    /// The one with this id, as far as it can be seen from here.
+    pub async fn load(view: &View, id: AuditId) -> Outcome<Option<Self>> {
+        let row = match view {
+            View::Tenant(cx) => cx.loaders().entry(id).await?,
+            View::Platform(cx) => cx.loaders().entry(id).await?,
+        };
+        Ok(row.map(|row| Self { row, view: view.clone() }))
+    }
 }
 
 /// Something that was done, or tried: by whom, for which tenant, under which lease, to what.

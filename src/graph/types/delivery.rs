@@ -3,15 +3,27 @@
 use async_graphql::{ID, InputObject, Object};
 
 use crate::{
+    context::View,
     db::tables::deliveries::{DeliveryFilter, DeliveryRow},
     graph::{connection::connection, scalars::DateTime, types::search},
-    kernel::vocabulary::DeliveryStatus,
+    kernel::{failure::Outcome, ids::DeliveryId, vocabulary::DeliveryStatus},
 };
 
 /// An event that a provider delivered to one of our routes, and what became of it.
 #[derive(Clone)]
 pub struct WebhookDelivery {
     pub row: DeliveryRow,
+}
+
+impl WebhookDelivery {
+    /// The one with this id, as far as it can be seen from here.
+    pub async fn load(view: &View, id: DeliveryId) -> Outcome<Option<Self>> {
+        let row = match view {
+            View::Tenant(cx) => cx.loaders().delivery(id).await?,
+            View::Platform(cx) => cx.loaders().delivery(id).await?,
+        };
+        Ok(row.map(|row| Self { row }))
+    }
 }
 
 /// An event that a provider delivered to one of our routes, and what became of it.

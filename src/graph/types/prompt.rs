@@ -9,6 +9,7 @@ use crate::{
     graph::{connection::connection, scalars::DateTime},
     kernel::{
         failure::Outcome,
+        ids::BundleId,
         vocabulary::{Channel, PromptStatus},
     },
 };
@@ -21,6 +22,15 @@ pub struct PromptBundle {
 }
 
 impl PromptBundle {
+    /// The one with this id, as far as it can be seen from here.
+    pub async fn load(view: &View, id: BundleId) -> Outcome<Option<Self>> {
+        let row = match view {
+            View::Tenant(cx) => cx.loaders().bundle(id).await?,
+            View::Platform(cx) => cx.loaders().bundle(id).await?,
+        };
+        Ok(row.map(|row| Self { row, view: view.clone() }))
+    }
+
     async fn section_rows(&self) -> Outcome<Vec<SectionRow>> {
         match &self.view {
             View::Tenant(cx) => cx.loaders().sections(self.row.id).await,
