@@ -24,7 +24,7 @@ use crate::{
 /// Password hashes that may run at once.
 const HASHES: usize = 2;
 /// How long one query or mutation may take.
-const OPERATION: Duration = Duration::from_secs(30);
+pub const OPERATION: Duration = Duration::from_secs(30);
 /// Between two looks after abandoned replies.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
 /// How long replies may go on after the server was told to stop.
@@ -44,6 +44,8 @@ pub struct Parts {
     pub patience: Patience,
     /// How often the engine looks after abandoned replies; `None` leaves them alone.
     pub housekeeping: Option<Duration>,
+    /// How long one query or mutation may take.
+    pub operation: Duration,
     /// How HTTP is served.
     pub web: WebSettings,
 }
@@ -56,6 +58,7 @@ impl Parts {
             clock: Clock::system(),
             patience: Patience::default(),
             housekeeping: Some(HOUSEKEEPING),
+            operation: OPERATION,
             web: WebSettings {
                 cors_origins: config.http.cors_origins.clone(),
                 is_development: config.environment == Environment::Development,
@@ -116,7 +119,7 @@ impl App {
             Environment::Production => Introspection::Administrators,
         };
         let web = Web {
-            graph: Graph::new(introspection, OPERATION)?,
+            graph: Graph::new(introspection, parts.operation)?,
             services,
             engine,
             settings: parts.web,

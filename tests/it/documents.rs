@@ -210,3 +210,26 @@ async fn in_production_only_administrators_may_ask_what_the_schema_looks_like() 
     let answer = gateway.stranger().query("{ mee { id } }").await.to_string();
     assert!(!answer.contains("Did you mean"), "{answer}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_takes_too_long_is_given_up_and_a_change_says_that_it_may_have_been_done() {
+    let patient = Gateway::start().await;
+    let admin = patient.tenant("acme").await.admin().await;
+    // A second server over the same database has less patience; somebody holds the leads.
+    let operation = std::time::Duration::from_millis(100);
+    let hasty = Gateway::planned(Plan { operation, database: Some(patient.database.clone()), ..Plan::default() }).await;
+    let hurried = crate::support::Actor { gateway: &hasty, ..admin.clone() };
+    let owner = crate::support::cluster::owner(&patient.database).await;
+    owner.batch_execute("BEGIN; LOCK TABLE leads IN ACCESS EXCLUSIVE MODE").await.expect("locked");
+    let read = hurried.query("{ leads { totalCount } }").await;
+    let write = hurried.query(r#"mutation { createLead(input: { name: "Ann" }) { id } }"#).await;
+    owner.batch_execute("ROLLBACK").await.expect("let go");
+    insta::assert_json_snapshot!([&read["errors"][0]["message"], &write["errors"][0]["message"]], @r#"
+    [
+      "The operation took longer than the limit of 0.1 s and was given up. Ask for less at once.",
+      "The operation took longer than the limit of 0.1 s and was given up. Some of it may have been done: look before you send it again."
+    ]
+    "#);
+    assert_eq!((code(&read), code(&write)), ("QUERY_TOO_COMPLEX", "UPSTREAM_UNAVAILABLE"));
+    assert_eq!(admin.data("{ leads { totalCount } }").await["leads"]["totalCount"], 0);
+}

@@ -30,6 +30,8 @@ pub struct Plan {
     pub model: Option<String>,
     /// How long it may take.
     pub patience: Patience,
+    /// How long one query or mutation may take.
+    pub operation: Duration,
     /// How HTTP is served.
     pub web: WebSettings,
     /// Production instead of development.
@@ -45,6 +47,7 @@ impl Default for Plan {
         Self {
             model: None,
             patience: Patience::default(),
+            operation: app::OPERATION,
             web: WebSettings { recheck: Duration::from_millis(20), ..WebSettings::default() },
             is_production: false,
             housekeeping: Some(Duration::from_millis(200)),
@@ -94,7 +97,13 @@ impl Gateway {
         let clock = Clock::held(noon());
         let services = app::services(&config, db, clock.clone()).expect("services");
         let web = WebSettings { is_development: !plan.is_production, ..plan.web };
-        let parts = Parts { clock: clock.clone(), patience: plan.patience, housekeeping: plan.housekeeping, web };
+        let parts = Parts {
+            clock: clock.clone(),
+            patience: plan.patience,
+            housekeeping: plan.housekeeping,
+            operation: plan.operation,
+            web,
+        };
         let app = App::build(&config, services.clone(), parts).expect("app");
         let web = app.web.clone();
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
