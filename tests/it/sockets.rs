@@ -1,0 +1,182 @@
+//! WebSockets to the letter of `graphql-transport-ws`.
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::support::{
+    Gateway, Plan,
+    socket::{Frame, Socket},
+};
+
+const PROTOCOL: Option<&str> = Some("graphql-transport-ws");
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_socket_is_held_to_the_protocol() {
+    let mut plan = Plan::default();
+    plan.web.init_patience = std::time::Duration::from_secs(2);
+    let gateway = Gateway::planned(plan).await;
+    let init = json!({ "type": "connection_init" });
+    let ask = |id: Value| json!({ "id": id, "type": "subscribe", "payload": { "query": "{ __typename }" } });
+    for (what, messages, code, reason) in [
+        ("a late init", vec![], 4408, "Connection initialisation timeout"),
+        ("subscribe before init", vec![ask(json!("1"))], 4401, "Unauthorized"),
+        ("a second init", vec![init.clone(), init.clone()], 4429, "Too many initialisation requests"),
+        ("an unknown type", vec![json!({ "type": "start" })], 4400, "Unknown message type"),
+        ("no type", vec![json!({})], 4400, "Unknown message type"),
+        ("a list", vec![json!([])], 4400, "Messages are JSON objects"),
+        ("an empty id", vec![init.clone(), ask(json!(""))], 4400, "An id is a string of 1 to 256 bytes"),
+        ("a number for an id", vec![init.clone(), ask(json!(1))], 4400, "An id is a string of 1 to 256 bytes"),
+        (
+            "no payload",
+            vec![init.clone(), json!({ "id": "1", "type": "subscribe" })],
+            4400,
+            "A subscribe has a payload",
+        ),
+        (
+            "no query",
+            vec![init.clone(), json!({ "id": "1", "type": "subscribe", "payload": {} })],
+            4400,
+            "A subscribe has a query",
+        ),
+        ("a payload that is text", vec![json!({ "type": "ping", "payload": "x" })], 4400, "A payload is an object"),
+        (
+            "a bad token",
+            vec![json!({ "type": "connection_init", "payload": { "authorization": "Bearer x" } })],
+            4403,
+            "Forbidden",
+        ),
+    ] {
+        let mut socket = Socket::raw(&gateway, PROTOCOL).await;
+        for message in &messages {
+            socket.say(message.clone()).await;
+        }
+        let end = loop {
+            if let Frame::Closed(code, reason) = socket.next().await {
+                break (code, reason);
+            }
+        };
+        assert_eq!(end, (code, reason.to_owned()), "{what}");
+    }
+    let mut socket = Socket::raw(&gateway, PROTOCOL).await;
+    socket.say_text("{not json").await;
+    assert_eq!(socket.closed().await.0, 4400);
+    let mut socket = Socket::raw(&gateway, None).await;
+    assert_eq!(socket.closed().await, (4406, "Subprotocol not acceptable".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_socket_carries_many_operations() {
+    let gateway = Gateway::start().await;
+    let admin = gateway.tenant("acme").await.admin().await;
+    let conversation = admin.conversation().await;
+    let mut socket = Socket::raw(&gateway, PROTOCOL).await;
+    // Before init, a ping is answered with its payload.
+    socket.say(json!({ "type": "ping", "payload": { "t": 1 } })).await;
+    assert_eq!(socket.message().await, json!({ "type": "pong", "payload": { "t": 1 } }));
+    socket.say(json!({ "type": "pong" })).await;
+    socket.say(json!({ "type": "connection_init", "payload": { "authorization": format!("Bearer {}", admin.token.as_deref().expect("a token")) } })).await;
+    assert_eq!(socket.message().await, json!({ "type": "connection_ack" }));
+    socket.subscribe("q", "{ me { email } }", json!({})).await;
+    assert_eq!(
+        socket.message().await,
+        json!({ "id": "q", "type": "next", "payload": { "data": { "me": { "email": "admin@acme.example" } } } })
+    );
+    assert_eq!(socket.message().await, json!({ "id": "q", "type": "complete" }));
+    // An id that has ended may be used again; one that lives may not.
+    socket.subscribe("q", "{ nothing }", json!({})).await;
+    let error = socket.message().await;
+    assert_eq!(
+        (&error["type"], &error["payload"][0]["extensions"]["code"]),
+        (&json!("error"), &json!("BAD_USER_INPUT"))
+    );
+    let watch = "subscription($id: ID!) { conversationEvents(conversationId: $id) { __typename } }";
+    socket.subscribe("a", watch, json!({ "id": conversation })).await;
+    socket.subscribe("b", watch, json!({ "id": conversation })).await;
+    socket.say(json!({ "id": "b", "type": "complete" })).await;
+    socket.say(json!({ "id": "unknown", "type": "complete" })).await;
+    socket.say(json!({ "type": "ping" })).await;
+    assert_eq!(socket.message().await, json!({ "type": "pong" }));
+    let mut told = Socket::open(&gateway, admin.token.as_deref(), None).await;
+    told.subscribe("1", watch, json!({ "id": conversation })).await;
+    // A mutation beside them on the socket, until the first watcher is set up and hears of it.
+    let send = "mutation($id: ID!) { updateConversation(id: $id, input: { status: HUMAN }) { id } sendMessage(input: { conversationId: $id, content: \"x\" }) { message { id } } }";
+    loop {
+        socket.subscribe("m", send, json!({ "id": conversation })).await;
+        let mut heard = false;
+        loop {
+            let message = socket.message().await;
+            assert_ne!(message["id"], "b", "it was ended");
+            heard |= message["id"] == "a";
+            if message["id"] == "m" && message["type"] == "complete" {
+                break;
+            }
+        }
+        if heard {
+            break;
+        }
+    }
+    socket.subscribe("a", watch, json!({ "id": conversation })).await;
+    let end = loop {
+        if let Frame::Closed(code, reason) = socket.next().await {
+            break (code, reason);
+        }
+    };
+    assert_eq!(end, (4409, "Subscriber for a already exists".to_owned()));
+    // The other socket lives on, and hears what is said from now on.
+    let variables = json!({ "id": conversation });
+    let keep_sending = async {
+        loop {
+            admin.ask(send, variables.clone()).await;
+        }
+    };
+    let heard = tokio::select! {
+        message = told.message() => message,
+        () = keep_sending => unreachable!("it never ends"),
+    };
+    assert_eq!(heard["payload"]["data"]["conversationEvents"]["__typename"], "MessageAdded");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_socket_holds_a_bounded_number_of_operations_and_bytes() {
+    let gateway = Gateway::start().await;
+    let admin = gateway.tenant("acme").await.admin().await;
+    let conversation = admin.conversation().await;
+    let watch = "subscription($id: ID!) { conversationEvents(conversationId: $id) { __typename } }";
+    let mut socket = Socket::open(&gateway, admin.token.as_deref(), None).await;
+    for number in 0..65 {
+        socket.subscribe(&number.to_string(), watch, json!({ "id": conversation })).await;
+    }
+    assert_eq!(socket.closed().await, (4429, "Too many operations on this socket".to_owned()));
+    let mut socket = Socket::open(&gateway, admin.token.as_deref(), None).await;
+    socket.say_text(&"x".repeat(1_100 * 1024)).await;
+    assert_eq!(socket.closed().await, (1009, "A message holds 1 MiB at most".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_does_not_answer_pings_is_let_go() {
+    let mut plan = Plan::default();
+    plan.web.ping = std::time::Duration::from_millis(30);
+    let gateway = Gateway::planned(plan).await;
+    // A raw connection, whose other end never reads and so never answers a ping.
+    let mut raw = tokio::net::TcpStream::connect(gateway.address).await.expect("connected");
+    raw.write_all(
+        b"GET /graphql/ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n",
+    )
+    .await
+    .expect("asked");
+    let mut bytes = Vec::new();
+    // To the end: the server lets go, though nobody has said a word.
+    tokio::time::timeout(std::time::Duration::from_secs(20), raw.read_to_end(&mut bytes))
+        .await
+        .expect("in time")
+        .expect("closed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sockets_are_told_when_the_server_goes_down() {
+    let mut gateway = Gateway::start().await;
+    let mut socket = Socket::open(&gateway, None, None).await;
+    gateway.stop().await;
+    assert_eq!(socket.closed().await, (1001, "Going away".to_owned()));
+}
