@@ -86,6 +86,17 @@ async fn a_document_that_makes_no_sense_is_refused() {
         assert_eq!(code(&answer), "BAD_USER_INPUT");
         assert_eq!(answer["errors"][0]["extensions"]["field"], field);
     }
+    crate::support::cluster::owner(&gateway.database)
+        .await
+        .batch_execute(
+            "INSERT INTO knowledge_documents (tenant_id, title, content, created_at) VALUES (1001, 'Full', 'x', now());
+             INSERT INTO knowledge_chunks (tenant_id, document_id, position, text)
+             SELECT 1001, (SELECT max(id) FROM knowledge_documents), n, 'x' FROM generate_series(1, 20000) n",
+        )
+        .await
+        .expect("as much as there may be");
+    let full = staff.ask(ADD, json!({ "i": { "title": "One more", "content": "y" } })).await;
+    assert_eq!(code(&full), "QUOTA_EXCEEDED", "{full}");
     for (variables, field) in [
         (json!({ "q": " " }), "question"),
         (json!({ "q": "x", "n": 0 }), "limit"),

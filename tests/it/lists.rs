@@ -86,6 +86,10 @@ async fn conversations_are_ordered_by_what_last_happened_in_them() {
     assert_eq!(by_lead["conversations"]["nodes"], json!([{ "subject": "two" }]));
     gateway.clock.advance(chrono::TimeDelta::seconds(1));
     staff.data(r#"mutation { updateConversation(id: "conversation_1", input: { status: HUMAN }) { id } }"#).await;
+    let sent = staff
+        .data(r#"mutation { sendMessage(input: { conversationId: "conversation_1", content: "Hi" }) { conversation { updatedAt } } }"#)
+        .await;
+    assert_eq!(sent["sendMessage"]["conversation"]["updatedAt"], "2026-11-21T12:00:03Z", "as it is after the message");
     let order = "orderBy: { field: UPDATED_AT, direction: DESC }, first: 1";
     let first =
         staff.data(&format!("{{ conversations({order}) {{ nodes {{ subject }} pageInfo {{ endCursor }} }} }}")).await;

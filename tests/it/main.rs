@@ -23,6 +23,7 @@ mod lists;
 mod migrations;
 mod playground;
 mod prompts;
+mod races;
 mod sessions;
 mod settings;
 mod sockets;

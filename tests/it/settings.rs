@@ -209,6 +209,13 @@ async fn an_administrator_sets_retrieval_up_with_the_tenant() {
       }
     }
     "#);
+    // A key that the chosen retriever stands on is not taken away from under it.
+    let inside = root.in_tenant("acme");
+    inside.data(r#"mutation { updateRetrievalSettings(input: { provider: PINECONE, pineconeIndex: "docs" }) { provider } }"#).await;
+    let refused =
+        root.query(r#"mutation { updateTenant(id: "tenant_1001", input: { pineconeApiKey: null }) { id } }"#).await;
+    assert_eq!(code(&refused), "BAD_USER_INPUT");
+    inside.data("mutation { updateRetrievalSettings(input: { provider: BUILT_IN }) { provider } }").await;
     let cleared = root
         .data(&format!(r#"mutation {{ updateTenant(id: "tenant_1001", input: {{ pineconeApiKey: null }}) {fields} }}"#))
         .await;

@@ -125,12 +125,7 @@ async fn of_two_publishes_at_the_same_moment_one_wins() {
     let second = publish(&admin, &drafts[1]);
     let first = async {
         // The second waits for the first; PostgreSQL says so.
-        let watcher = crate::support::cluster::owner(&gateway.database).await;
-        let waiting =
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-        while watcher.query_one(waiting, &[]).await.expect("count").get::<_, i64>(0) == 0 {
-            tokio::task::yield_now().await;
-        }
+        crate::support::cluster::until_somebody_waits(&gateway.database).await;
         owner.batch_execute("COMMIT").await.expect("committed");
     };
     let (answer, ()) = tokio::join!(second, first);

@@ -62,6 +62,16 @@ async fn connect(url: &str) -> tokio_postgres::Client {
     client
 }
 
+/// Waits until somebody in the database waits for a lock.
+pub async fn until_somebody_waits(database: &str) {
+    let watcher = owner(database).await;
+    let waiting =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    while watcher.query_one(waiting, &[]).await.expect("count").get::<_, i64>(0) == 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
 /// An empty database.
 pub async fn empty_database() -> String {
     let name = format!("t_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::SeqCst));

@@ -8,5 +8,5 @@ mod gateway;
 pub mod leaky;
 pub mod socket;
 
-pub use actor::{Actor, CHAT, Tenant, code, login};
+pub use actor::{Actor, Answer, CHAT, Tenant, code, login};
 pub use gateway::{Gateway, PASSWORD, Plan, SECRET};

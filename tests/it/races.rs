@@ -1,0 +1,56 @@
+//! Two things at the same moment, made to meet: one holds its rows until PostgreSQL says that the other waits for them.
+
+use crate::support::{Actor, Answer, Gateway, PASSWORD, cluster, code, login};
+
+/// What `asked` answers when `change` commits while it waits.
+async fn meanwhile(gateway: &Gateway, change: &str, asked: impl Future<Output = Answer>) -> Answer {
+    let owner = cluster::owner(&gateway.database).await;
+    owner.batch_execute(&format!("BEGIN; {change}")).await.expect("begun");
+    let commit = async {
+        cluster::until_somebody_waits(&gateway.database).await;
+        owner.batch_execute("COMMIT").await.expect("committed");
+    };
+    tokio::join!(asked, commit).0
+}
+
+async fn ask(actor: &Actor<'_>, document: &str) -> Answer {
+    actor.query(document).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sign_in_with_a_password_that_is_changed_meanwhile_is_refused() {
+    let gateway = Gateway::start().await;
+    gateway.tenant("acme").await.staff().await;
+    let change = "UPDATE users SET password_hash = 'another' WHERE id = 2";
+    let answer = meanwhile(&gateway, change, login(&gateway, "staff@acme.example")).await;
+    assert_eq!(code(&answer), "UNAUTHENTICATED", "{answer}");
+    let sessions = "SELECT count(*) FROM sessions WHERE user_id = 2";
+    let owner = cluster::owner(&gateway.database).await;
+    assert_eq!(owner.query_one(sessions, &[]).await.expect("count").get::<_, i64>(0), 1, "the first one alone");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lead_that_is_removed_meanwhile_is_linked_to_nothing() {
+    let gateway = Gateway::start().await;
+    let staff = gateway.tenant("acme").await.staff().await;
+    staff.data(r#"mutation { createLead(input: { name: "Ann" }) { id } }"#).await;
+    let start = r#"mutation { startConversation(input: { leadId: "lead_1" }) { id } }"#;
+    let answer = meanwhile(&gateway, "DELETE FROM leads WHERE id = 1", ask(&staff, start)).await;
+    assert_eq!(code(&answer), "NOT_FOUND", "{answer}");
+    assert_eq!(staff.data("{ conversations { totalCount } }").await["conversations"]["totalCount"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_who_is_moved_meanwhile_is_judged_by_where_they_are() {
+    let gateway = Gateway::start().await;
+    let (acme, rival) = (gateway.tenant("acme").await, gateway.tenant("rival").await);
+    acme.admin().await;
+    acme.staff().await;
+    let root = gateway.root().await;
+    // They have just become the last administrator of another tenant.
+    let change = format!("UPDATE users SET tenant_id = {}, role = 'TENANT_ADMIN' WHERE id = 3", rival.id.0);
+    let assign = format!(r#"mutation {{ assignUserToTenant(userId: "user_3", tenantId: "{}") {{ id }} }}"#, acme.id);
+    let answer = meanwhile(&gateway, &change, ask(&root, &assign)).await;
+    assert_eq!(code(&answer), "CONFLICT", "{answer}");
+    assert!(login(&gateway, "staff@acme.example").await.get("errors").is_none(), "with {PASSWORD}, in their new place");
+}
