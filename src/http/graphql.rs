@@ -11,6 +11,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use futures_util::StreamExt;
 use serde_json::json;
 
 use crate::{
@@ -28,6 +29,8 @@ use crate::{
 
 /// How long a body may take to arrive.
 const BODY_PATIENCE: Duration = Duration::from_secs(10);
+/// How much of a body over the limit is listened to, in bytes.
+const BODY_HEARD: usize = 4 * BODY_MAX;
 
 /// `/graphql`: queries and mutations, and any operation for a client that accepts events.
 pub(super) async fn serve(
@@ -105,12 +108,34 @@ async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, BadRequest>
         message: "The body is larger than the limit of 1 MiB. Send less at once.",
     };
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > BODY_MAX) {
+    if announced.is_some_and(|length| length > BODY_HEARD) {
         return Err(too_large);
     }
     let slow = BadRequest { status: StatusCode::REQUEST_TIMEOUT, message: "The body took too long to arrive." };
-    let read = tokio::time::timeout(BODY_PATIENCE, axum::body::to_bytes(body, BODY_MAX));
-    read.await.map_err(|_| slow)?.map_err(|_| too_large)
+    match tokio::time::timeout(BODY_PATIENCE, heard(body)).await {
+        Ok(read) => read.ok_or(too_large),
+        Err(_) => Err(slow),
+    }
+}
+
+/// A body within the limit. What is over it is listened to for a while and thrown away: to answer while the client still
+/// writes would break the connection, and the answer with it.
+async fn heard(body: Body) -> Option<Bytes> {
+    let (mut kept, mut length) = (Vec::new(), 0);
+    let mut pieces = body.into_data_stream();
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.ok()?;
+        length += piece.len();
+        if length > BODY_HEARD {
+            return None;
+        }
+        if length <= BODY_MAX {
+            kept.extend_from_slice(&piece);
+        } else {
+            kept = Vec::new();
+        }
+    }
+    (length <= BODY_MAX).then(|| kept.into())
 }
 
 /// The answer to an operation, in the form that the client takes.
