@@ -85,14 +85,12 @@ async fn learn(cx: &TenantCx, tx: &mut Tx<Tenant>, known: &LeadRow, lead: &NewLe
         notes: noted(known, lead, two).map(Some),
         updated_at: cx.now(),
     };
-    let is_news =
-        changes.name.is_some() || changes.email.is_some() || changes.phone.is_some() || changes.notes.is_some();
-    if !is_news {
+    let Some(news) = said(&changes) else {
         cx.audit(tx, "lead.found", known.id).await?;
         return Ok(known.clone());
-    }
+    };
     let row = leads::update(tx, known.id, &changes).await?.ok_or_else(missing_lead)?;
-    cx.audit_change(tx, "lead.update", known.id, said(&changes)).await?;
+    cx.audit_change(tx, "lead.update", known.id, Some(news)).await?;
     Ok(row)
 }
 

@@ -1,9 +1,12 @@
 //! The provisioning checklist, worked out from what is really there. Must not be kept anywhere.
 
-use crate::db::tables::{
-    provisioning::Provisioned,
-    settings::{EmailRow, SmsRow, VoiceRow},
-    tenants::TenantRow,
+use crate::{
+    db::tables::{
+        provisioning::Provisioned,
+        settings::{EmailRow, SmsRow, VoiceRow},
+        tenants::TenantRow,
+    },
+    domain::settings::{TELNYX_API_KEY, TWILIO_AUTH_TOKEN},
 };
 
 /// One step of the checklist.
@@ -73,10 +76,9 @@ fn profile(tenant: &TenantRow) -> Option<&'static str> {
 }
 
 fn sms(sms: &SmsRow, is: &Provisioned) -> Option<&'static str> {
-    let telnyx = sms.telnyx_phone_number.is_some() && is.secret("telnyx_api_key").is_some();
-    let twilio = sms.twilio_phone_number.is_some()
-        && sms.twilio_account_sid.is_some()
-        && is.secret("twilio_auth_token").is_some();
+    let telnyx = sms.telnyx_phone_number.is_some() && is.secret(TELNYX_API_KEY).is_some();
+    let twilio =
+        sms.twilio_phone_number.is_some() && sms.twilio_account_sid.is_some() && is.secret(TWILIO_AUTH_TOKEN).is_some();
     if sms.telnyx_phone_number.is_none() && sms.twilio_phone_number.is_none() {
         Some("Connect a number: updateSmsSettings with telnyxPhoneNumber or twilioPhoneNumber.")
     } else if !telnyx && !twilio {
