@@ -109,11 +109,16 @@ impl App {
     /// Puts the program together.
     ///
     /// # Errors
-    /// When the schema breaks a rule of its own, or no HTTP client can be made.
+    /// When the schema breaks a rule of its own, no HTTP client can be made, or the Redis URL can't be read.
     pub fn build(config: &Config, services: Arc<Services>, parts: Parts) -> anyhow::Result<Self> {
         let model = llm::choose(config.model.as_ref())?;
-        let settings = EngineSettings { model, patience: parts.patience, housekeeping: parts.housekeeping };
-        let engine = Engine::start(services.clone(), settings);
+        let settings = EngineSettings {
+            model,
+            patience: parts.patience,
+            housekeeping: parts.housekeeping,
+            redis: config.redis.clone(),
+        };
+        let engine = Engine::start(services.clone(), settings)?;
         let introspection = match config.environment {
             Environment::Development => Introspection::Open,
             Environment::Production => Introspection::Administrators,

@@ -1,10 +1,8 @@
 //! A message comes in: checked, stored with the reply that it will get, once, whatever its sender repeats. Must not call
 //! a model.
 
-use chrono::TimeDelta;
-
 use crate::{
-    chat::generate::LEASE,
+    chat::lease::LEASE,
     context::TenantCx,
     db::{
         tables::{
@@ -147,7 +145,7 @@ fn waiting_reply(question: &NewMessage, id: MessageId) -> NewMessage {
         author_id: None,
         reply_to_id: Some(id),
         client_message_id: None,
-        lease_expires_at: Some(question.created_at + TimeDelta::seconds(LEASE)),
+        lease_expires_at: Some(question.created_at + LEASE),
         created_at: question.created_at,
         updated_at: question.updated_at,
     }

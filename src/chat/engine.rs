@@ -1,12 +1,9 @@
 //! The engine's door: send, follow, stop. Must not know how a reply is written.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use futures_util::Stream;
+use secrecy::SecretString;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
 
@@ -16,6 +13,7 @@ use crate::{
         events::{Body, Cursor, Event},
         follow, generate, housekeeping,
         hub::{Hub, TopicKey, Watcher},
+        stops::Stops,
     },
     context::{Services, TenantCx},
     db::tables::{
@@ -25,6 +23,7 @@ use crate::{
     kernel::{
         failure::{ErrorCode, Failure, Outcome, Refusal},
         ids::{ConversationId, MessageId, TenantId},
+        vocabulary::MessageStatus,
     },
     llm::{ChatModel, Patience},
 };
@@ -38,35 +37,46 @@ pub struct EngineSettings {
     pub patience: Patience,
     /// How often it looks after replies whose node died; `None` for never.
     pub housekeeping: Option<Duration>,
+    /// Over which Redis it shares its streams with other nodes; `None` for a node that is alone.
+    pub redis: Option<SecretString>,
 }
 
 /// The chat engine of this node.
 pub struct Engine {
-    pub(super) hub: Hub,
+    pub(super) hub: Arc<Hub>,
     pub(super) settings: EngineSettings,
     pub(super) services: Arc<Services>,
     pub(super) tasks: TaskTracker,
     /// Ends what is being written when the node goes down.
     pub(super) closing: CancellationToken,
-    stops: Mutex<HashMap<(TenantId, MessageId), CancellationToken>>,
+    stops: Stops,
 }
 
 impl Engine {
-    /// Starts the engine and its housekeeping.
-    #[must_use]
-    pub fn start(services: Arc<Services>, settings: EngineSettings) -> Arc<Self> {
+    /// Starts the engine, its housekeeping, and its link to other nodes.
+    ///
+    /// # Errors
+    /// For a Redis URL that can't be read.
+    pub fn start(services: Arc<Services>, settings: EngineSettings) -> anyhow::Result<Arc<Self>> {
+        let (stops, closing) = (Stops::default(), CancellationToken::new());
         let engine = Arc::new(Self {
-            hub: Hub::new(services.clock.clone()),
+            hub: Hub::start(services.clock.clone(), stops.clone(), settings.redis.as_ref(), closing.clone())?,
             settings,
             services,
             tasks: TaskTracker::new(),
-            closing: CancellationToken::new(),
-            stops: Mutex::default(),
+            closing,
+            stops,
         });
         if let Some(round) = engine.settings.housekeeping {
             housekeeping::start(&engine, round);
         }
-        engine
+        Ok(engine)
+    }
+
+    /// Whether the other nodes can be reached; `None` for a node that is alone.
+    #[must_use]
+    pub fn is_linked(&self) -> Option<bool> {
+        self.hub.is_linked()
     }
 
     /// Stores a message and lets the assistant answer it. The answer goes on whatever becomes of the caller.
@@ -97,7 +107,7 @@ impl Engine {
         let work = async move {
             let accepted = accept::accept(&cx, &form).await?;
             // Watched from before its first event.
-            let watcher = engine.hub.watch(key(&cx, accepted.conversation.id), None);
+            let watcher = engine.hub.watch(key(&cx, accepted.conversation.id), None).await;
             if accepted.is_new {
                 engine.begin(&cx, &accepted);
             }
@@ -119,7 +129,8 @@ impl Engine {
         cx.read(async |tx| conversations::find(tx, id).await)
             .await?
             .ok_or_else(|| Refusal::not_found("conversation"))?;
-        Ok(follow::conversation(cx.clone(), self.hub.watch(key(cx, id), after), after.is_none()))
+        let watcher = self.hub.watch(key(cx, id), after).await;
+        Ok(follow::conversation(cx.clone(), watcher, after.is_none()))
     }
 
     /// Stops a reply; what was written is kept. Stopping one that has ended changes nothing.
@@ -132,12 +143,19 @@ impl Engine {
         if row.reply_to_id.is_none() {
             return Err(Refusal::input("messageId", "Only the assistant's replies can be stopped.").into());
         }
-        let token = lock(&self.stops).get(&(cx.scope().tenant(), id)).cloned();
-        let Some(token) = token else { return Ok(row) };
-        cx.write(async |tx| cx.audit(tx, "reply.stop", id).await).await?;
+        if !matches!(row.status, MessageStatus::Pending | MessageStatus::Streaming) {
+            return Ok(row);
+        }
         // Watched from before the stop, so that its end can't be missed.
-        let mut watcher = self.hub.watch(key(cx, row.conversation_id), None);
-        token.cancel();
+        let mut watcher = self.hub.watch(key(cx, row.conversation_id), None).await;
+        cx.write(async |tx| {
+            messages::request_stop(tx, id, cx.now()).await?;
+            cx.audit(tx, "reply.stop", id).await
+        })
+        .await?;
+        if !self.stops.stop(cx.scope().tenant(), id) {
+            self.hub.ask_to_stop(cx.scope().tenant(), id).await;
+        }
         follow::until_ended(&mut watcher, id, Duration::from_secs(5)).await;
         Ok(find().await?.unwrap_or(row))
     }
@@ -150,51 +168,32 @@ impl Engine {
             // Each stores what it has; the lease tells the rest.
             let _ = tokio::time::timeout(Duration::from_secs(5), self.tasks.wait()).await;
         }
+        self.hub.settle(Duration::from_secs(3)).await;
         self.closing.cancel();
     }
 
     /// Whether this node writes a reply, or holds it in line.
     pub(super) fn writes(&self, tenant: TenantId, reply: MessageId) -> bool {
-        lock(&self.stops).contains_key(&(tenant, reply))
+        self.stops.holds(tenant, reply)
     }
 
     fn begin(self: &Arc<Self>, cx: &TenantCx, accepted: &Accepted) {
         let place = key(cx, accepted.conversation.id);
         self.hub.publish(place, Body::MessageAdded(Arc::new(accepted.message.clone())));
         if let Some(reply) = &accepted.reply {
-            let stop = CancellationToken::new();
-            let handle = (cx.scope().tenant(), reply.id);
-            lock(&self.stops).insert(handle, stop.clone());
+            let writing = self.stops.begin(cx.scope().tenant(), reply.id);
             let (engine, cx) = (self.clone(), cx.clone());
             let (conversation, reply) = (accepted.conversation.clone(), reply.clone());
             let work = async move {
-                // Removed also when the work panics: then the lease runs out, and housekeeping ends the reply.
-                let _listed = Listed { engine: engine.clone(), handle };
-                generate::reply(&engine, &cx, &conversation, &reply, &stop).await;
+                generate::reply(&engine, &cx, &conversation, &reply, &writing.stop).await;
             };
             self.tasks.spawn(work.in_current_span());
         }
     }
 }
 
-/// A reply that this node writes, while it does.
-struct Listed {
-    engine: Arc<Engine>,
-    handle: (TenantId, MessageId),
-}
-
-impl Drop for Listed {
-    fn drop(&mut self) {
-        lock(&self.engine.stops).remove(&self.handle);
-    }
-}
-
 pub(super) fn key(cx: &TenantCx, conversation: ConversationId) -> TopicKey {
     (cx.scope().tenant(), conversation)
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What a reply that lost its node is marked with.

@@ -23,6 +23,9 @@ pub struct Cursor {
 }
 
 impl Cursor {
+    /// Before everything.
+    pub const ZERO: Self = Self { millis: 0, number: 0 };
+
     /// The first place at a time.
     #[must_use]
     pub fn at(time: DateTime<Utc>) -> Self {
@@ -71,8 +74,9 @@ pub struct Event {
     pub body: Body,
 }
 
-/// What happened.
-#[derive(Debug, Clone)]
+/// What happened. Nodes tell each other in this form.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Body {
     /// A message joined the conversation.
     MessageAdded(Arc<MessageRow>),
@@ -120,6 +124,18 @@ impl Body {
             | Self::ReplyCompleted { message: row, .. }
             | Self::ReplyFailed { message: row, .. } => row.id,
             Self::ReplyDelta { message, .. } | Self::ReplySnapshot { message, .. } => *message,
+        }
+    }
+
+    /// Takes a delta of the same reply that follows this one into it.
+    #[must_use]
+    pub fn joins(&mut self, next: &Self) -> bool {
+        match (self, next) {
+            (Self::ReplyDelta { message, text }, Self::ReplyDelta { message: of, text: more }) if message == of => {
+                text.push_str(more);
+                true
+            }
+            _ => false,
         }
     }
 

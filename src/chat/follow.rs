@@ -30,17 +30,35 @@ const LOOK_BACK: i64 = 200;
 /// How much earlier than its place such a look-up begins.
 const MARGIN: TimeDelta = TimeDelta::seconds(5);
 
+/// How far back the log may still tell of what a look-up told.
+const TOLD_TWICE: TimeDelta = TimeDelta::minutes(1);
+
 struct Follower {
     cx: TenantCx,
     watcher: Watcher,
     ready: VecDeque<Event>,
+    /// What is still to be looked up.
+    missed: Option<Missed>,
     /// Messages that a look into the database told to their end: the log may hold them too.
     told: HashSet<MessageId>,
 }
 
+/// What a watcher missed, looked up a page at a time. Whole texts replace what the watcher holds. All but the last event
+/// carry the old place: a watcher that breaks off in between asks from there again rather than losing one.
+struct Missed {
+    /// Behind which event the watcher stands.
+    lost: Cursor,
+    /// Where the log goes on.
+    resumed: Cursor,
+    /// The reply that is being written there, and its text so far, until it is told.
+    live: Option<(MessageId, String)>,
+    /// The last message that was looked at.
+    behind: MessageId,
+}
+
 impl Follower {
     fn new(cx: TenantCx, watcher: Watcher, ready: VecDeque<Event>) -> Self {
-        Self { cx, watcher, ready, told: HashSet::new() }
+        Self { cx, watcher, ready, missed: None, told: HashSet::new() }
     }
 
     /// The next event; waits for it.
@@ -49,83 +67,77 @@ impl Follower {
             if let Some(event) = self.ready.pop_front() {
                 return Ok(event);
             }
+            if let Some(missed) = self.missed.take() {
+                self.look_up(missed).await?;
+                continue;
+            }
             match self.watcher.next().await {
                 Reading::Events(events) => {
                     let told = &self.told;
                     self.ready.extend(events.into_iter().filter(|event| !told.contains(&event.body.message())));
                 }
                 Reading::Lapsed { lost, resumed, live } => {
-                    let missed = self.missed(lost, resumed, live).await?;
-                    self.ready.extend(missed);
+                    self.missed = Some(Missed { lost, resumed, live, behind: MessageId(0) });
                 }
             }
         }
     }
 
-    /// What the database says happened behind `lost`. Whole texts replace what the watcher holds. All but the last carry
-    /// the old place: a watcher that breaks off in between asks from there again rather than losing one.
-    async fn missed(
-        &mut self,
-        lost: Cursor,
-        resumed: Cursor,
-        live: Option<(MessageId, String)>,
-    ) -> Outcome<Vec<Event>> {
+    async fn look_up(&mut self, mut missed: Missed) -> Outcome<()> {
         let conversation = self.watcher.conversation();
         // Rows are stamped before they are committed, events after: a little earlier misses none.
-        let since = lost.time() - MARGIN;
+        let since = missed.lost.time() - MARGIN;
+        let behind = missed.behind;
+        let page =
+            self.cx.read(async |tx| messages::changed_since(tx, conversation, since, behind, LOOK_BACK).await).await?;
+        let is_last = i64::try_from(page.len()).unwrap_or(i64::MAX) < LOOK_BACK;
+        missed.behind = page.last().map_or(behind, |row| row.id);
         let mut bodies = Vec::new();
-        for row in self.changed(since).await? {
-            let (id, is_new) = (row.id, row.created_at > since);
-            match (row.role, row.status) {
-                (MessageRole::Assistant, MessageStatus::Pending) => {}
-                (MessageRole::Assistant, MessageStatus::Streaming) => {
-                    // One that began after the place where the log goes on is in the log from its start.
-                    if let Some((_, text)) = live.as_ref().filter(|(message, _)| *message == id) {
-                        bodies.push(Body::ReplySnapshot { message: id, text: text.clone() });
-                    }
-                }
-                (MessageRole::Assistant, _) => {
-                    self.told.insert(id);
-                    bodies.push(Body::ReplySnapshot { message: id, text: row.content.clone() });
-                    bodies.push(Body::of_finished(row));
-                }
-                _ if is_new => {
-                    self.told.insert(id);
-                    bodies.push(Body::MessageAdded(Arc::new(row)));
-                }
-                _ => {}
-            }
+        for row in page {
+            self.tell(&mut missed, row, since, &mut bodies);
         }
-        if let Some((message, text)) = live
-            && !bodies.iter().any(|body| body.message() == message)
-        {
+        if is_last && let Some((message, text)) = missed.live.take() {
             bodies.push(Body::ReplySnapshot { message, text });
         }
-        let newest = bodies.len().saturating_sub(1);
-        Ok(bodies
-            .into_iter()
-            .enumerate()
-            .map(|(index, body)| Event { cursor: if index == newest { resumed } else { lost }, conversation, body })
-            .collect())
+        let newest = bodies.len().checked_sub(1).filter(|_| is_last);
+        self.ready.extend(bodies.into_iter().enumerate().map(|(index, body)| Event {
+            cursor: if Some(index) == newest { missed.resumed } else { missed.lost },
+            conversation,
+            body,
+        }));
+        self.missed = (!is_last).then_some(missed);
+        Ok(())
     }
-}
 
-impl Follower {
-    /// All messages that were added or ended after `since`.
-    async fn changed(&self, since: DateTime<Utc>) -> Outcome<Vec<MessageRow>> {
-        let conversation = self.watcher.conversation();
-        let mut rows: Vec<MessageRow> = Vec::new();
-        loop {
-            let behind = rows.last().map_or(MessageId(0), |row| row.id);
-            let page = self
-                .cx
-                .read(async |tx| messages::changed_since(tx, conversation, since, behind, LOOK_BACK).await)
-                .await?;
-            let is_last = i64::try_from(page.len()).unwrap_or(i64::MAX) < LOOK_BACK;
-            rows.extend(page);
-            if is_last {
-                return Ok(rows);
+    /// What one message's row says to somebody who was not there since `since`.
+    fn tell(&mut self, missed: &mut Missed, row: MessageRow, since: DateTime<Utc>, bodies: &mut Vec<Body>) {
+        let is_new = row.created_at > since;
+        let is_recent = row.updated_at > missed.resumed.time() - TOLD_TWICE;
+        match (row.role, row.status) {
+            (MessageRole::Assistant, MessageStatus::Pending) => return,
+            (MessageRole::Assistant, MessageStatus::Streaming) => {
+                // One that began after the place where the log goes on is in the log from its start.
+                if let Some((message, text)) = missed.live.take_if(|(message, _)| *message == row.id) {
+                    bodies.push(Body::ReplySnapshot { message, text });
+                }
+                return;
             }
+            (MessageRole::Assistant, _) => {
+                missed.live.take_if(|(message, _)| *message == row.id);
+                if is_recent {
+                    self.told.insert(row.id);
+                }
+                bodies.push(Body::ReplySnapshot { message: row.id, text: row.content.clone() });
+                bodies.push(Body::of_finished(row));
+                return;
+            }
+            _ => {}
+        }
+        if is_new {
+            if is_recent {
+                self.told.insert(row.id);
+            }
+            bodies.push(Body::MessageAdded(Arc::new(row)));
         }
     }
 }

@@ -1,18 +1,18 @@
-//! Writes one reply: waits for the conversation's turn, gathers, asks the model, tells every piece, and stores the end.
+//! Writes one reply: gathers, asks the model, tells every piece, and stores the end.
 //! However it ends, it ends: as whole, stopped, or failed, with what was written kept. Must not know who watches.
 
 use std::{sync::Arc, time::Duration};
 
-use chrono::TimeDelta;
 use futures_util::StreamExt;
-use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     chat::{
         engine::{Engine, NODE_LOST, key},
         events::Body,
+        lease::{self, LEASE},
         passages,
+        turn::{self, Turn},
     },
     context::TenantCx,
     db::{
@@ -34,10 +34,6 @@ use crate::{
     llm::{Delta, Grounding, ModelError, ModelRequest, Speaker, Usage, patiently},
 };
 
-/// Seconds after which a reply that nobody renewed counts as abandoned.
-pub(super) const LEASE: i64 = 9;
-/// How often it is renewed, and what was written is kept.
-const HEARTBEAT: Duration = Duration::from_secs(2);
 /// Messages of the past that a model is told.
 const HISTORY: i64 = 40;
 /// Tries to store an end before it is left to the lease.
@@ -68,56 +64,20 @@ pub(super) async fn reply(
     // In the server's own name: the asker may be gone, or signed out, by the time it ends.
     let asker = cx.scope().actor().user();
     let cx = &cx.for_background();
-    let topic = engine.hub.topic(key(cx, conversation.id));
-    // Held until the end is stored: whoever is next in line must read it.
-    let (ending, _held) = match my_turn(engine, cx, reply.id, stop, topic.turn()).await {
-        Turn::Mine(turn) => (write(engine, cx, conversation, reply, stop).await, Some(turn)),
-        Turn::Over(how) => (Ending { text: String::new(), how }, None),
+    let ending = match turn::wait(engine, cx, reply, stop).await {
+        Turn::Mine => write(engine, cx, conversation, reply, stop).await,
+        Turn::Stopped => Ending { text: String::new(), how: How::Stopped },
+        Turn::Closing => Ending { text: String::new(), how: node_lost() },
+        Turn::Taken => Ending { text: String::new(), how: How::Taken },
     };
     if let Some(body) = store_ending(engine, cx, reply.id, asker, ending).await {
         engine.hub.publish(key(cx, conversation.id), body);
     }
 }
 
-enum Turn<T> {
-    /// It may be written, for as long as this is held.
-    Mine(T),
-    /// It was over before it came to that.
-    Over(How),
-}
-
-/// Waits in line, keeping the lease, and minding a stop.
-async fn my_turn<T>(
-    engine: &Engine,
-    cx: &TenantCx,
-    reply: MessageId,
-    stop: &CancellationToken,
-    turn: impl Future<Output = T>,
-) -> Turn<T> {
-    tokio::pin!(turn);
-    let mut beat = heartbeat();
-    loop {
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => return Turn::Over(How::Stopped),
-            () = engine.closing.cancelled() => return Turn::Over(node_lost()),
-            turn = &mut turn => return Turn::Mine(turn),
-            _ = beat.tick() => if !keep(cx, reply, None).await { return Turn::Over(How::Taken) },
-        }
-    }
-}
-
 fn node_lost() -> How {
     let (code, reason) = NODE_LOST;
     How::Failed(code, reason.to_owned())
-}
-
-fn heartbeat() -> tokio::time::Interval {
-    let mut beat = tokio::time::interval(HEARTBEAT);
-    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    // The first tick is at once, and the lease is fresh.
-    beat.reset();
-    beat
 }
 
 async fn write(
@@ -143,7 +103,7 @@ async fn write(
     };
     let pieces = patiently(engine.settings.model.reply(request), engine.settings.patience);
     tokio::pin!(pieces);
-    let mut beat = heartbeat();
+    let mut beat = lease::heartbeat();
     loop {
         tokio::select! {
             biased;
@@ -159,7 +119,7 @@ async fn write(
                 Some(Err(error)) => return Ending { text, how: model_failed(&error) },
                 None => return Ending { text, how: fault(Failure::fault("a model's stream ended without a word")) },
             },
-            _ = beat.tick() => if !keep(cx, reply.id, Some(&text)).await { return Ending { text, how: How::Taken } },
+            _ = beat.tick() => if !lease::keep(cx, reply.id, Some(&text), stop).await { return Ending { text, how: How::Taken } },
         }
     }
 }
@@ -181,7 +141,7 @@ async fn start(
         status: MessageStatus::Streaming,
         prompt_hash: prompt.hash,
         sources: passages::kept(found),
-        lease_expires_at: now + TimeDelta::seconds(LEASE),
+        lease_expires_at: now + LEASE,
         updated_at: now,
     };
     let Some(row) = messages::start_reply(tx, reply.id, &start).await? else { return Ok(None) };
@@ -233,17 +193,6 @@ fn fault(failure: Failure) -> How {
             How::Failed(ErrorCode::Internal, "Something went wrong on our side. Send the message again.".to_owned())
         }
     }
-}
-
-/// Renews the lease. `false` when the reply is not ours any more; a database that is away is no reason to stop.
-async fn keep(cx: &TenantCx, reply: MessageId, text: Option<&str>) -> bool {
-    let lease = cx.now() + TimeDelta::seconds(LEASE);
-    let kept = cx.write(async |tx| messages::checkpoint(tx, reply, text, lease).await);
-    if let Ok(Ok(is_open)) = tokio::time::timeout(Duration::from_secs(1), kept).await {
-        return is_open;
-    }
-    tracing::warn!(%reply, "a reply's lease could not be renewed");
-    true
 }
 
 /// Stores the end and settles the bill in one transaction; gives what to tell the watchers.

@@ -10,15 +10,16 @@ use crate::{
     chat::{
         engine::{Engine, NODE_LOST},
         events::Body,
+        hub::TopicKey,
     },
     context::{RequestId, TenantCx},
     db::{
         identity,
-        tables::messages::{self, ReplyEnd},
+        tables::messages::{self, MessageRow, ReplyEnd},
     },
     kernel::{
         failure::{Failure, Outcome},
-        ids::{MessageId, TenantId},
+        ids::MessageId,
         task,
         vocabulary::{FinishReason, MessageStatus},
     },
@@ -35,7 +36,7 @@ pub(super) fn start(engine: &Arc<Engine>, round: Duration) {
                 _ = round.tick() => {}
             }
             let Some(engine) = Weak::upgrade(&weak) else { return };
-            engine.hub.forget_idle();
+            engine.hub.tidy().await;
             if let Err(Failure::Fault(error)) = engine.end_abandoned().await {
                 tracing::error!(error = %format!("{error:#}"), "looking for abandoned replies");
             }
@@ -53,36 +54,44 @@ impl Engine {
         let abandoned = self.services.db.housekeep(async |tx| messages::abandoned(tx, now).await).await?;
         let mut ended = 0;
         // What this node writes itself is not abandoned, however late its heartbeat.
-        for (tenant, reply) in abandoned.into_iter().filter(|(tenant, reply)| !self.writes(*tenant, *reply)) {
-            ended += usize::from(self.end_one(tenant, reply).await?);
+        for (tenant, conversation, reply) in abandoned.into_iter().filter(|(tenant, _, id)| !self.writes(*tenant, *id))
+        {
+            ended += usize::from(self.end_one((tenant, conversation), reply).await?);
         }
         Ok(ended)
     }
 
-    async fn end_one(&self, tenant: TenantId, reply: MessageId) -> Outcome<bool> {
-        let cx = TenantCx::new(identity::server_work(tenant), self.services.clone(), RequestId("housekeeping".into()));
-        let (code, reason) = NODE_LOST;
+    async fn end_one(&self, place: TopicKey, reply: MessageId) -> Outcome<bool> {
+        let cx = TenantCx::new(identity::server_work(place.0), self.services.clone(), RequestId("housekeeping".into()));
+        // Its watchers may have been told more than the last heartbeat kept.
+        let told = self.hub.live(place).await.filter(|(message, _)| *message == reply).map(|(_, text)| text);
         let ended = cx
             .write(async |tx| {
                 let Some(row) = messages::lock_abandoned(tx, reply, cx.now()).await? else { return Ok(None) };
-                let end = ReplyEnd {
-                    status: MessageStatus::Failed,
-                    content: row.content,
-                    model: row.model,
-                    prompt_tokens: None,
-                    completion_tokens: None,
-                    finish_reason: Some(FinishReason::Error),
-                    failure_code: Some(code.as_str().to_owned()),
-                    failure_reason: Some(reason.to_owned()),
-                    lease_expires_at: None,
-                    updated_at: cx.now(),
-                };
-                messages::end_reply(tx, reply, &end).await
+                messages::end_reply(tx, reply, &as_lost(&cx, row, told.as_deref())).await
             })
             .await?;
         let Some(row) = ended else { return Ok(false) };
-        tracing::warn!(%tenant, %reply, "ended a reply whose node was lost");
-        self.hub.publish((tenant, row.conversation_id), Body::of_finished(row));
+        tracing::warn!(tenant = %place.0, %reply, "ended a reply whose node was lost");
+        self.hub.publish(place, Body::of_finished(row));
         Ok(true)
+    }
+}
+
+/// The end of a reply whose node is gone.
+fn as_lost(cx: &TenantCx, row: MessageRow, told: Option<&str>) -> ReplyEnd {
+    let (code, reason) = NODE_LOST;
+    let is_stopped = row.stop_requested_at.is_some();
+    ReplyEnd {
+        status: if is_stopped { MessageStatus::Cancelled } else { MessageStatus::Failed },
+        content: told.filter(|text| text.starts_with(&row.content)).map_or(row.content.clone(), str::to_owned),
+        model: row.model,
+        prompt_tokens: None,
+        completion_tokens: None,
+        finish_reason: Some(if is_stopped { FinishReason::Cancelled } else { FinishReason::Error }),
+        failure_code: (!is_stopped).then(|| code.as_str().to_owned()),
+        failure_reason: (!is_stopped).then(|| reason.to_owned()),
+        lease_expires_at: None,
+        updated_at: cx.now(),
     }
 }

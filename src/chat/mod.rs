@@ -9,7 +9,10 @@ mod follow;
 mod generate;
 mod housekeeping;
 mod hub;
+mod lease;
 mod passages;
+mod stops;
+mod turn;
 
 pub use accept::{Accepted, MessageForm};
 pub use engine::{Engine, EngineSettings};

@@ -38,6 +38,8 @@ pub struct Config {
     pub tokens: TokenConfig,
     /// Encrypts tenants' secrets (`SECRET_KEY`): 64 hex digits.
     pub secret_key: SecretString,
+    /// What several nodes share their streams over (`REDIS_URL`); none for a node that is alone.
+    pub redis: Option<SecretString>,
     /// The remote model, where a key is set.
     pub model: Option<RemoteSettings>,
     /// The first global administrator (`ADMIN_EMAIL`, `ADMIN_PASSWORD`).
@@ -149,6 +151,7 @@ impl Config {
                 refresh_lifetime: TimeDelta::days(read.number("REFRESH_TOKEN_EXPIRE_DAYS", 30, 1..=365)),
             },
             secret_key: read.hex_key("SECRET_KEY"),
+            redis: read.redis_url("REDIS_URL"),
             model: model(&mut read),
             first_admin: first_admin(&mut read),
             demo_data: read.switch("DEMO_DATA", !is_production),

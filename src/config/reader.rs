@@ -99,6 +99,12 @@ impl<'v> Reader<'v> {
         if known { Some(text.into()) } else { self.wrong(name, "must be a postgres:// URL", None) }
     }
 
+    pub(super) fn redis_url(&mut self, name: &str) -> Option<SecretString> {
+        let text = self.text(name)?;
+        let is_known = ["redis://", "rediss://", "unix://"].iter().any(|scheme| text.starts_with(scheme));
+        if is_known { Some(text.into()) } else { self.wrong(name, "must be a redis:// or rediss:// URL", None) }
+    }
+
     /// A secret that can't be guessed.
     pub(super) fn strong_secret(&mut self, name: &str) -> SecretString {
         let Some(text) = self.text(name) else {

@@ -132,6 +132,7 @@ diesel::table! {
         lease_expires_at -> Nullable<Timestamptz>,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        stop_requested_at -> Nullable<Timestamptz>,
     }
 }
 

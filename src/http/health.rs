@@ -24,6 +24,14 @@ pub(super) async fn ready(State(web): State<Arc<Web>>) -> Response {
     };
     let is_ready = migrations == "ok" && !web.closing.is_cancelled();
     let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let body = json!({ "ready": is_ready, "database": database, "migrations": migrations });
+    // Without Redis, chats go on, each on its own node: the node stays in service, and somebody is to look.
+    let (redis, is_degraded) = match web.engine.is_linked() {
+        None => ("not used", false),
+        Some(true) => ("ok", false),
+        Some(false) => ("unreachable", true),
+    };
+    let body = json!({
+        "ready": is_ready, "degraded": is_degraded, "database": database, "migrations": migrations, "redis": redis,
+    });
     (status, Json(body)).into_response()
 }

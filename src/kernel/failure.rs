@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use async_graphql::Enum;
 
 /// The code that every error of the graph carries in `extensions.code`.
-#[derive(Enum, Copy, Clone, Eq, PartialEq, Debug)]
+#[derive(Enum, Copy, Clone, Eq, PartialEq, Debug, serde::Serialize, serde::Deserialize)]
 pub enum ErrorCode {
     /// No token, or one that is expired, forged, or no longer valid. Sign in again.
     Unauthenticated,

@@ -22,6 +22,7 @@ macro_rules! ids {
             #[derive(
                 Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash,
                 diesel::expression::AsExpression, diesel::deserialize::FromSqlRow,
+                serde::Serialize, serde::Deserialize,
             )]
             #[diesel(sql_type = diesel::sql_types::BigInt)]
             pub struct $name(pub i64);

@@ -21,6 +21,7 @@ mod knowledge;
 mod leads;
 mod lists;
 mod migrations;
+mod nodes;
 mod playground;
 mod prompts;
 mod races;

@@ -1,101 +1,21 @@
 //! The program itself, as a person starts it.
 
-use std::{path::PathBuf, process::Stdio, time::Duration};
+use std::path::PathBuf;
 
 use secrecy::ExposeSecret;
-use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines},
-    process::{Child, ChildStdout, Command},
-    time::timeout,
+use tokio::time::timeout;
+
+use crate::support::{
+    cluster,
+    process::{PATIENCE, Server, frontdesk},
 };
 
-use crate::support::cluster;
-
-const PATIENCE: Duration = Duration::from_mins(1);
 const KEY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
-
-pub fn frontdesk(arguments: &[&str], settings: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_frontdesk"));
-    command
-        .args(arguments)
-        .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-        // Nobody's `.env` is read.
-        .current_dir("/")
-        .envs(settings.iter().copied())
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
-    command
-}
 
 async fn run(arguments: &[&str], settings: &[(&str, &str)]) -> (bool, String, String) {
     let output = timeout(PATIENCE, frontdesk(arguments, settings).output()).await.expect("in time").expect("ran");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
     (output.status.success(), text(output.stdout), text(output.stderr))
-}
-
-struct Server {
-    child: Child,
-    /// What it printed until it was ready.
-    greeting: String,
-    _stdout: Lines<BufReader<ChildStdout>>,
-}
-
-impl Server {
-    async fn start(settings: &[(&str, &str)]) -> Self {
-        let mut child = frontdesk(&["serve"], settings).spawn().expect("started");
-        let mut stdout = BufReader::new(child.stdout.take().expect("a pipe")).lines();
-        let mut greeting = String::new();
-        let ready = timeout(PATIENCE, async {
-            while let Some(line) = stdout.next_line().await.expect("text") {
-                greeting.push_str(&line);
-                greeting.push('\n');
-                if line.contains("Answers by") {
-                    return true;
-                }
-            }
-            false
-        })
-        .await
-        .expect("in time");
-        // What follows the last line of every greeting came with the same write.
-        while let Ok(Ok(Some(line))) = timeout(Duration::from_millis(100), stdout.next_line()).await {
-            greeting.push_str(&line);
-            greeting.push('\n');
-        }
-        if !ready {
-            let mut error = String::new();
-            child.stderr.take().expect("a pipe").read_to_string(&mut error).await.expect("text");
-            panic!("not ready: {error}");
-        }
-        Self { child, greeting, _stdout: stdout }
-    }
-
-    fn url(&self) -> String {
-        let line = self.greeting.lines().find(|line| line.contains("Playground")).expect("a line");
-        line.split_whitespace().nth(1).expect("a URL").trim_end_matches("/graphiql").to_owned()
-    }
-
-    /// The word behind `after` in the line that holds `line`.
-    fn word(&self, line: &str, after: &str) -> Option<String> {
-        let line = self.greeting.lines().find(|text| text.contains(line))?;
-        line.split_whitespace().skip_while(|word| *word != after).nth(1).map(str::to_owned)
-    }
-
-    async fn ask(&self, query: &str) -> serde_json::Value {
-        let body = serde_json::json!({ "query": query });
-        let response = reqwest::Client::new().post(format!("{}/graphql", self.url())).json(&body).send().await;
-        response.expect("an answer").json().await.expect("JSON")
-    }
-
-    async fn stop(mut self) {
-        let pid = i32::try_from(self.child.id().expect("alive")).expect("a pid");
-        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGTERM).expect("told");
-        let status = timeout(PATIENCE, self.child.wait()).await.expect("in time").expect("ended");
-        assert!(status.success(), "{status}");
-    }
 }
 
 /// A data folder of one's own, gone at the end.

@@ -5,12 +5,10 @@ use std::fmt::Write;
 use futures_util::{StreamExt, stream};
 use serde_json::json;
 
-use crate::{
-    startup::frontdesk,
-    support::{
-        Gateway, PASSWORD,
-        leaky::{self, Leak},
-    },
+use crate::support::{
+    Gateway, PASSWORD,
+    leaky::{self, Leak},
+    process::frontdesk,
 };
 
 /// What the program said, and how it ended.

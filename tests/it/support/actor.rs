@@ -1,5 +1,7 @@
 //! People who act through the graph.
 
+use std::net::SocketAddr;
+
 use frontdesk::{
     domain::users,
     kernel::{ids::TenantId, vocabulary::Role},
@@ -55,9 +57,20 @@ pub struct Actor<'g> {
     pub gateway: &'g Gateway,
     pub token: Option<String>,
     pub tenant: Option<String>,
+    /// The node that they speak to, if it is not the gateway.
+    pub node: Option<SocketAddr>,
 }
 
 impl Actor<'_> {
+    /// The same person at another node.
+    pub fn at(&self, node: SocketAddr) -> Self {
+        Self { node: Some(node), ..self.clone() }
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.node.unwrap_or(self.gateway.address)
+    }
+
     /// The same person, naming a tenant in `X-Tenant-Id`.
     pub fn in_tenant(&self, name: impl ToString) -> Self {
         Self { tenant: Some(name.to_string()), ..self.clone() }
@@ -69,7 +82,8 @@ impl Actor<'_> {
     }
 
     pub fn post(&self, path: &str) -> reqwest::RequestBuilder {
-        let mut request = self.gateway.http.post(self.gateway.url(path)).header("x-request-id", "test");
+        let mut request =
+            self.gateway.http.post(format!("http://{}{path}", self.address())).header("x-request-id", "test");
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
         }
@@ -106,7 +120,7 @@ impl Actor<'_> {
 
     /// Follows a subscription over a WebSocket of its own.
     pub async fn subscribe(&self, document: &str, variables: Value) -> Events {
-        let mut socket = Socket::open(self.gateway, self.token.as_deref(), self.tenant.as_deref()).await;
+        let mut socket = Socket::open_at(self.address(), self.token.as_deref(), self.tenant.as_deref()).await;
         socket.subscribe("1", document, variables).await;
         Events::new(socket)
     }

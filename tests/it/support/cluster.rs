@@ -1,6 +1,7 @@
 //! One private PostgreSQL for all tests of a run, and a fresh database for each, copied from a migrated template.
 
 use std::{
+    hash::{DefaultHasher, Hash, Hasher},
     path::PathBuf,
     sync::{
         OnceLock,
@@ -27,8 +28,11 @@ static NEXT: AtomicU32 = AtomicU32::new(0);
 fn cluster() -> &'static Cluster {
     CLUSTER.get_or_init(|| {
         frontdesk::tokens::install_provider();
-        // Outside the checkout: PostgreSQL's own user must get there.
-        let folder = PathBuf::from("/tmp").join(format!("frontdesk-tests-{}", nix::unistd::geteuid()));
+        // Outside the checkout: PostgreSQL's own user must get there. One for each checkout, which may be tested at once.
+        let mut checkout = DefaultHasher::new();
+        env!("CARGO_MANIFEST_DIR").hash(&mut checkout);
+        let name = format!("frontdesk-tests-{}-{:x}", nix::unistd::geteuid(), checkout.finish());
+        let folder = PathBuf::from("/tmp").join(name);
         let postgres = EmbeddedPg::start(&folder, Durability::Scratch).expect("a private PostgreSQL");
         Cluster { postgres }
     })

@@ -40,6 +40,10 @@ pub struct Plan {
     pub housekeeping: Option<Duration>,
     /// Over a database that is there already.
     pub database: Option<String>,
+    /// Linked to other nodes over this Redis.
+    pub redis: Option<String>,
+    /// Which time it is.
+    pub clock: Clock,
 }
 
 impl Default for Plan {
@@ -52,6 +56,8 @@ impl Default for Plan {
             is_production: false,
             housekeeping: Some(Duration::from_millis(200)),
             database: None,
+            redis: None,
+            clock: Clock::held(noon()),
         }
     }
 }
@@ -94,7 +100,8 @@ impl Gateway {
             model: "test-model".to_owned(),
         });
         let db = Db::new(&DbSettings { url: cluster::login_url(&database), pool_size: 8 }).expect("pool");
-        let clock = Clock::held(noon());
+        config.redis = plan.redis.map(Into::into);
+        let clock = plan.clock;
         let services = app::services(&config, db, clock.clone()).expect("services");
         let web = WebSettings { is_development: !plan.is_production, ..plan.web };
         let parts = Parts {
@@ -162,7 +169,7 @@ impl Gateway {
 
     /// Somebody without a token.
     pub fn stranger(&self) -> Actor<'_> {
-        Actor { gateway: self, token: None, tenant: None }
+        Actor { gateway: self, token: None, tenant: None, node: None }
     }
 
     /// The global administrator.
@@ -173,7 +180,7 @@ impl Gateway {
     pub async fn sign_in(&self, email: &str) -> Actor<'_> {
         let answer = login(self, email).await;
         let token = answer["data"]["login"]["accessToken"].as_str().unwrap_or_else(|| panic!("no login: {answer}"));
-        Actor { gateway: self, token: Some(token.to_owned()), tenant: None }
+        Actor { gateway: self, token: Some(token.to_owned()), tenant: None, node: None }
     }
 
     /// Goes down in order, as on SIGTERM.

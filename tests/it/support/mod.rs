@@ -6,6 +6,8 @@ pub mod cluster;
 pub mod fake_model;
 mod gateway;
 pub mod leaky;
+pub mod process;
+pub mod redis;
 pub mod socket;
 
 pub use actor::{Actor, Answer, CHAT, Tenant, code, login};

@@ -1,6 +1,6 @@
 //! A client of `graphql-transport-ws`.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
@@ -29,7 +29,11 @@ pub enum Frame {
 impl Socket {
     /// A socket with this subprotocol, nothing said yet.
     pub async fn raw(gateway: &Gateway, protocol: Option<&str>) -> Self {
-        let mut request = format!("ws://{}/graphql/ws", gateway.address).into_client_request().expect("a request");
+        Self::raw_at(gateway.address, protocol).await
+    }
+
+    async fn raw_at(node: SocketAddr, protocol: Option<&str>) -> Self {
+        let mut request = format!("ws://{node}/graphql/ws").into_client_request().expect("a request");
         if let Some(protocol) = protocol {
             request.headers_mut().insert("sec-websocket-protocol", protocol.parse().expect("a protocol"));
         }
@@ -39,7 +43,12 @@ impl Socket {
 
     /// A socket that was acknowledged.
     pub async fn open(gateway: &Gateway, token: Option<&str>, tenant: Option<&str>) -> Self {
-        let mut socket = Self::raw(gateway, Some("graphql-transport-ws")).await;
+        Self::open_at(gateway.address, token, tenant).await
+    }
+
+    /// The same, at a node that is not this process.
+    pub async fn open_at(node: SocketAddr, token: Option<&str>, tenant: Option<&str>) -> Self {
+        let mut socket = Self::raw_at(node, Some("graphql-transport-ws")).await;
         let mut payload = json!({});
         if let Some(token) = token {
             payload["authorization"] = json!(format!("Bearer {token}"));

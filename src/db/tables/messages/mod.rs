@@ -27,10 +27,12 @@ use crate::{
     },
 };
 
-pub use replies::{ReplyEnd, ReplyStart, abandoned, checkpoint, end_reply, lock_abandoned, start_reply};
+pub use replies::{
+    Kept, ReplyEnd, ReplyStart, abandoned, checkpoint, end_reply, is_next, lock_abandoned, request_stop, start_reply,
+};
 
-/// One message.
-#[derive(Debug, Clone, Queryable, Selectable)]
+/// One message. Nodes tell each other of it in this form.
+#[derive(Debug, Clone, Queryable, Selectable, serde::Serialize, serde::Deserialize)]
 #[diesel(table_name = messages)]
 #[expect(missing_docs, reason = "the columns are described in the migration and in the graph")]
 pub struct MessageRow {
@@ -50,6 +52,7 @@ pub struct MessageRow {
     pub finish_reason: Option<FinishReason>,
     pub failure_code: Option<String>,
     pub failure_reason: Option<String>,
+    pub stop_requested_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }

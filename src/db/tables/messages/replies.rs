@@ -12,7 +12,7 @@ use crate::{
     },
     kernel::{
         failure::Outcome,
-        ids::{MessageId, TenantId},
+        ids::{ConversationId, MessageId, TenantId},
         vocabulary::{FinishReason, MessageStatus},
     },
 };
@@ -66,7 +66,18 @@ pub async fn start_reply(tx: &mut Tx<Tenant>, id: MessageId, start: &ReplyStart)
     .optional()?)
 }
 
-/// Keeps what was written so far and renews the lease. `false` when the reply is not open any more.
+/// What stands of a reply whose lease was renewed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// It goes on.
+    Open,
+    /// Somebody wants it stopped.
+    StopRequested,
+    /// It is not open any more.
+    Gone,
+}
+
+/// Keeps what was written so far and renews the lease.
 ///
 /// # Errors
 /// Database faults.
@@ -75,22 +86,64 @@ pub async fn checkpoint(
     id: MessageId,
     content: Option<&str>,
     lease_expires_at: DateTime<Utc>,
-) -> Outcome<bool> {
+) -> Outcome<Kept> {
     let tenant = tx.tenant();
     let open = messages::table
         .find(id)
         .filter(messages::tenant_id.eq(tenant))
         .filter(messages::lease_expires_at.is_not_null());
-    let changed = match content {
-        Some(content) => {
-            diesel::update(open)
-                .set((messages::content.eq(content), messages::lease_expires_at.eq(lease_expires_at)))
-                .execute(tx.conn())
-                .await?
-        }
-        None => diesel::update(open).set(messages::lease_expires_at.eq(lease_expires_at)).execute(tx.conn()).await?,
+    let lease = messages::lease_expires_at.eq(lease_expires_at);
+    let stop = match content {
+        Some(content) => diesel::update(open)
+            .set((messages::content.eq(content), lease))
+            .returning(messages::stop_requested_at)
+            .get_result::<Option<DateTime<Utc>>>(tx.conn())
+            .await
+            .optional()?,
+        None => diesel::update(open)
+            .set(lease)
+            .returning(messages::stop_requested_at)
+            .get_result(tx.conn())
+            .await
+            .optional()?,
     };
-    Ok(changed == 1)
+    Ok(match stop {
+        Some(None) => Kept::Open,
+        Some(Some(_)) => Kept::StopRequested,
+        None => Kept::Gone,
+    })
+}
+
+/// Notes that an open reply is to be stopped, for the node that writes it.
+///
+/// # Errors
+/// Database faults.
+pub async fn request_stop(tx: &mut Tx<Tenant>, id: MessageId, at: DateTime<Utc>) -> Outcome<()> {
+    let tenant = tx.tenant();
+    diesel::update(
+        messages::table
+            .find(id)
+            .filter(messages::tenant_id.eq(tenant))
+            .filter(messages::lease_expires_at.is_not_null()),
+    )
+    .set(messages::stop_requested_at.eq(at))
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// Whether no reply before this one is open in its conversation.
+///
+/// # Errors
+/// Database faults.
+pub async fn is_next(tx: &mut Tx<Tenant>, conversation: ConversationId, id: MessageId) -> Outcome<bool> {
+    let tenant = tx.tenant();
+    let earlier = messages::table
+        .filter(messages::tenant_id.eq(tenant))
+        .filter(messages::conversation_id.eq(conversation))
+        .filter(messages::id.lt(id))
+        .filter(messages::lease_expires_at.is_not_null());
+    Ok(!diesel::select(diesel::dsl::exists(earlier)).get_result::<bool>(tx.conn()).await?)
 }
 
 /// Ends an open reply, once: of two that try, the second gets nothing back.
@@ -129,16 +182,16 @@ pub async fn lock_abandoned(tx: &mut Tx<Tenant>, id: MessageId, now: DateTime<Ut
         .optional()?)
 }
 
-/// Open replies whose lease ran out: their node is gone.
+/// Open replies whose lease ran out, with the conversation of each: their node is gone.
 ///
 /// # Errors
 /// Database faults.
-pub async fn abandoned(tx: &mut Tx<Worker>, now: DateTime<Utc>) -> Outcome<Vec<(TenantId, MessageId)>> {
+pub async fn abandoned(tx: &mut Tx<Worker>, now: DateTime<Utc>) -> Outcome<Vec<(TenantId, ConversationId, MessageId)>> {
     Ok(messages::table
         .filter(messages::lease_expires_at.lt(now))
         .order(messages::id.asc())
         .limit(100)
-        .select((messages::tenant_id, messages::id))
+        .select((messages::tenant_id, messages::conversation_id, messages::id))
         .load(tx.conn())
         .await?)
 }

@@ -1,0 +1,2 @@
+DROP INDEX messages_open;
+ALTER TABLE messages DROP COLUMN stop_requested_at;

@@ -1,0 +1,249 @@
+//! A conversation's log of events: bounded, in order, the same on every node. Must not know how it travels.
+
+use std::collections::VecDeque;
+
+use chrono::{DateTime, Utc};
+
+use crate::{
+    chat::events::{Body, Cursor, Event},
+    kernel::ids::{ConversationId, MessageId},
+};
+
+/// Events that a log keeps.
+pub(super) const KEPT_EVENTS: usize = 4_096;
+/// Bytes that a log keeps, roughly.
+const KEPT_BYTES: usize = 512 * 1024;
+/// A watcher that is further behind than this gets deltas joined together.
+const FAR_BEHIND: usize = 64;
+/// Ended replies whose stragglers are recognised.
+const KEPT_ENDS: usize = 64;
+
+/// A reply that is being written.
+#[derive(Debug, Clone)]
+pub(super) struct Live {
+    pub(super) message: MessageId,
+    /// Its text so far.
+    pub(super) text: String,
+}
+
+/// An event as the nodes share it: linked to the one before, so that a gap shows.
+#[derive(Debug, Clone)]
+pub(super) struct Entry {
+    pub(super) cursor: Cursor,
+    /// The entry before it.
+    pub(super) before: Cursor,
+    pub(super) note: Note,
+}
+
+/// What an entry says.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Note {
+    /// Something happened.
+    Event(Body),
+    /// The log begins here.
+    Birth,
+    /// A node was cut off and has told its own watchers more than the log holds: what came before is to be looked up.
+    Gap {
+        /// The reply that it writes, if it does, and the text so far.
+        live: Option<(MessageId, String)>,
+        /// Replies of which it knows the end.
+        ended: Vec<MessageId>,
+    },
+}
+
+/// What became of an entry that came in.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Applied {
+    /// It is in the log now, or was.
+    Yes,
+    /// Entries before it are missing.
+    Gap,
+}
+
+pub(super) struct Log {
+    pub(super) conversation: ConversationId,
+    events: VecDeque<Event>,
+    bytes: usize,
+    /// Everything behind this place is in `events`.
+    floor: Cursor,
+    /// The place of the newest event.
+    pub(super) last: Cursor,
+    /// The newest entry that came from the other nodes' common log. Behind `last` only while this node is cut off.
+    pub(super) chain: Cursor,
+    /// Counts the times when the log was begun anew: a place in an older one is no place in this.
+    pub(super) edition: u64,
+    /// Events were added here that the common log does not hold.
+    pub(super) is_split: bool,
+    pub(super) live: Option<Live>,
+    ended: VecDeque<MessageId>,
+    pub(super) touched: DateTime<Utc>,
+}
+
+impl Log {
+    pub(super) fn new(conversation: ConversationId, now: DateTime<Utc>) -> Self {
+        let place = Cursor::at(now);
+        Self {
+            conversation,
+            events: VecDeque::new(),
+            bytes: 0,
+            floor: place,
+            last: place,
+            chain: place,
+            edition: 0,
+            is_split: false,
+            live: None,
+            ended: VecDeque::new(),
+            touched: now,
+        }
+    }
+
+    /// Adds an event of this node's own that no other node will hear of.
+    pub(super) fn append(&mut self, now: DateTime<Utc>, body: Body) {
+        let place = self.last.next(now);
+        self.touched = now;
+        self.add(place, body);
+    }
+
+    /// Takes in an entry of the common log. What this node `writes` itself, it knows best.
+    pub(super) fn apply(&mut self, now: DateTime<Utc>, entry: Entry, writes: &impl Fn(MessageId) -> bool) -> Applied {
+        if entry.cursor <= self.chain {
+            return Applied::Yes;
+        }
+        if entry.before != self.chain || self.is_split {
+            return Applied::Gap;
+        }
+        self.touched = now;
+        self.chain = entry.cursor;
+        match entry.note {
+            Note::Event(body) => self.add(entry.cursor, body),
+            Note::Birth => self.begin_anew(entry.cursor),
+            Note::Gap { live: theirs, ended } => {
+                self.begin_anew(entry.cursor);
+                self.live.take_if(|live| ended.contains(&live.message));
+                if !self.live.as_ref().is_some_and(|live| writes(live.message))
+                    && let Some((message, text)) = theirs
+                {
+                    self.live = Some(Live { message, text });
+                }
+            }
+        }
+        Applied::Yes
+    }
+
+    /// Takes the whole common log in the place of what is here.
+    pub(super) fn replace(
+        &mut self,
+        now: DateTime<Utc>,
+        entries: Vec<Entry>,
+        live: Option<(MessageId, String)>,
+        writes: &impl Fn(MessageId) -> bool,
+    ) {
+        let ours = self.live.take().filter(|live| writes(live.message));
+        let Some(first) = entries.first() else { return };
+        self.begin_anew(first.before);
+        self.chain = first.before;
+        self.is_split = false;
+        for entry in entries {
+            // Trimmed in between: what is left of the log begins here.
+            if entry.before != self.chain {
+                self.begin_anew(entry.before);
+                self.chain = entry.before;
+            }
+            self.apply(now, entry, writes);
+        }
+        self.live = ours.or(live.map(|(message, text)| Live { message, text }));
+    }
+
+    /// What the other nodes are to know after a time alone.
+    pub(super) fn gap(&self, writes: &impl Fn(MessageId) -> bool) -> Note {
+        let live = self.live().filter(|(message, _)| writes(*message));
+        Note::Gap { live, ended: self.ended.iter().copied().collect() }
+    }
+
+    /// After a time alone: what is here stands, and goes on behind `place` of the common log.
+    pub(super) fn rejoin(&mut self, place: Cursor) {
+        self.chain = place;
+        self.last = place;
+        self.is_split = false;
+    }
+
+    fn begin_anew(&mut self, at: Cursor) {
+        self.events.clear();
+        self.bytes = 0;
+        self.floor = at;
+        self.last = at;
+        self.edition += 1;
+    }
+
+    fn add(&mut self, cursor: Cursor, body: Body) {
+        self.last = cursor;
+        let message = body.message();
+        if self.ended.contains(&message) {
+            // From a node that had not heard of the end yet.
+            return;
+        }
+        match &body {
+            Body::ReplyStarted(row) => self.live = Some(Live { message, text: row.content.clone() }),
+            // Of a text whose beginning is not known, no end is offered as the whole.
+            Body::ReplyDelta { text, .. } => {
+                if let Some(live) = self.live.as_mut().filter(|live| live.message == message) {
+                    live.text.push_str(text);
+                }
+            }
+            ends if ends.ends_reply() => {
+                self.live.take_if(|live| live.message == message);
+                self.ended.push_back(message);
+                if self.ended.len() > KEPT_ENDS {
+                    self.ended.pop_front();
+                }
+            }
+            _ => {}
+        }
+        let event = Event { cursor, conversation: self.conversation, body };
+        self.bytes += event.size();
+        self.events.push_back(event);
+        while self.events.len() > KEPT_EVENTS || self.bytes > KEPT_BYTES {
+            let Some(dropped) = self.events.pop_front() else { break };
+            self.bytes -= dropped.size();
+            self.floor = dropped.cursor;
+        }
+    }
+
+    /// Whether all that happened behind `place` is here.
+    pub(super) fn reaches(&self, place: Cursor) -> bool {
+        place >= self.floor
+    }
+
+    /// What happened behind `place`; of a watcher that is far behind, in bigger bites.
+    pub(super) fn behind(&self, place: Cursor) -> Vec<Event> {
+        let behind = self.events.partition_point(|event| event.cursor <= place);
+        let events = self.events.range(behind..).cloned();
+        if self.events.len() - behind > FAR_BEHIND { joined(events) } else { events.collect() }
+    }
+
+    #[cfg(test)]
+    pub(super) fn places(&self) -> Vec<Cursor> {
+        self.events.iter().map(|event| event.cursor).collect()
+    }
+
+    /// The reply that is being written, and its text so far.
+    pub(super) fn live(&self) -> Option<(MessageId, String)> {
+        self.live.as_ref().map(|live| (live.message, live.text.clone()))
+    }
+}
+
+/// Deltas of one reply that follow each other, as one.
+fn joined(events: impl Iterator<Item = Event>) -> Vec<Event> {
+    let mut fewer: Vec<Event> = Vec::new();
+    for event in events {
+        if let Some(last) = fewer.last_mut()
+            && last.body.joins(&event.body)
+        {
+            last.cursor = event.cursor;
+            continue;
+        }
+        fewer.push(event);
+    }
+    fewer
+}
