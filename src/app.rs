@@ -1,6 +1,6 @@
 //! The program put together: database, keys, model, engine, graph, routes. Must not hold logic of its own.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use axum::Router;
@@ -11,7 +11,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     chat::{Engine, EngineSettings},
     config::{Config, Environment},
-    context::{AdminCx, RequestId, Services},
+    context::{AdminCx, Origins, RequestId, Services, Throttle},
     db::{Db, DbSettings, identity, migrate},
     graph::{Graph, Introspection},
     http::{self, Web, WebSettings},
@@ -61,6 +61,7 @@ impl Parts {
             operation: OPERATION,
             web: WebSettings {
                 cors_origins: config.http.cors_origins.clone(),
+                trusted_proxies: config.http.trusted_proxies,
                 is_development: config.environment == Environment::Development,
                 ..WebSettings::default()
             },
@@ -88,13 +89,16 @@ pub fn services(config: &Config, db: Db, clock: Clock) -> anyhow::Result<Arc<Ser
     tokens::install_provider();
     let tokens = &config.tokens;
     Ok(Arc::new(Services {
-        db,
         passwords: Passwords::new(HASHES)?,
         tokens: TokenKeys::new(&tokens.secret, tokens.algorithm, tokens.access_lifetime, clock.clone()),
         refresh: RefreshKeys::new(&tokens.secret),
         refresh_lifetime: tokens.refresh_lifetime,
         secrets: SecretKeys::new(&config.secret_key)?,
         public_url: config.http.public_url.trim_end_matches('/').to_owned(),
+        visitors: config.visitors.clone(),
+        throttle: Throttle::new(clock.clone()),
+        origins: Origins::new(db.clone(), clock.clone()),
+        db,
         clock,
     }))
 }
@@ -152,7 +156,9 @@ impl App {
         let (web, down) = (self.web.clone(), CancellationToken::new());
         let told = down.clone();
         let served = crate::kernel::task::spawn(async move {
-            axum::serve(listener, router).with_graceful_shutdown(told.cancelled_owned()).await
+            axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
+                .with_graceful_shutdown(told.cancelled_owned())
+                .await
         });
         stop.await;
         tracing::info!("stopping: replies in progress may end, nothing new begins");

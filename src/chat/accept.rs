@@ -2,7 +2,7 @@
 //! a model.
 
 use crate::{
-    chat::lease::LEASE,
+    chat::{allowance, lease::LEASE},
     context::TenantCx,
     db::{
         tables::{
@@ -52,13 +52,16 @@ pub(super) async fn accept(cx: &TenantCx, form: &MessageForm) -> Outcome<Accepte
     let content = text::required("content", &form.content, CONTENT_MAX)?;
     let client_message_id = text::optional("clientMessageId", form.client_message_id.as_deref(), 128)?;
     cx.write(async |tx| {
-        let conversation = conversation(cx, tx, form.conversation, client_message_id.as_deref()).await?;
+        // A visitor says nothing of where: they have one conversation.
+        let place = form.conversation.or(cx.scope().bound_to());
+        let conversation = conversation(cx, tx, place, client_message_id.as_deref()).await?;
         if let Some(known) = &client_message_id
             && let Some(message) = messages::sent_before(tx, conversation.id, known).await?
         {
             let reply = messages::reply_to(tx, message.id).await?;
             return Ok(Accepted { conversation, message, reply, is_new: false });
         }
+        allowance::today(cx, tx, conversation.id).await?;
         store(cx, tx, conversation, content.clone(), client_message_id.clone()).await
     })
     .await
@@ -72,7 +75,8 @@ async fn conversation(
     client_message_id: Option<&str>,
 ) -> Outcome<ConversationRow> {
     if let Some(id) = id {
-        let row = conversations::lock(tx, id).await?.ok_or_else(|| Refusal::not_found("conversation"))?;
+        let found = conversations::lock(tx, id).await?.filter(|row| cx.scope().reaches(row.id));
+        let row = found.ok_or_else(|| Refusal::not_found("conversation"))?;
         if row.status == ConversationStatus::Closed {
             return Err(Refusal::new(
                 ErrorCode::Conflict,
@@ -115,10 +119,12 @@ async fn store(
 ) -> Outcome<Accepted> {
     let now = cx.now();
     let by_hand = conversation.status == ConversationStatus::Human;
+    // Where a person answers, the tenant's people do so; a website visitor stays the customer.
+    let answers = by_hand && cx.scope().bound_to().is_none();
     let new = NewMessage {
         tenant_id: cx.scope().tenant(),
         conversation_id: conversation.id,
-        role: if by_hand { MessageRole::Agent } else { MessageRole::Customer },
+        role: if answers { MessageRole::Agent } else { MessageRole::Customer },
         status: MessageStatus::Complete,
         content,
         author_id: cx.scope().actor().user(),

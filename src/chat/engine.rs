@@ -10,6 +10,7 @@ use tracing::Instrument;
 use crate::{
     chat::{
         accept::{self, Accepted, MessageForm},
+        allowance,
         events::{Body, Cursor, Event},
         follow, generate, housekeeping,
         hub::{Hub, TopicKey, Watcher},
@@ -105,6 +106,7 @@ impl Engine {
     async fn take_in(self: &Arc<Self>, cx: &TenantCx, form: MessageForm) -> Outcome<(Accepted, Watcher)> {
         let (engine, cx) = (self.clone(), cx.clone());
         let work = async move {
+            allowance::take(&cx).await?;
             let accepted = accept::accept(&cx, &form).await?;
             // Watched from before its first event.
             let watcher = engine.hub.watch(key(&cx, accepted.conversation.id), None).await;
@@ -128,6 +130,7 @@ impl Engine {
     ) -> Outcome<impl Stream<Item = Outcome<Event>> + Send + use<>> {
         cx.read(async |tx| conversations::find(tx, id).await)
             .await?
+            .filter(|row| cx.scope().reaches(row.id))
             .ok_or_else(|| Refusal::not_found("conversation"))?;
         let watcher = self.hub.watch(key(cx, id), after).await;
         Ok(follow::conversation(cx.clone(), watcher, after.is_none()))
@@ -139,7 +142,8 @@ impl Engine {
     /// `NOT_FOUND`; `BAD_USER_INPUT` for a message that is no reply.
     pub async fn stop(&self, cx: &TenantCx, id: MessageId) -> Outcome<MessageRow> {
         let find = async || cx.read(async |tx| messages::find(tx, id).await).await;
-        let row = find().await?.ok_or_else(|| Refusal::not_found("message"))?;
+        let found = find().await?.filter(|row| cx.scope().reaches(row.conversation_id));
+        let row = found.ok_or_else(|| Refusal::not_found("message"))?;
         if row.reply_to_id.is_none() {
             return Err(Refusal::input("messageId", "Only the assistant's replies can be stopped.").into());
         }

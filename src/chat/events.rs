@@ -9,7 +9,7 @@ use crate::{
     kernel::{
         failure::{ErrorCode, Refusal},
         ids::{ConversationId, MessageId},
-        vocabulary::FinishReason,
+        vocabulary::{FinishReason, MessageRole},
     },
 };
 
@@ -136,6 +136,15 @@ impl Body {
                 true
             }
             _ => false,
+        }
+    }
+
+    /// Whether it is for the customer too: what the machinery notes for itself is not.
+    #[must_use]
+    pub fn is_for_customers(&self) -> bool {
+        match self {
+            Self::MessageAdded(row) => !matches!(row.role, MessageRole::System | MessageRole::Tool),
+            _ => true,
         }
     }
 

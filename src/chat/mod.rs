@@ -3,6 +3,7 @@
 //! GraphQL or HTTP.
 
 mod accept;
+mod allowance;
 mod engine;
 mod events;
 mod follow;

@@ -11,7 +11,10 @@ use chrono::TimeDelta;
 use jsonwebtoken::Algorithm;
 use secrecy::SecretString;
 
-use crate::llm::{Provider, RemoteSettings};
+use crate::{
+    context::{Rate, VisitorSettings},
+    llm::{Provider, RemoteSettings},
+};
 use reader::Reader;
 
 /// What kind of place this is.
@@ -36,6 +39,8 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// Access and refresh tokens.
     pub tokens: TokenConfig,
+    /// What website visitors are held to.
+    pub visitors: VisitorSettings,
     /// Encrypts tenants' secrets (`SECRET_KEY`): 64 hex digits.
     pub secret_key: SecretString,
     /// What several nodes share their streams over (`REDIS_URL`); none for a node that is alone.
@@ -59,6 +64,8 @@ pub struct HttpConfig {
     pub public_url: String,
     /// `BACKEND_CORS_ORIGINS`.
     pub cors_origins: Vec<String>,
+    /// `TRUSTED_PROXIES`: how many proxies of one's own stand before the server.
+    pub trusted_proxies: usize,
 }
 
 /// The database.
@@ -150,6 +157,7 @@ impl Config {
                 access_lifetime: TimeDelta::minutes(read.number("ACCESS_TOKEN_EXPIRE_MINUTES", 30, 1..=1440)),
                 refresh_lifetime: TimeDelta::days(read.number("REFRESH_TOKEN_EXPIRE_DAYS", 30, 1..=365)),
             },
+            visitors: visitors(&mut read, is_production),
             secret_key: read.hex_key("SECRET_KEY"),
             redis: read.redis_url("REDIS_URL"),
             model: model(&mut read),
@@ -188,7 +196,29 @@ fn http(read: &mut Reader<'_>, is_production: bool) -> HttpConfig {
         Err(_) => read.wrong("HOST", "must be an IP address such as 0.0.0.0", fallback),
     };
     let public_url = read.url("PUBLIC_URL").unwrap_or_else(|| format!("http://localhost:{port}"));
-    HttpConfig { address, public_url, cors_origins: read.list("BACKEND_CORS_ORIGINS") }
+    let cors_origins = read.list("BACKEND_CORS_ORIGINS");
+    HttpConfig { address, public_url, cors_origins, trusted_proxies: read.number("TRUSTED_PROXIES", 0, 0..=10) }
+}
+
+/// `VISITOR_TOKEN_EXPIRE_MINUTES` and `RATE_LIMIT_VISITOR_…`.
+fn visitors(read: &mut Reader<'_>, is_production: bool) -> VisitorSettings {
+    let mut sessions = |name, default| {
+        let per_minute = read.number(name, default, 1..=100_000);
+        Rate { burst: per_minute, per_minute }
+    };
+    let sessions_per_address = sessions("RATE_LIMIT_VISITOR_SESSIONS_PER_ADDRESS", 10);
+    let sessions_per_tenant = sessions("RATE_LIMIT_VISITOR_SESSIONS_PER_TENANT", 120);
+    VisitorSettings {
+        lifetime: TimeDelta::minutes(read.number("VISITOR_TOKEN_EXPIRE_MINUTES", 720, 5..=43_200)),
+        needs_origin: is_production,
+        sessions_per_address,
+        sessions_per_tenant,
+        messages: Rate {
+            burst: read.number("RATE_LIMIT_VISITOR_BURST", 5, 1..=1_000),
+            per_minute: read.number("RATE_LIMIT_VISITOR_MESSAGES", 12, 1..=6_000),
+        },
+        messages_per_day: read.number("RATE_LIMIT_VISITOR_MESSAGES_PER_DAY", 200, 1..=100_000),
+    }
 }
 
 fn database_url(read: &mut Reader<'_>, is_production: bool) -> Option<SecretString> {

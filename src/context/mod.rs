@@ -2,19 +2,25 @@
 //! loaders bound to it, the clock and the request's id. Must not know GraphQL or HTTP.
 
 pub mod audit;
+mod client;
 mod loaders;
+mod origins;
+mod throttle;
 mod wave;
 
 use std::{ops::Deref, sync::Arc};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+pub use client::{Client, VisitorSettings};
 pub use loaders::{LeadPage, Loaders, MessagePage, PlatformLoaders};
+pub use origins::Origins;
+pub use throttle::{Rate, Throttle};
 
 use crate::{
     db::{
         Db,
-        identity::Standing,
+        identity::{Door, Standing},
         scope::{AdminScope, TenantScope},
         tx::{Admin, Tenant, Tx},
     },
@@ -41,6 +47,12 @@ pub struct Services {
     pub secrets: SecretKeys,
     /// How the outside reaches this server, without a slash at the end (`PUBLIC_URL`).
     pub public_url: String,
+    /// What website visitors are held to.
+    pub visitors: VisitorSettings,
+    /// How often somebody did what is limited.
+    pub throttle: Throttle,
+    /// The websites that tenants allow.
+    pub origins: Origins,
 }
 
 /// Identifies one request in answers, audit rows and logs.
@@ -257,6 +269,8 @@ pub struct PublicCx {
     pub services: Arc<Services>,
     /// The request.
     pub request: RequestId,
+    /// Who is at the other end of the line.
+    pub client: Client,
 }
 
 /// The contexts that a caller's standing opens.
@@ -276,12 +290,20 @@ impl Standings {
 }
 
 impl PublicCx {
+    /// Where a website visitor comes in.
+    #[must_use]
+    pub fn door(&self) -> Door<'_> {
+        Door { origin: &self.client.origin, own: &self.services.public_url }
+    }
+
     /// Opens the contexts that `standing` gives a right to.
     #[must_use]
     pub fn open(&self, standing: Standing) -> Standings {
         let tenant = |scope| TenantCx::new(scope, self.services.clone(), self.request.clone());
         match standing {
-            Standing::Person(scope) => Standings { admin: None, tenant: Some(tenant(scope)) },
+            Standing::Person(scope) | Standing::Visitor(scope) => {
+                Standings { admin: None, tenant: Some(tenant(scope)) }
+            }
             Standing::Administrator(scope, acting_in) => Standings {
                 admin: Some(AdminCx::new(scope, self.services.clone(), self.request.clone())),
                 tenant: acting_in.map(tenant),

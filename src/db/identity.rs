@@ -10,17 +10,18 @@ use crate::{
         tables::{
             impersonations::{self, ImpersonationRow},
             tenants::{self, TenantRow},
-            users,
+            users, visitors,
         },
         tx::{Identity, Tx},
     },
     kernel::{
         failure::{ErrorCode, Outcome, Refusal},
         ids::{self, ImpersonationId, TenantId},
+        origin::{self, Origin},
         slug,
         vocabulary::Role,
     },
-    tokens::jwt::VerifiedToken,
+    tokens::{jwt::VerifiedToken, visitor::VisitorToken},
 };
 
 /// Where the caller stands, as the database says now.
@@ -29,6 +30,16 @@ pub enum Standing {
     Person(TenantScope),
     /// A global administrator, and the tenant they act in, if they named one.
     Administrator(AdminScope, Option<TenantScope>),
+    /// A website visitor, in their one conversation.
+    Visitor(TenantScope),
+}
+
+/// Where a website visitor comes from, and which pages are our own.
+pub struct Door<'a> {
+    /// What the request says of it.
+    pub origin: &'a Origin,
+    /// How the outside reaches this server: its own pages may use its chat.
+    pub own: &'a str,
 }
 
 /// A tenant as a client may name it in `X-Tenant-Id`: `1042`, `tenant_1042` or `exampleco`.
@@ -131,6 +142,73 @@ pub async fn stand(
         return Err(inactive().into());
     }
     Ok(Standing::Person(TenantScope { tenant: tenant.id, actor, visit: None }))
+}
+
+/// Resolves a verified visitor's token: its session stands and is of this tenant and conversation, the tenant is active, and
+/// the page that it is used from is one that the tenant allows. The conversation is there, or the session would be gone.
+///
+/// # Errors
+/// As [`resolve`].
+pub async fn resolve_visitor(
+    db: &Db,
+    token: &VisitorToken,
+    wanted: Option<&TenantName>,
+    door: &Door<'_>,
+    now: DateTime<Utc>,
+) -> Outcome<Standing> {
+    let found = db.identify(async |tx| visitors::with_tenant(tx, token.session()).await).await?;
+    let Some((session, tenant)) = found else {
+        return Err(unauthenticated("This chat is no longer there. Start a new one with startVisitorSession.").into());
+    };
+    let is_its_own = session.tenant_id == token.tenant() && session.conversation_id == token.conversation();
+    if !is_its_own || session.revoked_at.is_some() || session.expires_at <= now {
+        return Err(unauthenticated("This chat has ended. Start a new one with startVisitorSession.").into());
+    }
+    meant(wanted, &tenant)?;
+    if !tenant.is_active {
+        return Err(inactive().into());
+    }
+    welcome(&tenant, door)?;
+    let actor = Actor::Visitor { session: session.id, conversation: session.conversation_id };
+    Ok(Standing::Visitor(TenantScope { tenant: tenant.id, actor, visit: None }))
+}
+
+/// The right to open a chat for a visitor of a tenant's website: the server's own, for as long as it takes to do so.
+///
+/// # Errors
+/// `NOT_FOUND` for a tenant that is not there or not active; `FORBIDDEN` for a page that it does not allow.
+pub async fn open_to_visitors(db: &Db, subdomain: &str, door: &Door<'_>) -> Outcome<TenantScope> {
+    let missing = || Refusal { field: Some("subdomain"), ..Refusal::not_found("tenant") };
+    // What is no subdomain is nobody's.
+    let slug = slug::normalise(subdomain).map_err(|_| missing())?;
+    let tenant = db.identify(async |tx| tenants::by_subdomain(tx, &slug).await).await?;
+    let tenant = tenant.filter(|tenant| tenant.is_active).ok_or_else(missing)?;
+    welcome(&tenant, door)?;
+    Ok(server_work(tenant.id))
+}
+
+/// Whether a chat of the tenant's may be used from where the request comes. A request without an origin is from no page of
+/// another website: a browser would have said so.
+fn welcome(tenant: &TenantRow, door: &Door<'_>) -> Outcome<()> {
+    let refused = |message: String| Err(Refusal::new(ErrorCode::Forbidden, message).into());
+    match door.origin {
+        Origin::Absent => Ok(()),
+        Origin::Page(page) if origin::normalise(door.own).as_ref() == Some(page) || tenant.allows(page) => Ok(()),
+        Origin::Page(_) if tenant.allowed_origins.as_array().is_none_or(Vec::is_empty) => refused(
+            "This tenant's `allowedOrigins` are empty, so no website can use its chat. An administrator of the platform adds \
+             them with updateTenant."
+                .to_owned(),
+        ),
+        Origin::Page(page) => refused(format!(
+            "This tenant's `allowedOrigins` do not hold `{page}`, so its chat can't be used from there. An administrator of the \
+             platform adds it with updateTenant."
+        )),
+        Origin::Opaque => refused(
+            "The page has no origin (`Origin: null`), and none of the tenant's `allowedOrigins` can name it. Serve it from a \
+             web server."
+                .to_owned(),
+        ),
+    }
 }
 
 /// The lease that a token was issued for, if it stands: it is this person's, has not ended, and its time is not over.

@@ -2,7 +2,7 @@
 
 use crate::db::schema::{
     conversations, email_settings, impersonations, leads, prompt_bundles, prompt_sections, retrieval_settings,
-    sessions, sms_settings, tenants, users, voice_settings,
+    sessions, sms_settings, tenants, users, visitor_sessions, voice_settings,
 };
 
 diesel::joinable!(sessions -> users (user_id));
@@ -10,8 +10,10 @@ diesel::joinable!(sms_settings -> tenants (tenant_id));
 diesel::joinable!(voice_settings -> tenants (tenant_id));
 diesel::joinable!(email_settings -> tenants (tenant_id));
 diesel::joinable!(retrieval_settings -> tenants (tenant_id));
+diesel::joinable!(visitor_sessions -> tenants (tenant_id));
 diesel::allow_tables_to_appear_in_same_query!(sessions, users, tenants);
 diesel::allow_tables_to_appear_in_same_query!(conversations, leads);
+diesel::allow_tables_to_appear_in_same_query!(visitor_sessions, tenants);
 diesel::allow_tables_to_appear_in_same_query!(impersonations, users);
 diesel::allow_tables_to_appear_in_same_query!(prompt_bundles, prompt_sections);
 diesel::allow_tables_to_appear_in_same_query!(

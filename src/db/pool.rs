@@ -25,7 +25,7 @@ use crate::{
         scope::{AdminScope, TenantScope},
         tx::{Admin, Identity, Mode, Role, Tenant, Tx, Worker},
     },
-    kernel::{failure::Outcome, ids::TenantId},
+    kernel::failure::Outcome,
 };
 
 pub(in crate::db) type PooledConnection = diesel_async::pooled_connection::deadpool::Object<AsyncPgConnection>;
@@ -98,7 +98,7 @@ impl Db {
         scope: &TenantScope,
         work: impl AsyncFnOnce(&mut Tx<Tenant>) -> Outcome<T>,
     ) -> Outcome<T> {
-        let mut tx = self.begin(Mode::Read, Some(scope.tenant())).await?;
+        let mut tx = self.begin(Mode::Read, Some(scope)).await?;
         let result = work(&mut tx).await;
         tx.end(result).await
     }
@@ -113,7 +113,7 @@ impl Db {
         work: impl AsyncFnOnce(&mut Tx<Tenant>) -> Outcome<T>,
     ) -> Outcome<T> {
         let mode = if scope.is_read_only() { Mode::Read } else { Mode::Write };
-        let mut tx = self.begin(mode, Some(scope.tenant())).await?;
+        let mut tx = self.begin(mode, Some(scope)).await?;
         let result = work(&mut tx).await;
         tx.end(result).await
     }
@@ -160,12 +160,13 @@ impl Db {
 
     /// Begins a transaction. A pooled connection may have died unseen (the database was restarted): then all idle ones
     /// are dropped and a new one is tried, once. Nothing has run by then, so nothing can run twice.
-    async fn begin<R: Role>(&self, mode: Mode, tenant: Option<TenantId>) -> Outcome<Tx<R>> {
-        if let Ok(tx) = Tx::begin(self.checkout().await?, mode, tenant).await {
+    async fn begin<R: Role>(&self, mode: Mode, scope: Option<&TenantScope>) -> Outcome<Tx<R>> {
+        let (tenant, conversation) = (scope.map(TenantScope::tenant), scope.and_then(TenantScope::bound_to));
+        if let Ok(tx) = Tx::begin(self.checkout().await?, mode, tenant, conversation).await {
             return Ok(tx);
         }
         self.pool.retain(|_, _| false);
-        let begun = Tx::begin(self.checkout().await?, mode, tenant).await;
+        let begun = Tx::begin(self.checkout().await?, mode, tenant, conversation).await;
         begun.map_err(|error| unreachable(&anyhow::Error::new(error).context("beginning a transaction")))
     }
 

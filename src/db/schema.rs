@@ -260,6 +260,17 @@ diesel::table! {
 }
 
 diesel::table! {
+    visitor_sessions (id) {
+        id -> Uuid,
+        tenant_id -> Int8,
+        conversation_id -> Int8,
+        created_at -> Timestamptz,
+        expires_at -> Timestamptz,
+        revoked_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
     voice_settings (tenant_id) {
         tenant_id -> Int8,
         is_enabled -> Bool,

@@ -47,8 +47,10 @@
 //! }
 //! ```
 
+use uuid::Uuid;
+
 use crate::kernel::{
-    ids::{ImpersonationId, TenantId, UserId},
+    ids::{ConversationId, ImpersonationId, TenantId, UserId},
     vocabulary::Role,
 };
 
@@ -62,6 +64,13 @@ pub enum Actor {
         /// With which role, read from the database for this request.
         role: Role,
     },
+    /// A website visitor, nameless, in their one conversation.
+    Visitor {
+        /// By which session.
+        session: Uuid,
+        /// Which conversation.
+        conversation: ConversationId,
+    },
     /// The server itself: background work, or an operator at the command line.
     Server,
 }
@@ -72,7 +81,7 @@ impl Actor {
     pub fn user(self) -> Option<UserId> {
         match self {
             Self::Person { id, .. } => Some(id),
-            Self::Server => None,
+            Self::Visitor { .. } | Self::Server => None,
         }
     }
 }
@@ -137,8 +146,25 @@ impl TenantScope {
     pub fn administers(&self) -> bool {
         match self.actor {
             Actor::Person { role, .. } => matches!(role, Role::Admin | Role::TenantAdmin),
+            Actor::Visitor { .. } => false,
             Actor::Server => true,
         }
+    }
+
+    /// The one conversation that a website visitor is bound to; `None` for everybody else. The database holds every
+    /// transaction in this scope's name to it.
+    #[must_use]
+    pub fn bound_to(&self) -> Option<ConversationId> {
+        match self.actor {
+            Actor::Visitor { conversation, .. } => Some(conversation),
+            Actor::Person { .. } | Actor::Server => None,
+        }
+    }
+
+    /// Whether this conversation is within reach: to a visitor, any but their own is as if it did not exist.
+    #[must_use]
+    pub fn reaches(&self, conversation: ConversationId) -> bool {
+        self.bound_to().is_none_or(|own| own == conversation)
     }
 
     /// The same tenant, for work of the server's that outlives the request which caused it: a reply goes on when its

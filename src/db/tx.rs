@@ -1,7 +1,7 @@
-//! Transactions. Each begins with one statement batch that takes a no-login role and the tenant for the length of the
-//! transaction only (`set_config(…, true)`), which is right behind a transaction-mode pooler too. A transaction that is
-//! dropped half-way (a cancelled request) takes its connection with it, so that no open transaction, and no tenant,
-//! ever returns to the pool.
+//! Transactions. Each begins with one statement batch that takes a no-login role and the tenant (for a website visitor, the
+//! conversation too) for the length of the transaction only (`set_config(…, true)`), which is right behind a
+//! transaction-mode pooler too. A transaction that is dropped half-way (a cancelled request) takes its connection with it,
+//! so that no open transaction, and no tenant, ever returns to the pool.
 
 use std::marker::PhantomData;
 
@@ -10,7 +10,10 @@ use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 
 use crate::{
     db::{error::unreachable, pool::PooledConnection},
-    kernel::{failure::Outcome, ids::TenantId},
+    kernel::{
+        failure::Outcome,
+        ids::{ConversationId, TenantId},
+    },
 };
 
 /// Milliseconds that one statement may take.
@@ -84,6 +87,7 @@ impl<R: Role> Tx<R> {
         connection: PooledConnection,
         mode: Mode,
         tenant: Option<TenantId>,
+        conversation: Option<ConversationId>,
     ) -> QueryResult<Self> {
         let mut tx = Self { connection: Some(connection), tenant, role: PhantomData };
         let begin = match mode {
@@ -93,8 +97,10 @@ impl<R: Role> Tx<R> {
         // The simple protocol takes no parameters, and saves two round trips. What is written into the text is a
         // constant or a number.
         let tenant = tenant.map_or_else(String::new, |tenant| tenant.0.to_string());
+        let conversation = conversation.map_or_else(String::new, |conversation| conversation.0.to_string());
         let batch = format!(
             "{begin}; SELECT set_config('role', '{}', true), set_config('app.tenant_id', '{tenant}', true), \
+             set_config('app.conversation_id', '{conversation}', true), \
              set_config('statement_timeout', '{STATEMENT_TIMEOUT}', true)",
             R::NAME,
         );

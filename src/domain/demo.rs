@@ -38,6 +38,9 @@ struct Demo {
     answer: &'static str,
 }
 
+/// Where `examples/widget.html` is served for a first look.
+const PAGES: &[&str] = &["http://localhost:5500", "http://127.0.0.1:5500"];
+
 const DEMOS: &[Demo] = &[
     Demo {
         name: "Bright Waves Swim School",
@@ -105,7 +108,7 @@ async fn one_tenant(
             subdomain: demo.subdomain.to_owned(),
             is_active: true,
             system_prompt: None,
-            allowed_origins: Vec::new(),
+            allowed_origins: PAGES.iter().map(|page| (*page).to_owned()).collect(),
             monthly_token_quota: None,
             pinecone_environment: None,
             pinecone_api_key: None,

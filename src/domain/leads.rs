@@ -42,6 +42,19 @@ const TRIES: usize = 3;
 /// # Errors
 /// `BAD_USER_INPUT` naming the argument, and when there is nothing to know the person by.
 pub async fn create(cx: &TenantCx, form: &LeadForm) -> Outcome<LeadRow> {
+    noted_or_found(cx, form, true).await
+}
+
+/// As [`create`], for what somebody says of themselves without proof: a lead that is known already is left as it is, since
+/// anybody could give another's address, and a number of their own with it.
+///
+/// # Errors
+/// As [`create`].
+pub async fn claim(cx: &TenantCx, form: &LeadForm) -> Outcome<LeadRow> {
+    noted_or_found(cx, form, false).await
+}
+
+async fn noted_or_found(cx: &TenantCx, form: &LeadForm, learns: bool) -> Outcome<LeadRow> {
     let now = cx.now();
     let lead = NewLead {
         tenant_id: cx.scope().tenant(),
@@ -65,6 +78,10 @@ pub async fn create(cx: &TenantCx, form: &LeadForm) -> Outcome<LeadRow> {
             }
             let known = leads::lock_known(tx, lead.phone.as_deref(), lead.email.as_deref()).await?;
             if let Some(row) = known.iter().find(|row| row.phone == lead.phone).or(known.first()) {
+                if !learns {
+                    cx.audit(tx, "lead.found", row.id).await?;
+                    return Ok(row.clone());
+                }
                 return learn(cx, tx, row, &lead, known.len() > 1).await;
             }
         }

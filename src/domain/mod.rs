@@ -14,3 +14,4 @@ pub mod settings;
 pub mod tenants;
 pub mod usage;
 pub mod users;
+pub mod visitors;

@@ -1,7 +1,6 @@
 //! Businesses: made, changed and switched off by administrators.
 
 use secrecy::SecretString;
-use url::Url;
 
 use crate::{
     context::{AdminCx, TenantCx, audit},
@@ -17,7 +16,7 @@ use crate::{
         email,
         failure::{Outcome, Refusal},
         ids::TenantId,
-        phone, slug, text, web,
+        origin, phone, slug, text, web,
     },
 };
 
@@ -62,13 +61,16 @@ pub async fn create(cx: &AdminCx, form: TenantForm) -> Outcome<TenantRow> {
         created_at: now,
         updated_at: now,
     };
-    cx.administer(async |tx| {
-        let row = tenants::insert(tx, &tenant).await?;
-        set_up_index(cx, tx, row.id, form.pinecone_environment.map(Some), form.pinecone_api_key.map(Some)).await?;
-        cx.audit(tx, "tenant.create", row.id, Some(row.id)).await?;
-        Ok(row)
-    })
-    .await
+    let row = cx
+        .administer(async |tx| {
+            let row = tenants::insert(tx, &tenant).await?;
+            set_up_index(cx, tx, row.id, form.pinecone_environment.map(Some), form.pinecone_api_key.map(Some)).await?;
+            cx.audit(tx, "tenant.create", row.id, Some(row.id)).await?;
+            Ok(row)
+        })
+        .await?;
+    cx.services().origins.forget();
+    Ok(row)
 }
 
 /// Changes to a tenant. An outer `None` leaves as it is, an inner one clears.
@@ -113,13 +115,16 @@ pub async fn update(cx: &AdminCx, id: TenantId, edit: TenantEdit) -> Outcome<Ten
         ("pineconeEnvironment", edit.pinecone_environment.is_some()),
         ("pineconeApiKey", edit.pinecone_api_key.is_some()),
     ]);
-    cx.administer(async |tx| {
-        let row = tenants::update(tx, id, &changes).await?.ok_or_else(missing)?;
-        set_up_index(cx, tx, id, edit.pinecone_environment, edit.pinecone_api_key).await?;
-        cx.audit_change(tx, "tenant.update", id, Some(id), detail).await?;
-        Ok(row)
-    })
-    .await
+    let row = cx
+        .administer(async |tx| {
+            let row = tenants::update(tx, id, &changes).await?.ok_or_else(missing)?;
+            set_up_index(cx, tx, id, edit.pinecone_environment, edit.pinecone_api_key).await?;
+            cx.audit_change(tx, "tenant.update", id, Some(id), detail).await?;
+            Ok(row)
+        })
+        .await?;
+    cx.services().origins.forget();
+    Ok(row)
 }
 
 /// Switches a tenant off: its people can't sign in and what they have open ends; its data stays.
@@ -136,12 +141,15 @@ pub async fn deactivate(cx: &AdminCx, id: TenantId) -> Outcome<TenantRow> {
         monthly_token_quota: None,
         updated_at: cx.now(),
     };
-    cx.administer(async |tx| {
-        let row = tenants::update(tx, id, &changes).await?.ok_or_else(missing)?;
-        cx.audit(tx, "tenant.deactivate", id, Some(id)).await?;
-        Ok(row)
-    })
-    .await
+    let row = cx
+        .administer(async |tx| {
+            let row = tenants::update(tx, id, &changes).await?.ok_or_else(missing)?;
+            cx.audit(tx, "tenant.deactivate", id, Some(id)).await?;
+            Ok(row)
+        })
+        .await?;
+    cx.services().origins.forget();
+    Ok(row)
 }
 
 fn missing() -> Refusal {
@@ -242,13 +250,7 @@ fn origins(list: &[String]) -> Result<serde_json::Value, Refusal> {
     }
     let mut origins = Vec::with_capacity(list.len());
     for text in list {
-        let url = Url::parse(text.trim()).map_err(|_| wrong(text))?;
-        let origin = url.origin().ascii_serialization();
-        let plain = matches!(url.scheme(), "http" | "https") && url.as_str().trim_end_matches('/') == origin;
-        if !plain {
-            return Err(wrong(text));
-        }
-        origins.push(origin);
+        origins.push(origin::normalise(text).ok_or_else(|| wrong(text))?);
     }
     Ok(serde_json::json!(origins))
 }

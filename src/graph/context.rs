@@ -10,7 +10,7 @@ use crate::{
     context::{AdminCx, PublicCx, TenantCx, View},
     graph::auth::Access,
     kernel::failure::{ErrorCode, Failure, Outcome, Refusal},
-    tokens::jwt::VerifiedToken,
+    tokens::{jwt::VerifiedToken, visitor::AnyToken},
 };
 
 /// Everything that one operation may use; put into the request, never built by a resolver.
@@ -31,10 +31,10 @@ pub enum Caller {
     Known(Box<Known>),
 }
 
-/// Somebody who signed in.
+/// Somebody who signed in, or a website visitor.
 pub struct Known {
     /// The proof.
-    pub token: Arc<VerifiedToken>,
+    pub token: Arc<AnyToken>,
     /// For administrators of the platform.
     pub admin: Option<AdminCx>,
     /// For whoever acts in a tenant.
@@ -67,6 +67,9 @@ impl RequestCx {
             }
             Caller::Known(known) => known,
         };
+        if matches!(*known.token, AnyToken::Visitor(_)) {
+            return if access == Access::Visitor { Ok(()) } else { Err(for_people()) };
+        }
         let is_admin = known.admin.is_some();
         let administers = known.tenant.as_ref().is_some_and(|cx| cx.scope().administers());
         match access {
@@ -100,9 +103,19 @@ pub(super) fn public<'c>(ctx: &'c Context<'_>) -> Outcome<&'c PublicCx> {
     Ok(&request(ctx)?.public)
 }
 
-/// The caller's proof.
+/// The proof of a person who signed in.
 pub(super) fn token<'c>(ctx: &'c Context<'_>) -> Outcome<&'c VerifiedToken> {
-    Ok(&known(ctx)?.token)
+    match &*known(ctx)?.token {
+        AnyToken::Person(token) => Ok(token),
+        AnyToken::Visitor(_) => Err(for_people().into()),
+    }
+}
+
+fn for_people() -> Refusal {
+    Refusal::new(
+        ErrorCode::Forbidden,
+        "This is a website visitor's token, which is good for the visitor's own conversation only.",
+    )
 }
 
 /// The caller's proof, for what concerns their own account: an impersonation's token is not good for that.

@@ -35,6 +35,9 @@ fn extensions(refusal: &Refusal) -> ErrorExtensionValues {
     if let Some(field) = refusal.field {
         values.set("field", field);
     }
+    if let Some(seconds) = refusal.retry_after {
+        values.set("retryAfter", seconds);
+    }
     values
 }
 

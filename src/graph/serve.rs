@@ -164,7 +164,9 @@ fn visit(checked: &Checked) -> Option<(&'static str, String)> {
     let fields: Vec<_> = checked
         .touched
         .iter()
-        .filter(|(access, ..)| matches!(access, Access::User | Access::TenantAdmin))
+        .filter(|(access, name, _)| {
+            is_root(name) && matches!(access, Access::Visitor | Access::User | Access::TenantAdmin)
+        })
         .map(|(_, name, _)| name.rsplit('.').next().unwrap_or(name))
         .collect();
     let action = match checked.kind {
@@ -173,6 +175,10 @@ fn visit(checked: &Checked) -> Option<(&'static str, String)> {
         OperationType::Subscription => "impersonation.subscription",
     };
     (!fields.is_empty()).then(|| (action, fields.join(", ")))
+}
+
+fn is_root(field: &str) -> bool {
+    ["Query.", "Mutation.", "Subscription."].iter().any(|root| field.starts_with(root))
 }
 
 fn too_long(kind: OperationType, patience: Duration) -> Refusal {

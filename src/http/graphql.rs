@@ -89,7 +89,7 @@ async fn answer(web: Arc<Web>, id: RequestId, request: Request, form: Option<For
         let message = "Mutations are sent by POST.";
         return allow(refuse(StatusCode::METHOD_NOT_ALLOWED, message, form, &id), "POST");
     }
-    let proof = Proof::from_headers(&web, &parts.headers);
+    let proof = Proof::from_headers(&web, &parts.headers, &parts.extensions);
     let cx = proof.resolve(&web, id.clone()).await;
     if form == Form::Events {
         let stream = web.graph.stream(checked, cx);
@@ -140,6 +140,24 @@ async fn heard(body: Body) -> Option<Bytes> {
 
 /// The answer to an operation, in the form that the client takes.
 fn respond(answer: Answer, form: Form) -> Response {
+    let wait = wait(&answer);
+    let mut response = in_form(answer, form);
+    if let Some(seconds) = wait {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+/// The longest wait that an error of the answer asks for, in seconds.
+fn wait(answer: &Answer) -> Option<u64> {
+    let asked = answer.errors.iter().filter_map(|error| match error.extensions.as_ref()?.get("retryAfter")? {
+        async_graphql::Value::Number(seconds) => seconds.as_u64(),
+        _ => None,
+    });
+    asked.max()
+}
+
+fn in_form(answer: Answer, form: Form) -> Response {
     if !is_request_error(&answer) {
         // Executed, whatever came of its fields: 200 in both forms.
         let mut response = GraphQLResponse::from(answer).into_response();

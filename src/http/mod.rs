@@ -3,6 +3,8 @@
 
 mod body;
 mod caller;
+mod client;
+mod cors;
 mod graphql;
 mod health;
 mod negotiate;
@@ -17,20 +19,16 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    http::{HeaderName, HeaderValue, Method, header},
+    http::{HeaderName, HeaderValue, header},
     middleware,
     routing::{any, get},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tower_http::{
-    catch_panic::CatchPanicLayer,
-    cors::{AllowOrigin, CorsLayer},
-    set_header::SetResponseHeaderLayer,
-};
+use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer};
 
 use crate::{
     chat::Engine,
-    context::{RequestId, Services},
+    context::{Client, RequestId, Services},
     graph::Graph,
 };
 
@@ -57,6 +55,8 @@ pub struct WebSettings {
     pub cors_origins: Vec<String>,
     /// Development: any origin may call, and the playground may load from elsewhere.
     pub is_development: bool,
+    /// How many proxies of our own stand before us, and say in `X-Forwarded-For` whom they were called by.
+    pub trusted_proxies: usize,
     /// Whether there is a playground of our own to serve.
     pub has_playground: bool,
     /// How often the caller of an open stream is looked at again.
@@ -72,6 +72,7 @@ impl Default for WebSettings {
         Self {
             cors_origins: Vec::new(),
             is_development: true,
+            trusted_proxies: 0,
             has_playground: playground::is_built(),
             recheck: Duration::from_secs(3),
             init_patience: Duration::from_secs(3),
@@ -94,7 +95,7 @@ pub fn router(web: Arc<Web>) -> Router {
         .fallback(problem::no_such_route)
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(CatchPanicLayer::custom(problem::panicked))
-        .layer(cors(&web.settings))
+        .layer(cors::layer(&web))
         .layer(set(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(set(header::REFERRER_POLICY, "no-referrer"))
         .layer(set(header::X_FRAME_OPTIONS, "DENY"))
@@ -106,29 +107,8 @@ fn set(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderVa
     SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
 }
 
-/// Tokens travel in a header of their own, so no origin ever needs credentials, and none is allowed them.
-fn cors(settings: &WebSettings) -> CorsLayer {
-    let origins = if settings.cors_origins.is_empty() && settings.is_development {
-        AllowOrigin::any()
-    } else {
-        AllowOrigin::list(settings.cors_origins.iter().filter_map(|origin| origin.parse().ok()))
-    };
-    CorsLayer::new()
-        .allow_origin(origins)
-        .allow_methods([Method::GET, Method::POST])
-        .allow_headers([
-            header::AUTHORIZATION,
-            header::CONTENT_TYPE,
-            header::ACCEPT,
-            HeaderName::from_static(caller::TENANT_HEADER),
-            HeaderName::from_static(request_id::HEADER),
-        ])
-        .expose_headers([HeaderName::from_static(request_id::HEADER)])
-        .max_age(Duration::from_mins(10))
-}
-
 impl Web {
-    fn public(&self, request: RequestId) -> crate::context::PublicCx {
-        crate::context::PublicCx { services: self.services.clone(), request }
+    fn public(&self, request: RequestId, client: Client) -> crate::context::PublicCx {
+        crate::context::PublicCx { services: self.services.clone(), request, client }
     }
 }

@@ -73,12 +73,14 @@ pub struct Refusal {
     pub message: Cow<'static, str>,
     /// The argument at fault, in the graph's spelling.
     pub field: Option<&'static str>,
+    /// Seconds after which to try again, where that is known.
+    pub retry_after: Option<u32>,
 }
 
 impl Refusal {
     /// A refusal with its sentence.
     pub fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, message: message.into(), field: None }
+        Self { code, message: message.into(), field: None, retry_after: None }
     }
 
     /// Bad input in the argument `field`.
@@ -89,6 +91,11 @@ impl Refusal {
     /// A collision on the argument `field`.
     pub fn conflict(field: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
         Self { field: Some(field), ..Self::new(ErrorCode::Conflict, message) }
+    }
+
+    /// Too much at once; worth another try after so many seconds.
+    pub fn too_fast(message: impl Into<Cow<'static, str>>, seconds: u32) -> Self {
+        Self { retry_after: Some(seconds), ..Self::new(ErrorCode::RateLimited, message) }
     }
 
     /// The one answer for a thing that is missing and for one that belongs to somebody else.

@@ -5,6 +5,7 @@ pub mod clock;
 pub mod email;
 pub mod failure;
 pub mod ids;
+pub mod origin;
 pub mod page;
 pub mod phone;
 pub mod slug;

@@ -15,7 +15,7 @@ use crate::kernel::{
     vocabulary::Role,
 };
 
-const ISSUER: &str = "frontdesk";
+pub(in crate::tokens) const ISSUER: &str = "frontdesk";
 const AUDIENCE: &str = "frontdesk:graph";
 const KIND: &str = "access";
 
@@ -107,11 +107,11 @@ impl VerifiedToken {
 
 /// The key and rules for access tokens.
 pub struct TokenKeys {
-    encoding: EncodingKey,
-    decoding: DecodingKey,
-    algorithm: Algorithm,
+    pub(in crate::tokens) encoding: EncodingKey,
+    pub(in crate::tokens) decoding: DecodingKey,
+    pub(in crate::tokens) algorithm: Algorithm,
     lifetime: TimeDelta,
-    clock: Clock,
+    pub(in crate::tokens) clock: Clock,
 }
 
 impl TokenKeys {
@@ -170,15 +170,8 @@ impl TokenKeys {
         // Time is judged below, by the injected clock.
         rules.validate_exp = false;
         rules.validate_nbf = false;
-        let claims = jsonwebtoken::decode::<Claims>(token, &self.decoding, &rules)
-            .map_err(|error| {
-                refused(match error.kind() {
-                    ErrorKind::InvalidSignature => "The token's signature is wrong. Sign in again.",
-                    ErrorKind::InvalidAlgorithm => "The token's algorithm is not the one this server signs with.",
-                    _ => "This is not an access token of this server. Sign in again.",
-                })
-            })?
-            .claims;
+        let claims =
+            jsonwebtoken::decode::<Claims>(token, &self.decoding, &rules).map_err(|error| broken(&error))?.claims;
         if claims.typ != KIND {
             return Err(refused("This token is for another purpose. Sign in to get an access token."));
         }
@@ -207,6 +200,15 @@ impl TokenKeys {
     }
 }
 
-fn refused(message: &'static str) -> Refusal {
+/// Why a token can't be read.
+pub(in crate::tokens) fn broken(error: &jsonwebtoken::errors::Error) -> Refusal {
+    refused(match error.kind() {
+        ErrorKind::InvalidSignature => "The token's signature is wrong. Sign in again.",
+        ErrorKind::InvalidAlgorithm => "The token's algorithm is not the one this server signs with.",
+        _ => "This is not an access token of this server. Sign in again.",
+    })
+}
+
+pub(in crate::tokens) fn refused(message: &'static str) -> Refusal {
     Refusal::new(ErrorCode::Unauthenticated, message)
 }

@@ -39,4 +39,5 @@ mod usage;
 mod users;
 mod verify;
 mod versions;
+mod visitors;
 mod walls;

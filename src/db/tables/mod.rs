@@ -16,6 +16,7 @@ pub mod settings;
 pub mod tenants;
 pub mod usage;
 pub mod users;
+pub mod visitors;
 
 /// One page of a boxed query in the order of (key, id). The key is a time, unless the last argument names another reading
 /// of a [`Position`](crate::kernel::page::Position). A macro, since the types of boxed queries over different tables

@@ -38,6 +38,14 @@ pub struct TenantRow {
     pub updated_at: DateTime<Utc>,
 }
 
+impl TenantRow {
+    /// Whether its chat may be opened from this origin.
+    #[must_use]
+    pub fn allows(&self, origin: &str) -> bool {
+        self.allowed_origins.as_array().into_iter().flatten().any(|allowed| allowed == origin)
+    }
+}
+
 /// A business to be.
 #[derive(Insertable)]
 #[diesel(table_name = tenants)]
@@ -121,6 +129,19 @@ pub async fn by_subdomain(tx: &mut Tx<Identity>, subdomain: &str) -> Outcome<Opt
         .first(tx.conn())
         .await
         .optional()?)
+}
+
+/// The origins that active tenants allow, each tenant's as its list.
+///
+/// # Errors
+/// Database faults.
+pub async fn allowed_origins(tx: &mut Tx<Identity>) -> Outcome<Vec<serde_json::Value>> {
+    Ok(tenants::table
+        .filter(tenants::is_active)
+        .filter(tenants::allowed_origins.ne(serde_json::json!([])))
+        .select(tenants::allowed_origins)
+        .load(tx.conn())
+        .await?)
 }
 
 /// Any tenant, for administrators.

@@ -10,6 +10,7 @@ mod prompts;
 mod settings;
 mod tenants;
 mod users;
+mod visitors;
 
 use async_graphql::MergedObject;
 
@@ -26,4 +27,5 @@ pub struct Mutation(
     settings::SettingsMutation,
     impersonations::ImpersonationMutation,
     deliveries::DeliveryMutation,
+    visitors::VisitorMutation,
 );

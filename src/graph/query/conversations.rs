@@ -22,7 +22,7 @@ pub struct ConversationQuery;
 #[Object]
 impl ConversationQuery {
     /// One conversation; null if there is none.
-    #[graphql(directive = auth::apply(Access::User))]
+    #[graphql(directive = auth::apply(Access::Visitor))]
     async fn conversation(
         &self,
         ctx: &Context<'_>,
@@ -31,6 +31,7 @@ impl ConversationQuery {
         let cx = context::tenant(ctx)?;
         let id: ConversationId = ids::parse(&id, "id")?;
         let row = cx.read(async |tx| conversations::find(tx, id).await).await?;
+        let row = row.filter(|row| cx.scope().reaches(row.id));
         Ok(row.map(|row| Conversation { row, cx: cx.clone() }))
     }
 

@@ -1,16 +1,17 @@
 //! The subscription root.
 
 use async_graphql::{Context, ID, Result};
-use futures_util::{Stream, StreamExt};
+use futures_util::{Stream, StreamExt, future};
 
 use crate::{
-    chat::{Cursor, MessageForm},
+    chat::{Cursor, Event, MessageForm},
+    context::TenantCx,
     graph::{
         auth::{Access, auth},
         context,
         types::{chat_event::ChatEvent, message::SendMessageInput},
     },
-    kernel::ids,
+    kernel::{failure::Outcome, ids},
 };
 
 /// Everything that can be followed.
@@ -21,7 +22,7 @@ pub struct Subscription;
 impl Subscription {
     /// Sends a message and follows its reply. First comes MessageAdded with the message itself; the stream ends after
     /// ReplyCompleted or ReplyFailed, or at once where a person answers. The reply goes on when you leave.
-    #[graphql(directive = auth::apply(Access::User))]
+    #[graphql(directive = auth::apply(Access::Visitor))]
     async fn chat(
         &self,
         ctx: &Context<'_>,
@@ -30,12 +31,12 @@ impl Subscription {
         let cx = context::tenant(ctx)?.clone();
         let form = MessageForm::try_from(input)?;
         let events = context::engine(ctx)?.chat(&cx, form).await?;
-        Ok(events.map(move |event| Ok(ChatEvent::new(event?, &cx))))
+        Ok(shown(events, cx))
     }
 
     /// Watches a conversation until you leave. `after` goes on behind a cursor, nothing lost and nothing twice; without
     /// it, the stream begins now, with a ReplySnapshot of a reply in progress.
-    #[graphql(directive = auth::apply(Access::User))]
+    #[graphql(directive = auth::apply(Access::Visitor))]
     async fn conversation_events(
         &self,
         ctx: &Context<'_>,
@@ -46,6 +47,17 @@ impl Subscription {
         let id = ids::parse(&conversation_id, "conversationId")?;
         let after = after.as_deref().map(Cursor::parse).transpose()?;
         let events = context::engine(ctx)?.watch(&cx, id, after).await?;
-        Ok(events.map(move |event| Ok(ChatEvent::new(event?, &cx))))
+        Ok(shown(events, cx))
     }
+}
+
+/// Events as the graph shows them; to a website visitor, only what is for customers.
+fn shown(
+    events: impl Stream<Item = Outcome<Event>> + Send,
+    cx: TenantCx,
+) -> impl Stream<Item = Result<ChatEvent>> + Send {
+    let is_visitor = cx.scope().bound_to().is_some();
+    let told =
+        move |event: &Outcome<Event>| !is_visitor || event.as_ref().map_or(true, |event| event.body.is_for_customers());
+    events.filter(move |event| future::ready(told(event))).map(move |event| Ok(ChatEvent::new(event?, &cx)))
 }

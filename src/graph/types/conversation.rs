@@ -9,6 +9,7 @@ use crate::{
     db::tables::conversations::{self, ConversationFilter as Filter, ConversationRow},
     domain::conversations::{ConversationEdit, ConversationForm},
     graph::{
+        auth::{Access, auth},
         connection::connection,
         scalars::DateTime,
         types::{
@@ -49,12 +50,14 @@ impl Conversation {
         self.row.status
     }
     /// Whom with, once that is known.
+    #[graphql(directive = auth::apply(Access::User))]
     async fn lead(&self) -> Result<Option<Lead>> {
         let Some(id) = self.row.lead_id else { return Ok(None) };
         let row = self.cx.loaders().lead(id).await?;
         Ok(row.map(|row| Lead { row, cx: self.cx.clone() }))
     }
-    /// What it is about.
+    /// What it is about, in the tenant's own words.
+    #[graphql(directive = auth::apply(Access::User))]
     async fn subject(&self) -> Option<&str> {
         self.row.subject.as_deref()
     }

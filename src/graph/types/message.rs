@@ -7,6 +7,7 @@ use crate::{
     context::{TenantCx, View},
     db::tables::messages::MessageRow,
     graph::{
+        auth::{Access, auth},
         connection::connection,
         scalars::DateTime,
         types::{conversation::Conversation, knowledge::RetrievedPassage, user::User},
@@ -52,11 +53,13 @@ impl Message {
     }
     /// The person who sent it: of the tenant, or an administrator of the platform who acted in it. Null for customers who
     /// wrote themselves, for the assistant, and for somebody who has left for another tenant.
+    #[graphql(directive = auth::apply(Access::User))]
     async fn author(&self) -> Result<Option<User>> {
         let Some(id) = self.row.author_id else { return Ok(None) };
         Ok(User::load(&View::Tenant(self.cx.clone()), id).await?)
     }
     /// What a reply used, once it is whole.
+    #[graphql(directive = auth::apply(Access::User))]
     async fn tokens(&self) -> Option<TokenUsage> {
         Some(TokenUsage {
             model: self.row.model.clone()?,
@@ -65,10 +68,12 @@ impl Message {
         })
     }
     /// SHA-256 of the composed prompt that a reply was written under.
+    #[graphql(directive = auth::apply(Access::User))]
     async fn prompt_hash(&self) -> Option<&str> {
         self.row.prompt_hash.as_deref()
     }
     /// The passages that a reply was written from, the best first.
+    #[graphql(directive = auth::apply(Access::User))]
     async fn sources(&self) -> Vec<RetrievedPassage> {
         serde_json::from_value(self.row.sources.clone()).unwrap_or_default()
     }

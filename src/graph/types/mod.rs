@@ -16,6 +16,7 @@ pub mod settings;
 pub mod tenant;
 pub mod usage;
 pub mod user;
+pub mod visitor;
 
 use async_graphql::MaybeUndefined;
 

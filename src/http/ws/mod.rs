@@ -6,8 +6,7 @@ mod session;
 use std::sync::Arc;
 
 use axum::{
-    extract::{State, WebSocketUpgrade},
-    http::HeaderMap,
+    extract::{Request, State, WebSocketUpgrade},
     response::Response,
 };
 
@@ -17,9 +16,9 @@ const PROTOCOL: &str = "graphql-transport-ws";
 /// Largest message of a client, in bytes; as large as a body over HTTP.
 pub(super) const MESSAGE_MAX: usize = 1024 * 1024;
 
-pub(super) async fn upgrade(State(web): State<Arc<Web>>, headers: HeaderMap, upgrade: WebSocketUpgrade) -> Response {
+pub(super) async fn upgrade(State(web): State<Arc<Web>>, upgrade: WebSocketUpgrade, request: Request) -> Response {
     // Programs may prove themselves in the handshake; browsers can't, and do so in connection_init.
-    let proof = Proof::from_headers(&web, &headers);
+    let proof = Proof::from_headers(&web, request.headers(), request.extensions());
     upgrade
         .protocols([PROTOCOL])
         // What is over our own limit is read to its end and told why; what is over twice that is cut off.

@@ -151,7 +151,7 @@ impl Session {
         };
         let (authorization, tenant) = (text(["authorization", "token"]), text(["x-tenant-id", "tenantId"]));
         // What the payload says goes before what the handshake said, each for itself.
-        self.proof = Proof::new(&self.web, authorization, tenant).or(&self.proof);
+        self.proof = self.proof.and(&self.web, authorization, tenant);
         // Somebody without a token is let in: signing in is an operation too. Somebody whose token is worth nothing is not.
         let cx = self.proof.resolve(&self.web, request_id::fresh()).await;
         if matches!(cx.caller, crate::graph::context::Caller::Unknown(Some(_))) {

@@ -45,6 +45,23 @@ impl<'g> Tenant<'g> {
         self.person("staff", Role::User).await
     }
 
+    /// Lets chats run on these websites only.
+    pub async fn allow(&self, origins: &[&str]) {
+        let document =
+            "mutation($id: ID!, $o: [String!]!) { updateTenant(id: $id, input: { allowedOrigins: $o }) { id } }";
+        let answer = self.gateway.root().await.ask(document, json!({ "id": self.id.to_string(), "o": origins })).await;
+        assert!(answer.get("errors").is_none(), "{answer}");
+    }
+
+    /// Somebody who visits the tenant's website, and their conversation.
+    pub async fn visitor(&self) -> (Actor<'g>, String) {
+        let answer = self.gateway.stranger().visit(&self.slug).await;
+        let session = &answer["data"]["startVisitorSession"];
+        let token = session["accessToken"].as_str().unwrap_or_else(|| panic!("no session: {answer}"));
+        let conversation = session["conversation"]["id"].as_str().expect("an id").to_owned();
+        (self.gateway.stranger().with_token(token), conversation)
+    }
+
     async fn person(&self, name: &str, role: Role) -> Actor<'g> {
         let email = format!("{name}@{}.example", self.slug);
         users::create(&self.gateway.inside(self.id), person(&email, role)).await.expect("a user");
@@ -59,6 +76,8 @@ pub struct Actor<'g> {
     pub tenant: Option<String>,
     /// The node that they speak to, if it is not the gateway.
     pub node: Option<SocketAddr>,
+    /// The website whose page they act from.
+    pub origin: Option<String>,
 }
 
 impl Actor<'_> {
@@ -69,6 +88,18 @@ impl Actor<'_> {
 
     fn address(&self) -> SocketAddr {
         self.node.unwrap_or(self.gateway.address)
+    }
+
+    /// The same person, on a page of this website.
+    pub fn on(&self, origin: &str) -> Self {
+        Self { origin: Some(origin.to_owned()), ..self.clone() }
+    }
+
+    /// Opens a chat on a tenant's website.
+    pub async fn visit(&self, subdomain: &str) -> Answer {
+        let document = "mutation($s: String!) { startVisitorSession(input: { subdomain: $s }) \
+                        { accessToken expiresIn conversation { id } } }";
+        self.ask(document, json!({ "s": subdomain })).await
     }
 
     /// The same person, naming a tenant in `X-Tenant-Id`.
@@ -89,6 +120,9 @@ impl Actor<'_> {
         }
         if let Some(tenant) = &self.tenant {
             request = request.header("x-tenant-id", tenant);
+        }
+        if let Some(origin) = &self.origin {
+            request = request.header("origin", origin);
         }
         request
     }

@@ -44,6 +44,8 @@ pub struct Plan {
     pub redis: Option<String>,
     /// Which time it is.
     pub clock: Clock,
+    /// Variables of the environment.
+    pub settings: Vec<(&'static str, String)>,
 }
 
 impl Default for Plan {
@@ -58,6 +60,7 @@ impl Default for Plan {
             database: None,
             redis: None,
             clock: Clock::held(noon()),
+            settings: Vec::new(),
         }
     }
 }
@@ -92,7 +95,7 @@ impl Gateway {
             Some(name) => (name, false),
             None => (cluster::database().await, true),
         };
-        let mut config = config(plan.is_production);
+        let mut config = config(plan.is_production, &plan.settings);
         config.model = plan.model.map(|base_url| RemoteSettings {
             provider: Provider::OpenAi,
             base_url,
@@ -103,7 +106,11 @@ impl Gateway {
         config.redis = plan.redis.map(Into::into);
         let clock = plan.clock;
         let services = app::services(&config, db, clock.clone()).expect("services");
-        let web = WebSettings { is_development: !plan.is_production, ..plan.web };
+        let web = WebSettings {
+            is_development: !plan.is_production,
+            trusted_proxies: config.http.trusted_proxies,
+            ..plan.web
+        };
         let parts = Parts {
             clock: clock.clone(),
             patience: plan.patience,
@@ -169,7 +176,7 @@ impl Gateway {
 
     /// Somebody without a token.
     pub fn stranger(&self) -> Actor<'_> {
-        Actor { gateway: self, token: None, tenant: None, node: None }
+        Actor { gateway: self, token: None, tenant: None, node: None, origin: None }
     }
 
     /// The global administrator.
@@ -180,7 +187,7 @@ impl Gateway {
     pub async fn sign_in(&self, email: &str) -> Actor<'_> {
         let answer = login(self, email).await;
         let token = answer["data"]["login"]["accessToken"].as_str().unwrap_or_else(|| panic!("no login: {answer}"));
-        Actor { gateway: self, token: Some(token.to_owned()), tenant: None, node: None }
+        Actor { gateway: self, token: Some(token.to_owned()), tenant: None, node: None, origin: None }
     }
 
     /// Goes down in order, as on SIGTERM.
@@ -200,8 +207,11 @@ fn noon() -> DateTime<Utc> {
     "2026-11-21T12:00:00Z".parse().expect("a time")
 }
 
-fn config(is_production: bool) -> Config {
+fn config(is_production: bool, settings: &[(&'static str, String)]) -> Config {
     Config::from_vars(|name| {
+        if let Some((_, value)) = settings.iter().find(|(known, _)| *known == name) {
+            return Some(value.clone());
+        }
         let value = match name {
             "ENVIRONMENT" if is_production => "production",
             "DATABASE_URL" => "postgres://unused/unused",

@@ -29,13 +29,17 @@ pub enum Frame {
 impl Socket {
     /// A socket with this subprotocol, nothing said yet.
     pub async fn raw(gateway: &Gateway, protocol: Option<&str>) -> Self {
-        Self::raw_at(gateway.address, protocol).await
+        Self::from_page(gateway.address, protocol, None).await
     }
 
-    async fn raw_at(node: SocketAddr, protocol: Option<&str>) -> Self {
+    /// As [`Socket::raw`], opened at a node by a page of this website.
+    pub async fn from_page(node: SocketAddr, protocol: Option<&str>, origin: Option<&str>) -> Self {
         let mut request = format!("ws://{node}/graphql/ws").into_client_request().expect("a request");
         if let Some(protocol) = protocol {
             request.headers_mut().insert("sec-websocket-protocol", protocol.parse().expect("a protocol"));
+        }
+        if let Some(origin) = origin {
+            request.headers_mut().insert("origin", origin.parse().expect("an origin"));
         }
         let (stream, _) = connect_async(request).await.expect("a socket");
         Self { stream }
@@ -48,7 +52,7 @@ impl Socket {
 
     /// The same, at a node that is not this process.
     pub async fn open_at(node: SocketAddr, token: Option<&str>, tenant: Option<&str>) -> Self {
-        let mut socket = Self::raw_at(node, Some("graphql-transport-ws")).await;
+        let mut socket = Self::from_page(node, Some("graphql-transport-ws"), None).await;
         let mut payload = json!({});
         if let Some(token) = token {
             payload["authorization"] = json!(format!("Bearer {token}"));

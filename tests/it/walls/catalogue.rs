@@ -91,6 +91,87 @@ async fn the_login_role_sees_nothing_until_it_takes_a_role_and_a_tenant() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn every_table_of_a_tenant_is_closed_or_narrowed_to_a_visitor() {
+    let database = cluster::database().await;
+    let owner = cluster::owner(&database).await;
+    // Tables that a visitor's transaction may read as the tenant may, each with its reason.
+    let open = [
+        "tenants",       // what comes in may be weighed against the tenant's quota
+        "usage_entries", // as above
+    ];
+    let rows = owner
+        .query(
+            "SELECT c.relname::text FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' \
+               AND has_any_column_privilege('frontdesk_tenant', c.oid, 'SELECT') \
+               AND NOT EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND NOT p.polpermissive \
+                 AND p.polcmd IN ('*', 'r') AND pg_get_expr(p.polqual, p.polrelid) LIKE '%app_conversation_id%') ORDER BY 1",
+            &[],
+        )
+        .await
+        .expect("the catalogue");
+    assert_eq!(rows.iter().map(|row| row.get::<_, String>(0)).collect::<Vec<_>>(), open);
+
+    owner
+        .batch_execute(
+            "INSERT INTO tenants (id, subdomain, name, created_at, updated_at) VALUES (1, 'a', 'A', now(), now());
+             INSERT INTO leads (tenant_id, name, source, status, created_at, updated_at) VALUES (1, 'Ann', 'WEB', 'NEW', now(), now());
+             INSERT INTO conversations (id, tenant_id, channel, status, created_at, updated_at)
+             VALUES (1, 1, 'WEB', 'BOT', now(), now()), (2, 1, 'WEB', 'BOT', now(), now());
+             INSERT INTO messages (tenant_id, conversation_id, role, status, content, created_at, updated_at)
+             VALUES (1, 1, 'CUSTOMER', 'COMPLETE', 'mine', now(), now()), (1, 1, 'TOOL', 'COMPLETE', 'internal', now(), now()),
+                    (1, 2, 'CUSTOMER', 'COMPLETE', 'theirs', now(), now());
+             INSERT INTO audit_entries (at, tenant_id, impersonated, action, request_id) VALUES (now(), 1, false, 'x', 'x')",
+        )
+        .await
+        .expect("rows");
+    let login = cluster::login(&database).await;
+    let begin =
+        "BEGIN; SET LOCAL ROLE frontdesk_tenant; SET LOCAL app.tenant_id = '1'; SET LOCAL app.conversation_id = '1'";
+    let seen = async |query: &str| -> i64 {
+        login.batch_execute(begin).await.expect("begin");
+        let count = login.query_one(query, &[]).await.expect(query).get(0);
+        login.batch_execute("ROLLBACK").await.expect("rollback");
+        count
+    };
+    assert_eq!(seen("SELECT count(*) FROM conversations").await, 1);
+    assert_eq!(seen("SELECT count(*) FROM messages").await, 1, "its own, and none of the machinery's");
+    assert_eq!(seen("SELECT count(*) FROM leads").await, 0);
+    assert_eq!(seen("SELECT count(*) FROM audit_entries").await, 0);
+    for (write, is_refused) in [
+        (
+            "INSERT INTO messages (tenant_id, conversation_id, role, status, content, created_at, updated_at) VALUES (1, 2, 'CUSTOMER', 'COMPLETE', 'x', now(), now())",
+            true,
+        ),
+        (
+            "INSERT INTO messages (tenant_id, conversation_id, role, status, content, created_at, updated_at) VALUES (1, 1, 'AGENT', 'COMPLETE', 'x', now(), now())",
+            true,
+        ),
+        (
+            "INSERT INTO conversations (id, tenant_id, channel, status, created_at, updated_at) VALUES (9, 1, 'WEB', 'BOT', now(), now())",
+            true,
+        ),
+        (
+            "INSERT INTO leads (tenant_id, name, source, status, created_at, updated_at) VALUES (1, 'x', 'WEB', 'NEW', now(), now())",
+            true,
+        ),
+        // These find nothing to change.
+        ("DELETE FROM messages", false),
+        ("DELETE FROM conversations", false),
+        ("UPDATE tenants SET name = 'x'", false),
+    ] {
+        login.batch_execute(begin).await.expect("begin");
+        match login.execute(write, &[]).await {
+            Ok(changed) => assert_eq!((changed, is_refused), (0, false), "{write}"),
+            Err(refused) => {
+                let code = refused.code().map(tokio_postgres::error::SqlState::code);
+                assert_eq!((code, is_refused), (Some("42501"), true), "{write}: {refused}");
+            }
+        }
+        login.batch_execute("ROLLBACK").await.expect("rollback");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_database_refuses_a_row_that_points_into_another_tenant() {
     let database = cluster::database().await;
     let owner = cluster::owner(&database).await;

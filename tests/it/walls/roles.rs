@@ -189,6 +189,7 @@ async fn every_caller_at_every_root_field() {
     let root = gateway.root().await;
     let callers = [
         ("stranger", gateway.stranger()),
+        ("visitor", acme.visitor().await.0),
         ("staff", acme.staff().await),
         ("tenant admin", acme.admin().await),
         ("root", root.clone()),
@@ -222,5 +223,63 @@ async fn every_caller_at_every_root_field() {
     let matrix = matrix.lines().map(str::trim_end).collect::<Vec<_>>().join("\n");
     insta::with_settings!({ prepend_module_to_snapshot => false, snapshot_path => "../golden", omit_expression => true }, {
         insta::assert_snapshot!("role_matrix", matrix);
+    });
+}
+
+/// What a website visitor can read, of every type that they reach: a field that is added shows up here.
+#[test]
+fn a_visitor_reads_these_fields_and_no_others() {
+    let document = parse_schema(frontdesk::graph::sdl()).expect("readable");
+    let definitions: Vec<TypeDefinition> = document
+        .definitions
+        .into_iter()
+        .filter_map(|definition| match definition {
+            TypeSystemDefinition::Type(definition) => Some(definition.node),
+            _ => None,
+        })
+        .collect();
+    let requires = |field: &FieldDefinition| {
+        let auth = field.directives.iter().find(|directive| directive.node.name.node == "auth")?;
+        Some(auth.node.get_argument("requires").expect("an argument").node.to_string())
+    };
+    let mut seen = std::collections::BTreeMap::new();
+    let mut ahead: Vec<String> = Vec::new();
+    for root in ["Query", "Mutation", "Subscription"] {
+        for field in fields(&definitions, root) {
+            // Signing in gives a person's token, and what a person sees.
+            let is_open = requires(field).as_deref() == Some("VISITOR") || field.name.node == "startVisitorSession";
+            if is_open {
+                ahead.push(base(&field.ty.node).to_owned());
+            }
+        }
+    }
+    while let Some(name) = ahead.pop() {
+        let Some(definition) = definitions.iter().find(|definition| definition.name.node == name.as_str()) else {
+            continue;
+        };
+        let own = match &definition.kind {
+            TypeKind::Object(object) => &object.fields,
+            TypeKind::Interface(interface) => {
+                ahead.extend(definitions.iter().filter_map(|other| match &other.kind {
+                    TypeKind::Object(object) if object.implements.iter().any(|of| of.node == name.as_str()) => {
+                        Some(other.name.node.to_string())
+                    }
+                    _ => None,
+                }));
+                &interface.fields
+            }
+            _ => continue,
+        };
+        if seen.contains_key(&name) {
+            continue;
+        }
+        let open: Vec<&FieldDefinition> =
+            own.iter().map(|field| &field.node).filter(|field| requires(field).is_none()).collect();
+        ahead.extend(open.iter().map(|field| base(&field.ty.node).to_owned()));
+        seen.insert(name, open.iter().map(|field| field.name.node.to_string()).collect::<Vec<_>>().join(" "));
+    }
+    let view = seen.iter().map(|(name, fields)| format!("{name}: {fields}")).collect::<Vec<_>>().join("\n");
+    insta::with_settings!({ prepend_module_to_snapshot => false, snapshot_path => "../golden", omit_expression => true }, {
+        insta::assert_snapshot!("visitor_view", view);
     });
 }

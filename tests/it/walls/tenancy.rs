@@ -50,12 +50,19 @@ async fn every_field_answers_for_anothers_id_as_for_one_that_does_not_exist() {
     let (acme, rival) = (gateway.tenant("acme").await, gateway.tenant("rival").await);
     let owner = acme.admin().await;
     let owned = belongings(&owner).await;
+    // The last is a visitor of A's own website: any conversation but theirs is to them another's too.
+    let rivals = [
+        rival.admin().await,
+        rival.staff().await,
+        gateway.root().await.in_tenant("rival"),
+        rival.visitor().await.0,
+        acme.visitor().await.0,
+    ];
     let before = snapshot(&owner).await;
-    let rivals = [rival.admin().await, rival.staff().await, gateway.root().await.in_tenant("rival")];
     let mut asked = 0;
     for (number, rival) in rivals.iter().enumerate() {
         // Tenants themselves are the platform's administrators' own business, in whatever tenant they act.
-        let theirs = |probe: &Probe| number < 2 || probe.requires != "ADMIN";
+        let theirs = |probe: &Probe| number != 2 || probe.requires != "ADMIN";
         for probe in probes().into_iter().filter(|probe| probe.document.contains("_999999") && theirs(probe)) {
             for (noun, id) in &owned {
                 // The probe, once with A's id and once with an id of the same noun that nobody has.
@@ -192,6 +199,7 @@ async fn the_filter_and_the_policy_each_hold_alone() {
     let (acme, rival) = (gateway.tenant("acme").await, gateway.tenant("rival").await);
     belongings(&acme.admin().await).await;
     let rival = rival.admin().await;
+    let (visitor, _) = acme.visitor().await;
     let owner = crate::support::cluster::owner(&gateway.database).await;
     let tables: Vec<String> = owner
         .query(
@@ -210,6 +218,18 @@ async fn the_filter_and_the_policy_each_hold_alone() {
     let seen = snapshot(&rival).await.to_string();
     assert!(!seen.contains("anary"), "the filter alone let through: {seen}");
     assert!(!rival.data("{ composedPrompt { text } }").await.to_string().contains("canary"));
+    // And for a visitor of the same tenant, the program's own look at their one conversation.
+    for document in [
+        r#"{ conversation(id: "conversation_1") { id } }"#,
+        r#"mutation { sendMessage(input: { conversationId: "conversation_1", content: "x" }) { message { id } } }"#,
+        r#"mutation { stopReply(messageId: "message_2") { content } }"#,
+        r#"mutation { revokeVisitorSessions(conversationId: "conversation_1") }"#,
+    ] {
+        let answer = visitor.query(document).await;
+        let nothing = answer["data"] == json!({ "conversation": null }) || crate::support::code(&answer) == "NOT_FOUND";
+        assert!(nothing, "{document}: {answer}");
+    }
+    assert_eq!(crate::support::code(&visitor.watch("conversation_1", None).await.error().await), "NOT_FOUND");
     for table in &tables {
         owner.batch_execute(&format!("ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")).await.expect("switched on");
     }

@@ -139,6 +139,29 @@ pub async fn reply_to(tx: &mut Tx<Tenant>, id: MessageId) -> Outcome<Option<Mess
         .optional()?)
 }
 
+/// When the `n`th newest message of the customer in a conversation was stored, if there are as many. Whoever asks holds the
+/// conversation, so that none joins meanwhile.
+///
+/// # Errors
+/// Database faults.
+pub async fn nth_newest_question(
+    tx: &mut Tx<Tenant>,
+    conversation: ConversationId,
+    n: i64,
+) -> Outcome<Option<DateTime<Utc>>> {
+    let tenant = tx.tenant();
+    Ok(messages::table
+        .filter(messages::tenant_id.eq(tenant))
+        .filter(messages::conversation_id.eq(conversation))
+        .filter(messages::role.eq(MessageRole::Customer))
+        .order(messages::id.desc())
+        .offset(n.max(1) - 1)
+        .select(messages::created_at)
+        .first(tx.conn())
+        .await
+        .optional()?)
+}
+
 /// The newest messages up to and with `until`, oldest first: what a model is told of the past.
 ///
 /// # Errors
