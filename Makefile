@@ -1,9 +1,12 @@
 # Two commands are all that a newcomer needs: `make run` and `make test`.
-.PHONY: run test check playground schema build image
+.PHONY: run demo-chat test check playground schema build image
 
 run: ## start a development server, with everything it needs
 	@scripts/setup
 	cargo run --locked
+
+demo-chat: ## chat in this terminal with a demo tenant of the running server; ARGS="--tenant cornerbikes" for the other
+	@cargo run --locked --quiet -- chat $(ARGS)
 
 test: ## format, lints, every test, and schema.graphql in step with the code
 	@scripts/setup test

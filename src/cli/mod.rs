@@ -1,5 +1,6 @@
 //! The commands. Each reads settings, does one thing, and says in plain words what it did or what is in its way.
 
+mod chat;
 mod database;
 mod log;
 mod seed;
@@ -38,6 +39,8 @@ enum Command {
     Schema,
     /// Check that a live server keeps its tenants apart.
     Verify(verify::Options),
+    /// Chat with a live server in this terminal, as a website visitor.
+    Chat(chat::Options),
 }
 
 /// Runs the command that the arguments name.
@@ -60,6 +63,11 @@ fn execute(command: Command) -> anyhow::Result<()> {
             crate::tokens::install_provider();
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             return runtime.block_on(verify::run(options));
+        }
+        Command::Chat(options) => {
+            crate::tokens::install_provider();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            return runtime.block_on(chat::run(options));
         }
         command => command,
     };
@@ -84,7 +92,7 @@ fn execute(command: Command) -> anyhow::Result<()> {
             }
             Command::SeedAdmin => seed::admin(&config, &open).await,
             Command::SeedBasePrompt => seed::base_prompt(&config, &open).await,
-            Command::Schema | Command::Verify(_) => Ok(()),
+            Command::Schema | Command::Verify(_) | Command::Chat(_) => Ok(()),
         }
     })
 }

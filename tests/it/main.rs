@@ -31,6 +31,7 @@ mod sockets;
 mod startup;
 mod support;
 mod tenants;
+mod terminal;
 mod tour;
 mod transports;
 mod turns;
