@@ -42,3 +42,4 @@ mod verify;
 mod versions;
 mod visitors;
 mod walls;
+mod widget;

@@ -1,0 +1,120 @@
+//! `examples/widget.html` in a real browser: on a website that the tenant allows, and on one that it does not.
+
+use axum::{Router, http::header, response::Html, routing::get};
+use tokio::net::TcpListener;
+
+use crate::support::{
+    Gateway, Plan,
+    browser::Browser,
+    fake_model::{FakeModel, Script},
+};
+
+/// A website with the widget on it; gives its origin.
+async fn website(gateway: &Gateway) -> String {
+    let page = std::fs::read_to_string("examples/widget.html").expect("the widget");
+    let page = page.replace(
+        "http://localhost:8080\" data-tenant=\"brightwaves",
+        &format!("{}\" data-tenant=\"acme", gateway.url("")),
+    );
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let origin = format!("http://{}", listener.local_addr().expect("address"));
+    let favicon = get(|| async { ([(header::CONTENT_TYPE, "image/x-icon")], "") });
+    let router =
+        Router::new().route("/", get(move || std::future::ready(Html(page.clone())))).route("/favicon.ico", favicon);
+    #[expect(clippy::disallowed_methods, reason = "a test's helper has no log context to keep")]
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    origin
+}
+
+const LAST: &str = "#frontdesk li:last-child";
+
+async fn asks(page: &mut Browser, question: &str) {
+    page.click("#frontdesk input").await;
+    page.types(question).await;
+    page.press("Enter").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_visitor_chats_on_a_website_stops_a_reply_and_finds_it_all_again_after_a_reload() {
+    let model = FakeModel::start(Script::ByHand).await;
+    // As in production: nothing but the tenant's own list lets the page in.
+    let gateway =
+        Gateway::planned(Plan { is_production: true, model: Some(model.base_url.clone()), ..Plan::default() }).await;
+    let acme = gateway.tenant("acme").await;
+    let origin = website(&gateway).await;
+    acme.allow(&[&origin]).await;
+    let mut page = Browser::open(&origin).await;
+    page.until("sessionStorage.length === 1").await;
+
+    asks(&mut page, "Do you sell <b>anvils</b>?").await;
+    let call = model.call().await;
+    page.sees("#frontdesk li.CUSTOMER", "Do you sell <b>anvils</b>?").await;
+    call.text("We <i>do</i>").await;
+    // Each piece is seen while the rest is still to come, and nothing of it is markup.
+    page.sees(LAST, "We <i>do</i>").await;
+    page.until("!document.querySelector('#frontdesk .stop').hidden").await;
+    call.text(", and feathers.").await;
+    page.sees(LAST, "We <i>do</i>, and feathers.").await;
+    call.finish().await;
+    page.until("document.querySelector('#frontdesk .stop').hidden").await;
+    assert_eq!(page.evaluate("document.querySelectorAll('#frontdesk li *').length").await, 0);
+
+    asks(&mut page, "Tell me everything").await;
+    let call = model.call().await;
+    call.text("It all began").await;
+    page.sees(LAST, "It all began").await;
+    // The page goes and comes while it is being written.
+    page.reload().await;
+    page.sees(LAST, "It all began").await;
+    call.text(" long ago").await;
+    page.sees(LAST, "It all began long ago").await;
+    page.click("#frontdesk .stop").await;
+    call.left().await;
+    page.until("document.querySelector('#frontdesk .stop').hidden").await;
+    page.sees(LAST, "It all began long ago").await;
+    assert_eq!(page.evaluate("document.querySelectorAll('#frontdesk li').length").await, 4);
+
+    // A person takes over, and is read where the assistant was.
+    let staff = acme.staff().await;
+    staff.data(r#"mutation { updateConversation(id: "conversation_1", input: { status: HUMAN }) { id } }"#).await;
+    staff.data(r#"mutation { sendMessage(input: { conversationId: "conversation_1", content: "This is Ann." }) { message { id } } }"#).await;
+    page.sees("#frontdesk li.AGENT", "This is Ann.").await;
+
+    // The session is ended elsewhere: the page opens another by itself, and nothing of the first is left on it.
+    staff.data(r#"mutation { revokeVisitorSessions(conversationId: "conversation_1") }"#).await;
+    page.until("JSON.parse(Object.values(sessionStorage)[0] ?? '{}').conversation === 'conversation_2'").await;
+    page.until("document.querySelectorAll('#frontdesk li').length === 0").await;
+    asks(&mut page, "Once more").await;
+    let call = model.call().await;
+    call.text("With pleasure.").await;
+    call.finish().await;
+    page.sees(LAST, "With pleasure.").await;
+
+    page.click("#frontdesk .end").await;
+    page.until("JSON.parse(Object.values(sessionStorage)[0] ?? '{}').conversation === 'conversation_3'").await;
+    assert_eq!(page.complaints, Vec::<String>::new());
+    let hosts = [origin, gateway.url("")];
+    let elsewhere: Vec<_> =
+        page.requests.iter().filter(|url| !hosts.iter().any(|host| url.starts_with(host))).collect();
+    assert_eq!(elsewhere, Vec::<&String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_website_that_is_not_allowed_the_page_says_so() {
+    // A browser keeps from the page what the server says, where the server does not know the page...
+    let gateway = Gateway::planned(Plan { is_production: true, ..Plan::default() }).await;
+    gateway.tenant("acme").await;
+    let origin = website(&gateway).await;
+    let mut page = Browser::open(&origin).await;
+    page.sees(
+        "#frontdesk [role=status]",
+        &format!("The chat can't be reached. Is the server up, and {origin} among the tenant's allowedOrigins?"),
+    )
+    .await;
+    // ...but not where it is another tenant's.
+    gateway.tenant("rival").await.allow(&[&origin]).await;
+    page.reload().await;
+    page.sees("#frontdesk [role=status]", "This tenant's `allowedOrigins` are empty, so no website can use its chat.")
+        .await;
+    assert_eq!(page.evaluate("sessionStorage.length").await, 0);
+}
