@@ -42,4 +42,5 @@ mod verify;
 mod versions;
 mod visitors;
 mod walls;
+mod websites;
 mod widget;

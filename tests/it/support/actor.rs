@@ -22,6 +22,11 @@ pub fn code(answer: &Answer) -> &str {
     answer["errors"][0]["extensions"]["code"].as_str().unwrap_or_else(|| panic!("no error in {answer}"))
 }
 
+/// The sentence of the first error.
+pub fn said(answer: &Answer) -> &str {
+    answer["errors"][0]["message"].as_str().unwrap_or_else(|| panic!("no error in {answer}"))
+}
+
 /// Asks to sign in with everybody's password.
 pub async fn login(gateway: &Gateway, email: &str) -> Answer {
     let document = "mutation($e: String!, $p: String!) { login(input: { email: $e, password: $p }) { accessToken } }";

@@ -10,5 +10,5 @@ pub mod process;
 pub mod redis;
 pub mod socket;
 
-pub use actor::{Actor, Answer, CHAT, Tenant, code, login};
+pub use actor::{Actor, Answer, CHAT, Tenant, code, login, said};
 pub use gateway::{Gateway, PASSWORD, Plan, SECRET};
