@@ -6,7 +6,7 @@ use futures_util::{StreamExt, stream};
 use serde_json::json;
 
 use crate::support::{
-    Gateway, PASSWORD,
+    Gateway, PASSWORD, Plan,
     leaky::{self, Leak},
     process::frontdesk,
 };
@@ -86,6 +86,12 @@ async fn a_sound_server_passes_every_check_and_is_left_as_it_was() {
     ok    conversations and knowledge: `node(id:)` of another tenant's document is null
     ok    conversations and knowledge: `users` lists and counts no other tenant's
     ok    conversations and knowledge: `user(id:)` of another tenant's is null
+    ok    website visitors: a visitor is let in on the tenant's website
+    ok    website visitors: a visitor reads their own conversation, and no other of the tenant's or another's
+    ok    website visitors: a visitor writes into no other conversation
+    ok    website visitors: a visitor's token opens no lists, no people and no settings
+    ok    website visitors: a visitor does not read whom a conversation is linked to
+    ok    website visitors: another website's page can't use the chat
     ok    routing of channels: a number leads to one tenant, and who has it is not told
     ok    routing of channels: webhook addresses name their own tenant
     ok    routing of channels: a secret is set for its tenant alone
@@ -95,7 +101,7 @@ async fn a_sound_server_passes_every_check_and_is_left_as_it_was() {
     ok    after deactivation: its people can't sign in
     ok    after deactivation: the other tenant works on
     ok    clean-up: the throw-away tenants are switched off
-    All 55 checks passed.
+    All 61 checks passed.
     ");
     assert_eq!((verified.code, verified.error.as_str()), (Some(0), ""));
     let tenants = gateway.root().await.data("{ tenants { nodes { isActive } } }").await;
@@ -128,6 +134,8 @@ const LEAKS: &[(Leak, &str)] = &[
     (Leak::SentInto, "conversations and knowledge"),
     (Leak::Knowledge, "conversations and knowledge"),
     (Leak::Users, "conversations and knowledge"),
+    (Leak::VisitorTakenForStaff, "website visitors"),
+    (Leak::OriginIgnored, "website visitors"),
     (Leak::ConflictNamesTheTenant, "routing of channels"),
     (Leak::AddressesCrossed, "routing of channels"),
     (Leak::SecretShown, "routing of channels"),
@@ -137,7 +145,9 @@ const LEAKS: &[(Leak, &str)] = &[
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_planted_leak_is_found_by_the_check_that_looks_for_it() {
-    let gateway = Gateway::start().await;
+    // Many runs at once from one address.
+    let settings = vec![("RATE_LIMIT_VISITOR_SESSIONS_PER_ADDRESS", "1000".to_owned())];
+    let gateway = Gateway::planned(Plan { settings, ..Plan::default() }).await;
     let found = stream::iter(LEAKS).map(async |(leak, group)| {
         let verified = verify(&leaky::before(&gateway, *leak).await, PASSWORD).await;
         assert_eq!(verified.code, Some(1), "{leak:?}: {}", verified.said);
@@ -220,12 +230,22 @@ async fn every_planted_leak_is_found_by_the_check_that_looks_for_it() {
       lead isolation: deleteLead knows no other tenant's
     Conversation
       conversations and knowledge: `conversation(id:)` of another tenant's is null
+      website visitors: a visitor reads their own conversation, and no other of the tenant's or another's
     SentInto
       conversations and knowledge: sendMessage knows no other tenant's conversation
+      website visitors: a visitor writes into no other conversation
     Knowledge
       conversations and knowledge: `searchKnowledge` finds one's own documents, and no other's
     Users
       conversations and knowledge: `users` lists and counts no other tenant's
+    VisitorTakenForStaff
+      website visitors: a visitor reads their own conversation, and no other of the tenant's or another's
+      website visitors: a visitor writes into no other conversation
+      website visitors: a visitor's token opens no lists, no people and no settings
+      website visitors: a visitor does not read whom a conversation is linked to
+      website visitors: another website's page can't use the chat
+    OriginIgnored
+      website visitors: another website's page can't use the chat
     ConflictNamesTheTenant
       routing of channels: a number leads to one tenant, and who has it is not told
     AddressesCrossed

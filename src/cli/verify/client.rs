@@ -43,7 +43,7 @@ impl Graph {
 
     /// Somebody without a token.
     pub(super) fn stranger(&self) -> Caller<'_> {
-        Caller { graph: self, who: "somebody without a token".to_owned(), token: None, tenant: None }
+        Caller { graph: self, who: "somebody without a token".to_owned(), token: None, tenant: None, origin: None }
     }
 
     /// Signs in; gives the whole answer, for whoever wants to see it refused.
@@ -89,9 +89,15 @@ pub(super) struct Caller<'g> {
     /// Their access token.
     pub(super) token: Option<String>,
     tenant: Option<String>,
+    origin: Option<String>,
 }
 
 impl Caller<'_> {
+    /// The same person, on a page of this website.
+    pub(super) fn on(&self, origin: &str) -> Self {
+        Self { who: format!("{} on {origin}", self.who), origin: Some(origin.to_owned()), ..self.clone() }
+    }
+
     /// The same person, naming a tenant in `X-Tenant-Id`.
     pub(super) fn naming(&self, tenant: &str) -> Self {
         Self { who: format!("{} naming {tenant}", self.who), tenant: Some(tenant.to_owned()), ..self.clone() }
@@ -111,6 +117,9 @@ impl Caller<'_> {
         }
         if let Some(tenant) = &self.tenant {
             request = request.header("x-tenant-id", tenant);
+        }
+        if let Some(origin) = &self.origin {
+            request = request.header("origin", origin);
         }
         let unreachable = |error: reqwest::Error| {
             let cause = anyhow::Error::new(error);

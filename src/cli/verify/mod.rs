@@ -12,6 +12,7 @@ mod probe;
 mod prompts;
 mod report;
 mod stage;
+mod visitors;
 mod visits;
 
 use anyhow::Context;
@@ -82,6 +83,7 @@ async fn checks(graph: &Graph, root: &Caller<'_>, slug: &str, report: &mut Repor
     prompts::run(&stage, report).await;
     leads::run(&stage, report).await;
     conversations::run(&stage, report).await;
+    visitors::run(&stage, report).await;
     channels::run(&stage, report).await;
     deactivation::run(&stage, report).await;
 }

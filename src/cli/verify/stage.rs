@@ -31,6 +31,8 @@ pub(super) struct Side<'g> {
     pub(super) number: String,
     pub(super) name: String,
     pub(super) subdomain: String,
+    /// The website that its chat may run on.
+    pub(super) origin: String,
     /// The word that stands in all that it has.
     pub(super) canary: String,
     pub(super) admin: Caller<'g>,
@@ -80,7 +82,8 @@ impl<'g> Side<'g> {
         let canary = format!("canary{}", word::<6>()?);
         let name = format!("Throw-away {canary}");
         let password = word::<12>()?;
-        let input = json!({ "name": name, "subdomain": subdomain });
+        let origin = format!("https://{subdomain}.example");
+        let input = json!({ "name": name, "subdomain": subdomain, "allowedOrigins": [origin] });
         let id = made(root, "createTenant", "CreateTenantInput", input, "id").await?;
         let number = id.trim_start_matches("tenant_").to_owned();
         let inside = root.naming(subdomain);
@@ -108,6 +111,7 @@ impl<'g> Side<'g> {
             message: sent.text("/sendMessage/message/id")?,
             reply: sent.text("/sendMessage/reply/id")?,
             subdomain: subdomain.to_owned(),
+            origin,
             id,
             number,
             name,

@@ -42,6 +42,8 @@ pub enum Leak {
     SentInto,
     Knowledge,
     Users,
+    VisitorTakenForStaff,
+    OriginIgnored,
     ConflictNamesTheTenant,
     AddressesCrossed,
     SecretShown,
@@ -85,6 +87,7 @@ struct Asked {
     variables: Value,
     token: Option<String>,
     tenant: Option<String>,
+    origin: Option<String>,
 }
 
 async fn pass(State(proxy): State<Arc<Proxy>>, headers: HeaderMap, Json(body): Json<Value>) -> Json<Value> {
@@ -94,6 +97,7 @@ async fn pass(State(proxy): State<Arc<Proxy>>, headers: HeaderMap, Json(body): J
         variables: body["variables"].clone(),
         token: header("authorization").map(|text| text.trim_start_matches("Bearer ").to_owned()),
         tenant: header("x-tenant-id"),
+        origin: header("origin"),
     };
     let asked = proxy.distorted(asked);
     let mut answer = proxy.ask(&asked).await;
@@ -131,13 +135,17 @@ impl Proxy {
         if let Some(tenant) = &asked.tenant {
             request = request.header("x-tenant-id", tenant);
         }
+        if let Some(origin) = &asked.origin {
+            request = request.header("origin", origin);
+        }
         request.send().await.expect("an answer").json().await.expect("JSON")
     }
 
     fn learn(&self, asked: &Asked, answer: &Value) {
         let mut seen = self.seen.lock().expect("unpoisoned");
-        for token in ["/data/login/accessToken", "/data/impersonateTenant/accessToken"] {
-            seen.tokens.extend(answer.pointer(token).and_then(Value::as_str).map(str::to_owned));
+        for place in ["login", "impersonateTenant", "startVisitorSession"] {
+            let token = answer.pointer(&format!("/data/{place}/accessToken")).and_then(Value::as_str);
+            seen.tokens.extend(token.map(str::to_owned));
         }
         if asked.asks("login(") && answer.get("errors").is_none() {
             seen.logins.push((asked.variables["input"]["email"].clone(), answer.clone()));
@@ -194,6 +202,14 @@ impl Proxy {
             Leak::HeaderIgnored if is_root && asked.tenant.is_some() && !asked.asks("mutation") => {
                 Asked { tenant: first().or(asked.tenant.clone()), ..asked }
             }
+            Leak::VisitorTakenForStaff
+                if asked.token.as_deref().is_some_and(|token| claims(token)["typ"] == "visitor") =>
+            {
+                let staff =
+                    |_: &str, claims: &Value| claims["role"] == "USER" && Some(claims["tenant_id"].to_string()) == own;
+                Asked { token: self.token(staff), ..asked }
+            }
+            Leak::OriginIgnored => Asked { origin: None, ..asked },
             Leak::LeaseWrites if asked.is_lease() && asked.asks("mutation") => self.as_root(asked, own),
             Leak::LeaseGoodAnywhere if asked.is_lease() && asked.tenant.is_some() => {
                 let tenant = asked.tenant.clone();
