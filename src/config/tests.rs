@@ -46,19 +46,25 @@ fn all_faults_are_named_at_once_and_no_value_is_repeated() {
         ("LOG_FORMAT", "canary"),
         ("ACCESS_TOKEN_EXPIRE_MINUTES", "0"),
         ("OPENAI_BASE_URL", "ftp://canary"),
+        ("VISITOR_TOKEN_EXPIRE_MINUTES", "1"),
+        ("RATE_LIMIT_VISITOR_MESSAGES", "canary"),
+        ("TRUSTED_PROXIES", "canary"),
     ])
     .expect_err("faulty");
     let text = problems.to_string();
     assert!(!text.contains("canary"), "{text}");
-    insta::assert_snapshot!(text, @r"
-    13 setting(s) need mending:
+    insta::assert_snapshot!(text, @"
+    16 setting(s) need mending:
       PORT must be a number from 0 to 65535
       HOST must be an IP address such as 0.0.0.0
       BACKEND_CORS_ORIGINS must be a comma list or a JSON array of strings
+      TRUSTED_PROXIES must be a number from 0 to 10
       DATABASE_URL must be a postgres:// URL
       JWT_SECRET_KEY is weak; it must be 32 random characters or more
       ALGORITHM must be HS256, HS384 or HS512
       ACCESS_TOKEN_EXPIRE_MINUTES must be a number from 1 to 1440
+      VISITOR_TOKEN_EXPIRE_MINUTES must be a number from 5 to 43200
+      RATE_LIMIT_VISITOR_MESSAGES must be a number from 1 to 6000
       SECRET_KEY must be 64 hex digits
       OPENAI_BASE_URL must be an http or https URL
       LLM_PROVIDER must be `openai`, `gemini` or `built_in`
