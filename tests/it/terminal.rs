@@ -12,10 +12,10 @@ use tokio::{
 
 use crate::{
     chat::with_faq,
-    startup::frontdesk,
     support::{
         Gateway, Plan,
         fake_model::{FakeModel, Script},
+        process::frontdesk,
     },
 };
 
