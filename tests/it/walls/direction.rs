@@ -3,8 +3,10 @@
 use std::{fs, path::Path};
 
 /// From the leaf upwards. A room may name itself and those before it.
-const ROOMS: &[&str] =
-    &["kernel", "tokens", "secrets", "db", "context", "llm", "domain", "chat", "graph", "http", "config", "app", "cli"];
+const ROOMS: &[&str] = &[
+    "kernel", "tokens", "secrets", "db", "context", "llm", "domain", "tools", "chat", "graph", "http", "config", "app",
+    "cli",
+];
 
 fn files(folder: &Path, found: &mut Vec<(String, String)>) {
     for entry in fs::read_dir(folder).expect("a folder").flatten() {
