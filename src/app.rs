@@ -16,7 +16,7 @@ use crate::{
     graph::{Graph, Introspection},
     http::{self, Web, WebSettings},
     kernel::clock::Clock,
-    llm::{self, Patience},
+    llm::{Models, Pace, Patience},
     secrets::SecretKeys,
     tokens::{self, jwt::TokenKeys, password::Passwords, refresh::RefreshKeys},
 };
@@ -42,6 +42,8 @@ pub struct Parts {
     pub clock: Clock,
     /// How long a model may take.
     pub patience: Patience,
+    /// How waits before another try pass.
+    pub pace: Pace,
     /// How often the engine looks after abandoned replies; `None` leaves them alone.
     pub housekeeping: Option<Duration>,
     /// How long one query or mutation may take.
@@ -57,6 +59,7 @@ impl Parts {
         Self {
             clock: Clock::system(),
             patience: Patience::default(),
+            pace: Pace::real(),
             housekeeping: Some(HOUSEKEEPING),
             operation: OPERATION,
             web: WebSettings {
@@ -115,9 +118,9 @@ impl App {
     /// # Errors
     /// When the schema breaks a rule of its own, no HTTP client can be made, or the Redis URL can't be read.
     pub fn build(config: &Config, services: Arc<Services>, parts: Parts) -> anyhow::Result<Self> {
-        let model = llm::choose(config.model.as_ref())?;
+        let models = Arc::new(Models::new(config.models.clone(), &parts.clock, parts.pace)?);
         let settings = EngineSettings {
-            model,
+            models,
             patience: parts.patience,
             housekeeping: parts.housekeeping,
             redis: config.redis.clone(),

@@ -26,14 +26,14 @@ use crate::{
         ids::{ConversationId, MessageId, TenantId},
         vocabulary::MessageStatus,
     },
-    llm::{ChatModel, Patience},
+    llm::{Models, Patience},
 };
 
 /// How the engine answers.
 #[derive(Clone)]
 pub struct EngineSettings {
     /// What writes the replies.
-    pub model: Arc<dyn ChatModel>,
+    pub models: Arc<Models>,
     /// How long it may take.
     pub patience: Patience,
     /// How often it looks after replies whose node died; `None` for never.

@@ -9,7 +9,7 @@ use crate::{
     kernel::{
         failure::{ErrorCode, Refusal},
         ids::{ConversationId, MessageId},
-        vocabulary::{FinishReason, MessageRole},
+        vocabulary::{FinishReason, MessageRole, ReplyFailure},
     },
 };
 
@@ -89,6 +89,13 @@ pub enum Body {
         /// What to append.
         text: String,
     },
+    /// The assistant uses a tool.
+    ToolCalled {
+        /// In which reply.
+        message: MessageId,
+        /// The tool's name.
+        name: String,
+    },
     /// The text of a reply so far, replacing what the watcher holds.
     ReplySnapshot {
         /// Of which.
@@ -109,6 +116,8 @@ pub enum Body {
         message: Arc<MessageRow>,
         /// The code.
         code: ErrorCode,
+        /// Why.
+        cause: ReplyFailure,
         /// A sentence for people.
         reason: String,
     },
@@ -123,7 +132,9 @@ impl Body {
             | Self::ReplyStarted(row)
             | Self::ReplyCompleted { message: row, .. }
             | Self::ReplyFailed { message: row, .. } => row.id,
-            Self::ReplyDelta { message, .. } | Self::ReplySnapshot { message, .. } => *message,
+            Self::ReplyDelta { message, .. }
+            | Self::ReplySnapshot { message, .. }
+            | Self::ToolCalled { message, .. } => *message,
         }
     }
 
@@ -161,7 +172,9 @@ impl Body {
         if row.status == Failed {
             let code = ErrorCode::parse(row.failure_code.as_deref().unwrap_or_default());
             let reason = row.failure_reason.clone().unwrap_or_else(|| "The answer broke off.".to_owned());
-            Self::ReplyFailed { message: Arc::new(row), code, reason }
+            // One that ended without a word on why was ended by another than its writer.
+            let cause = row.failure_cause.unwrap_or(ReplyFailure::Internal);
+            Self::ReplyFailed { message: Arc::new(row), code, cause, reason }
         } else {
             let finish = row.finish_reason.unwrap_or(FinishReason::Stop);
             Self::ReplyCompleted { message: Arc::new(row), finish }
@@ -171,6 +184,7 @@ impl Body {
     fn size(&self) -> usize {
         128 + match self {
             Self::ReplyDelta { text, .. } | Self::ReplySnapshot { text, .. } => text.len(),
+            Self::ToolCalled { name, .. } => name.len(),
             Self::MessageAdded(row) | Self::ReplyStarted(row) => row.content.len(),
             Self::ReplyCompleted { message, .. } | Self::ReplyFailed { message, .. } => message.content.len(),
         }

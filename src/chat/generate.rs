@@ -1,13 +1,13 @@
-//! Writes one reply: gathers, asks the model, tells every piece, and stores the end.
-//! However it ends, it ends: as whole, stopped, or failed, with what was written kept. Must not know who watches.
+//! Writes one reply: waits for the conversation's turn, gathers, lets it be composed, and stores the end. However it ends,
+//! it ends: as whole, stopped, or failed, with what was written kept. Must not know who watches.
 
 use std::{sync::Arc, time::Duration};
 
-use futures_util::StreamExt;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     chat::{
+        compose::{Draft, Place, Written, compose},
         engine::{Engine, NODE_LOST, key},
         events::Body,
         lease::{self, LEASE},
@@ -25,31 +25,49 @@ use crate::{
         },
         tx::{Tenant, Tx},
     },
-    domain::prompts,
+    domain::{
+        models::{self, Chosen},
+        prompts,
+    },
     kernel::{
         failure::{ErrorCode, Failure, Outcome},
         ids::MessageId,
-        vocabulary::{FinishReason, MessageRole, MessageStatus},
+        vocabulary::{FinishReason, MessageRole, MessageStatus, ReplyFailure},
     },
-    llm::{Delta, Grounding, ModelError, ModelRequest, Speaker, Usage, patiently},
+    llm::{self, Grounding, ModelRequest, Said},
 };
 
-/// Messages of the past that a model is told.
-const HISTORY: i64 = 40;
+/// Messages of the past that are looked at; a model is told as many of them as fit into its budget.
+const HISTORY: i64 = 200;
 /// Tries to store an end before it is left to the lease.
 const END_TRIES: u32 = 8;
 
-/// How a reply ended, and what of it there is.
+/// How a reply ended, what of it there is, and whose it is.
+#[derive(Default)]
 struct Ending {
-    text: String,
+    written: Written,
+    model: Option<String>,
     how: How,
 }
 
-enum How {
-    Whole(FinishReason, Option<Usage>),
+impl Ending {
+    /// Before anything was written.
+    fn bare(how: How) -> Self {
+        Self { how, ..Self::default() }
+    }
+}
+
+#[derive(Default)]
+pub(super) enum How {
+    Whole(FinishReason),
     Stopped,
-    Failed(ErrorCode, String),
+    Failed {
+        code: ErrorCode,
+        cause: ReplyFailure,
+        reason: String,
+    },
     /// Somebody else ended it.
+    #[default]
     Taken,
 }
 
@@ -66,18 +84,18 @@ pub(super) async fn reply(
     let cx = &cx.for_background();
     let ending = match turn::wait(engine, cx, reply, stop).await {
         Turn::Mine => write(engine, cx, conversation, reply, stop).await,
-        Turn::Stopped => Ending { text: String::new(), how: How::Stopped },
-        Turn::Closing => Ending { text: String::new(), how: node_lost() },
-        Turn::Taken => Ending { text: String::new(), how: How::Taken },
+        Turn::Stopped => Ending::bare(How::Stopped),
+        Turn::Closing => Ending::bare(node_lost()),
+        Turn::Taken => Ending::bare(How::Taken),
     };
-    if let Some(body) = store_ending(engine, cx, reply.id, asker, ending).await {
+    if let Some(body) = store_ending(cx, reply.id, asker, ending).await {
         engine.hub.publish(key(cx, conversation.id), body);
     }
 }
 
 fn node_lost() -> How {
     let (code, reason) = NODE_LOST;
-    How::Failed(code, reason.to_owned())
+    How::Failed { code, cause: ReplyFailure::ServerStopped, reason: reason.to_owned() }
 }
 
 async fn write(
@@ -87,52 +105,60 @@ async fn write(
     reply: &MessageRow,
     stop: &CancellationToken,
 ) -> Ending {
-    let mut text = String::new();
     let found = match reply.reply_to_id {
         Some(question) => passages::find(cx, question).await,
         None => Vec::new(),
     };
-    let started = cx.write(async |tx| start(cx, tx, conversation, reply, &found).await).await;
-    let request = match started {
-        Ok(Some((row, request))) => {
+    let tokens = engine.settings.models.context_tokens();
+    let started = cx.write(async |tx| start(cx, tx, conversation, reply, &found, tokens).await).await;
+    let (request, chosen) = match started {
+        Ok(Some((row, request, chosen))) => {
             engine.hub.publish(key(cx, conversation.id), Body::ReplyStarted(Arc::new(row)));
-            request
+            (request, chosen)
         }
-        Ok(None) => return Ending { text, how: How::Taken },
-        Err(failure) => return Ending { text, how: fault(failure) },
+        Ok(None) => return Ending::bare(How::Taken),
+        Err(failure) => return Ending::bare(How::fault(failure)),
     };
-    let pieces = patiently(engine.settings.model.reply(request), engine.settings.patience);
-    tokio::pin!(pieces);
-    let mut beat = lease::heartbeat();
-    loop {
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => return Ending { text, how: How::Stopped },
-            () = engine.closing.cancelled() => return Ending { text, how: node_lost() },
-            piece = pieces.next() => match piece {
-                Some(Ok(Delta::Text(more))) => {
-                    text.push_str(&more);
-                    let body = Body::ReplyDelta { message: reply.id, text: more };
-                    engine.hub.publish(key(cx, conversation.id), body);
+    let wish = match chosen.open(cx) {
+        Ok(wish) => wish,
+        Err(failure) => return Ending::bare(How::fault(failure)),
+    };
+    let line = engine.settings.models.line(&wish);
+    let request = ModelRequest { max_output: wish.max_output, ..request };
+    let place = Place { engine, cx, conversation: conversation.id, reply: reply.id };
+    let draft = Draft::default();
+    let how = {
+        let composing = compose(&place, &line, request, &draft);
+        tokio::pin!(composing);
+        let mut beat = lease::heartbeat();
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break How::Stopped,
+                () = engine.closing.cancelled() => break node_lost(),
+                how = &mut composing => break how,
+                _ = beat.tick() => {
+                    let text = draft.written().text;
+                    if !lease::keep(cx, reply.id, Some(&text), stop).await { break How::Taken }
                 }
-                Some(Ok(Delta::End { finish, usage })) => return Ending { how: whole(&text, finish, usage), text },
-                Some(Err(error)) => return Ending { text, how: model_failed(&error) },
-                None => return Ending { text, how: fault(Failure::fault("a model's stream ended without a word")) },
-            },
-            _ = beat.tick() => if !lease::keep(cx, reply.id, Some(&text), stop).await { return Ending { text, how: How::Taken } },
+            }
         }
-    }
+    };
+    Ending { written: draft.written(), model: line.model().map(str::to_owned), how }
 }
 
-/// Gathers what the model is told, and marks the reply as being written. `None` when it was ended meanwhile.
+/// Gathers what the model is told, as far as it fits into `tokens`, and by whom; and marks the reply as being written.
+/// `None` when it was ended meanwhile.
 async fn start(
     cx: &TenantCx,
     tx: &mut Tx<Tenant>,
     conversation: &ConversationRow,
     reply: &MessageRow,
     found: &[Passage],
-) -> Outcome<Option<(MessageRow, ModelRequest)>> {
+    tokens: u32,
+) -> Outcome<Option<(MessageRow, ModelRequest, Chosen)>> {
     let tenant = tenants::own(tx).await?;
+    let chosen = models::chosen(tx).await?;
     let prompt = prompts::in_force(tx, Some(conversation.channel)).await?;
     let question = reply.reply_to_id.ok_or_else(|| Failure::fault("a reply without its question"))?;
     let history = messages::history(tx, conversation.id, question, HISTORY).await?;
@@ -150,8 +176,8 @@ async fn start(
         .into_iter()
         .filter(|message| !message.content.is_empty())
         .filter_map(|message| match message.role {
-            MessageRole::Customer => Some((Speaker::Customer, message.content)),
-            MessageRole::Assistant | MessageRole::Agent => Some((Speaker::Business, message.content)),
+            MessageRole::Customer => Some(Said::Customer(message.content)),
+            MessageRole::Assistant | MessageRole::Agent => Some(Said::Business(message.content)),
             MessageRole::System | MessageRole::Tool => None,
         })
         .collect();
@@ -161,49 +187,24 @@ async fn start(
         contacts: tenant.contact_email.into_iter().chain(tenant.phone_number).collect(),
         passages: found.iter().map(|passage| passage.text.clone()).collect(),
     };
-    Ok(Some((row, ModelRequest { system: passages::told(prompt.text, found), turns, grounding })))
-}
-
-fn whole(text: &str, finish: FinishReason, usage: Option<Usage>) -> How {
-    if text.is_empty() && finish != FinishReason::ContentFilter {
-        return How::Failed(
-            ErrorCode::UpstreamUnavailable,
-            "The model gave an empty answer. Send the message again for a new one.".to_owned(),
-        );
-    }
-    if finish == FinishReason::ContentFilter {
-        return How::Failed(
-            ErrorCode::BadUserInput,
-            "The model's provider filtered the answer. Ask in other words.".to_owned(),
-        );
-    }
-    How::Whole(finish, usage)
-}
-
-fn model_failed(error: &ModelError) -> How {
-    tracing::warn!(code = error.code.as_str(), detail = %error.detail, "a model gave no whole reply");
-    How::Failed(error.code, error.reason.to_owned())
-}
-
-fn fault(failure: Failure) -> How {
-    match failure {
-        Failure::Refused(refusal) => How::Failed(refusal.code, refusal.message.into_owned()),
-        Failure::Fault(error) => {
-            tracing::error!(error = %format!("{error:#}"), "writing a reply");
-            How::Failed(ErrorCode::Internal, "Something went wrong on our side. Send the message again.".to_owned())
-        }
-    }
+    let request = ModelRequest {
+        system: passages::told(prompt.text, found),
+        turns: llm::fit(turns, tokens),
+        tools: Vec::new(),
+        max_output: None,
+        grounding,
+    };
+    Ok(Some((row, request, chosen)))
 }
 
 /// Stores the end and settles the bill in one transaction; gives what to tell the watchers.
 async fn store_ending(
-    engine: &Engine,
     cx: &TenantCx,
     reply: MessageId,
     asker: Option<crate::kernel::ids::UserId>,
     ending: Ending,
 ) -> Option<Body> {
-    let Some(mut end) = as_row(engine, cx, ending) else { return as_it_is(cx, reply).await };
+    let Some(mut end) = as_row(cx, ending) else { return as_it_is(cx, reply).await };
     for attempt in 0..END_TRIES {
         end.updated_at = cx.now();
         let stored = cx.write(async |tx| {
@@ -216,7 +217,7 @@ async fn store_ending(
                     tenant_id: cx.scope().tenant(),
                     message_id: row.id,
                     user_id: asker,
-                    model: engine.settings.model.name().to_owned(),
+                    model: end.model.clone().unwrap_or_default(),
                     prompt_tokens: prompt.max(0),
                     completion_tokens: completion.max(0),
                     created_at: cx.now(),
@@ -247,36 +248,39 @@ pub(super) async fn as_it_is(cx: &TenantCx, reply: MessageId) -> Option<Body> {
     (!is_open).then(|| Body::of_finished(row))
 }
 
-fn as_row(engine: &Engine, cx: &TenantCx, ending: Ending) -> Option<ReplyEnd> {
+fn as_row(cx: &TenantCx, ending: Ending) -> Option<ReplyEnd> {
+    let usage = ending.written.usage;
     let mut end = ReplyEnd {
         status: MessageStatus::Complete,
-        content: ending.text,
-        model: Some(engine.settings.model.name().to_owned()),
-        prompt_tokens: None,
-        completion_tokens: None,
+        content: ending.written.text,
+        model: ending.model,
+        // What was used is owed, however it ended.
+        prompt_tokens: usage.map(|usage| usage.prompt),
+        completion_tokens: usage.map(|usage| usage.completion),
         finish_reason: None,
         failure_code: None,
         failure_reason: None,
+        failure_cause: None,
         lease_expires_at: None,
         updated_at: cx.now(),
     };
     match ending.how {
         How::Taken => return None,
-        How::Whole(finish, usage) => {
-            let usage = usage.unwrap_or_default();
+        How::Whole(finish) => {
             end.finish_reason = Some(finish);
-            end.prompt_tokens = Some(usage.prompt);
-            end.completion_tokens = Some(usage.completion);
+            end.prompt_tokens.get_or_insert(0);
+            end.completion_tokens.get_or_insert(0);
         }
         How::Stopped => {
             end.status = MessageStatus::Cancelled;
             end.finish_reason = Some(FinishReason::Cancelled);
         }
-        How::Failed(code, reason) => {
+        How::Failed { code, cause, reason } => {
             end.status = MessageStatus::Failed;
             end.finish_reason = Some(FinishReason::Error);
             end.failure_code = Some(code.as_str().to_owned());
             end.failure_reason = Some(reason);
+            end.failure_cause = Some(cause);
         }
     }
     Some(end)

@@ -21,7 +21,7 @@ use crate::{
         failure::{Failure, Outcome},
         ids::MessageId,
         task,
-        vocabulary::{FinishReason, MessageStatus},
+        vocabulary::{FinishReason, MessageStatus, ReplyFailure},
     },
 };
 
@@ -91,6 +91,7 @@ fn as_lost(cx: &TenantCx, row: MessageRow, told: Option<&str>) -> ReplyEnd {
         finish_reason: Some(if is_stopped { FinishReason::Cancelled } else { FinishReason::Error }),
         failure_code: (!is_stopped).then(|| code.as_str().to_owned()),
         failure_reason: (!is_stopped).then(|| reason.to_owned()),
+        failure_cause: (!is_stopped).then_some(ReplyFailure::ServerStopped),
         lease_expires_at: None,
         updated_at: cx.now(),
     }

@@ -1,9 +1,10 @@
-//! The chat engine. A message comes in, is stored, and a reply is written: gather → model → persist, each step told to
+//! The chat engine. A message comes in, is stored, and a reply is written: gather → compose → persist, each step told to
 //! every watcher. A reply belongs to its conversation, never to the connection that asked for it. Must not know
 //! GraphQL or HTTP.
 
 mod accept;
 mod allowance;
+mod compose;
 mod engine;
 mod events;
 mod follow;

@@ -63,7 +63,9 @@ async fn prepare(config: &Config, services: &Arc<Services>) -> anyhow::Result<St
 }
 
 fn greeting(config: &Config, port: u16, news: &str) -> String {
-    let model = config.model.as_ref().map_or("built-in responder (no model key is set)", |model| model.model.as_str());
+    let models = &config.models;
+    let model =
+        models.default.map_or("built-in responder (no model key is set)", |provider| &models.of(provider).model);
     let url = if config.environment == Environment::Production {
         config.http.public_url.clone()
     } else {

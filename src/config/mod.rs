@@ -13,7 +13,7 @@ use secrecy::SecretString;
 
 use crate::{
     context::{Rate, VisitorSettings},
-    llm::{Provider, RemoteSettings},
+    llm::{ModelSettings, Provider, RemoteSettings},
 };
 use reader::Reader;
 
@@ -45,8 +45,8 @@ pub struct Config {
     pub secret_key: SecretString,
     /// What several nodes share their streams over (`REDIS_URL`); none for a node that is alone.
     pub redis: Option<SecretString>,
-    /// The remote model, where a key is set.
-    pub model: Option<RemoteSettings>,
+    /// The models (`LLM_PROVIDER`, `OPENAI_*`, `GEMINI_*`, `LLM_CONTEXT_TOKENS`).
+    pub models: ModelSettings,
     /// The first global administrator (`ADMIN_EMAIL`, `ADMIN_PASSWORD`).
     pub first_admin: Option<FirstAdmin>,
     /// Seed demo tenants (`DEMO_DATA`).
@@ -160,7 +160,7 @@ impl Config {
             visitors: visitors(&mut read, is_production),
             secret_key: read.hex_key("SECRET_KEY"),
             redis: read.redis_url("REDIS_URL"),
-            model: model(&mut read),
+            models: models(&mut read),
             first_admin: first_admin(&mut read),
             demo_data: read.switch("DEMO_DATA", !is_production),
             json_logs: match read.text("LOG_FORMAT").as_deref() {
@@ -238,7 +238,7 @@ fn algorithm(read: &mut Reader<'_>) -> Algorithm {
     }
 }
 
-fn model(read: &mut Reader<'_>) -> Option<RemoteSettings> {
+fn models(read: &mut Reader<'_>) -> ModelSettings {
     let open_ai = remote(
         read,
         Provider::OpenAi,
@@ -253,15 +253,18 @@ fn model(read: &mut Reader<'_>) -> Option<RemoteSettings> {
         ("GEMINI_BASE_URL", "https://generativelanguage.googleapis.com/v1beta"),
         ("GEMINI_MODEL", "gemini-2.5-flash"),
     );
-    match read.text("LLM_PROVIDER").as_deref() {
-        None => open_ai.or(gemini),
+    let with_key = |settings: &RemoteSettings| settings.key.is_some().then_some(settings.provider);
+    let default = match read.text("LLM_PROVIDER").as_deref() {
+        None => with_key(&open_ai).or(with_key(&gemini)),
         Some("built_in") => None,
-        Some("openai") if open_ai.is_some() => open_ai,
-        Some("gemini") if gemini.is_some() => gemini,
+        Some("openai") if open_ai.key.is_some() => Some(Provider::OpenAi),
+        Some("gemini") if gemini.key.is_some() => Some(Provider::Gemini),
         Some("openai") => read.wrong("LLM_PROVIDER", "is `openai`, but OPENAI_API_KEY is missing", None),
         Some("gemini") => read.wrong("LLM_PROVIDER", "is `gemini`, but GEMINI_API_KEY is missing", None),
         Some(_) => read.wrong("LLM_PROVIDER", "must be `openai`, `gemini` or `built_in`", None),
-    }
+    };
+    let context_tokens = read.number("LLM_CONTEXT_TOKENS", 8_000, 500..=1_000_000);
+    ModelSettings { default, open_ai, gemini, context_tokens }
 }
 
 fn remote(
@@ -270,11 +273,13 @@ fn remote(
     keys: &[&'static str],
     base_url: (&'static str, &str),
     model: (&'static str, &str),
-) -> Option<RemoteSettings> {
-    let url = read.url(base_url.0).unwrap_or_else(|| base_url.1.to_owned());
-    let model = read.text(model.0).unwrap_or_else(|| model.1.to_owned());
-    let key = keys.iter().find_map(|name| read.text(name))?;
-    Some(RemoteSettings { provider, base_url: url, key: key.into(), model })
+) -> RemoteSettings {
+    RemoteSettings {
+        provider,
+        base_url: read.url(base_url.0).unwrap_or_else(|| base_url.1.to_owned()),
+        key: keys.iter().find_map(|name| read.text(name)).map(SecretString::from),
+        model: read.text(model.0).unwrap_or_else(|| model.1.to_owned()),
+    }
 }
 
 fn first_admin(read: &mut Reader<'_>) -> Option<FirstAdmin> {

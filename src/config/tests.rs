@@ -23,7 +23,8 @@ fn a_good_environment_is_read_and_its_secrets_are_never_printed() {
     let config = with(&[]).expect("good");
     assert_eq!(config.http.address.to_string(), "0.0.0.0:8080");
     assert!(!config.demo_data && config.json_logs);
-    assert_eq!(config.model.as_ref().map(|model| model.model.as_str()), Some("gpt-4o-mini"));
+    assert_eq!(config.models.default, Some(Provider::OpenAi));
+    assert_eq!((config.models.open_ai.model.as_str(), config.models.context_tokens), ("gpt-4o-mini", 8_000));
     let printed = format!("{config:?} {config:#?}");
     for secret in ["canary", "00112233"] {
         assert!(!printed.contains(secret), "{printed}");
@@ -49,12 +50,13 @@ fn all_faults_are_named_at_once_and_no_value_is_repeated() {
         ("VISITOR_TOKEN_EXPIRE_MINUTES", "1"),
         ("RATE_LIMIT_VISITOR_MESSAGES", "canary"),
         ("TRUSTED_PROXIES", "canary"),
+        ("LLM_CONTEXT_TOKENS", "499"),
     ])
     .expect_err("faulty");
     let text = problems.to_string();
     assert!(!text.contains("canary"), "{text}");
     insta::assert_snapshot!(text, @"
-    16 setting(s) need mending:
+    17 setting(s) need mending:
       PORT must be a number from 0 to 65535
       HOST must be an IP address such as 0.0.0.0
       BACKEND_CORS_ORIGINS must be a comma list or a JSON array of strings
@@ -68,6 +70,7 @@ fn all_faults_are_named_at_once_and_no_value_is_repeated() {
       SECRET_KEY must be 64 hex digits
       OPENAI_BASE_URL must be an http or https URL
       LLM_PROVIDER must be `openai`, `gemini` or `built_in`
+      LLM_CONTEXT_TOKENS must be a number from 500 to 1000000
       ADMIN_PASSWORD must be at least 10 characters long
       DEMO_DATA must be `true` or `false`
       LOG_FORMAT must be `json` or `text`
@@ -99,17 +102,22 @@ fn lists_are_read_in_both_forms_and_empty_means_unset() {
     let expected = vec!["https://a.example".to_owned(), "http://localhost:3000".to_owned()];
     assert_eq!(origins("https://a.example/, http://localhost:3000"), expected);
     assert_eq!(origins(r#"["https://a.example", "http://localhost:3000/"]"#), expected);
-    assert!(with(&[("OPENAI_API_KEY", " "), ("ALGORITHM", "")]).expect("good").model.is_none());
+    assert!(with(&[("OPENAI_API_KEY", " "), ("ALGORITHM", "")]).expect("good").models.default.is_none());
 }
 
 #[test]
 fn the_provider_follows_the_keys_unless_it_is_named() {
-    let provider = |changes: &[_]| with(changes).expect("good").model.map(|model| model.provider);
+    let provider = |changes: &[_]| with(changes).expect("good").models.default;
     assert_eq!(provider(&[("GEMINI_API_KEY", "g")]), Some(Provider::OpenAi));
     assert_eq!(provider(&[("GEMINI_API_KEY", "g"), ("LLM_PROVIDER", "gemini")]), Some(Provider::Gemini));
     assert_eq!(provider(&[("OPENAI_API_KEY", ""), ("AI_INTEGRATIONS_GEMINI_API_KEY", "g")]), Some(Provider::Gemini));
     assert_eq!(provider(&[("LLM_PROVIDER", "built_in")]), None);
     assert!(with(&[("LLM_PROVIDER", "gemini")]).is_err());
+    // The other one is there to fall back to; addresses are known without a key too, for tenants' own.
+    let models =
+        with(&[("GEMINI_BASE_URL", "https://proxy.example/v1"), ("LLM_CONTEXT_TOKENS", "500")]).expect("good").models;
+    assert!(models.gemini.key.is_none() && models.gemini.base_url == "https://proxy.example/v1");
+    assert_eq!(models.context_tokens, 500);
 }
 
 #[test]

@@ -133,6 +133,18 @@ diesel::table! {
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
         stop_requested_at -> Nullable<Timestamptz>,
+        failure_cause -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    model_settings (tenant_id) {
+        tenant_id -> Int8,
+        provider -> Text,
+        model -> Nullable<Text>,
+        allow_fallback -> Bool,
+        max_output_tokens -> Nullable<Int4>,
+        updated_at -> Timestamptz,
     }
 }
 

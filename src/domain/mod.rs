@@ -7,6 +7,7 @@ pub mod demo;
 pub mod impersonations;
 pub mod knowledge;
 pub mod leads;
+pub mod models;
 pub mod onboarding;
 pub mod prompts;
 pub mod sessions;

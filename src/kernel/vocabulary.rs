@@ -1,6 +1,8 @@
 //! The closed word lists of the product. One declaration each: the same words are the Rust enum, the graph's enum
 //! and the text in the database.
 
+use crate::kernel::failure::ErrorCode;
+
 /// A column held a word that this build does not know: the database is newer than the program.
 #[derive(Debug, thiserror::Error)]
 #[error("unknown word in a column of type {0}")]
@@ -149,6 +151,40 @@ vocabulary! {
         /// The tenant's own index at Pinecone.
         Pinecone = "PINECONE",
     }
+    /// Who writes a tenant's replies.
+    ModelProvider {
+        /// Whoever the platform has chosen.
+        Platform = "PLATFORM",
+        /// OpenAI, or a server that is compatible with it.
+        Openai = "OPENAI",
+        /// Google's Gemini.
+        Gemini = "GEMINI",
+        /// No model: the responder that quotes the tenant's own words.
+        BuiltIn = "BUILT_IN",
+    }
+    /// Why a reply broke off.
+    ReplyFailure {
+        /// The model's provider has too much to do. Worth another try in a moment.
+        RateLimited = "RATE_LIMITED",
+        /// The assistant is not set up rightly: a key is missing, refused or used up, or no such model exists.
+        Misconfigured = "MISCONFIGURED",
+        /// The provider's filter refused the question, or cut the answer.
+        ContentFiltered = "CONTENT_FILTERED",
+        /// The conversation is longer than the model can read.
+        ContextTooLong = "CONTEXT_TOO_LONG",
+        /// The model's provider can't be reached, or has a fault. Worth another try in a moment.
+        Unreachable = "UNREACHABLE",
+        /// The model kept everybody waiting for too long.
+        TimedOut = "TIMED_OUT",
+        /// The model had nothing to say.
+        EmptyAnswer = "EMPTY_ANSWER",
+        /// The model broke off in mid-answer.
+        CutOff = "CUT_OFF",
+        /// The server that wrote it stopped.
+        ServerStopped = "SERVER_STOPPED",
+        /// A fault of the server.
+        Internal = "INTERNAL",
+    }
     /// How far the work on a delivered event has come.
     DeliveryStatus {
         /// Stored, and waiting to be worked on.
@@ -174,5 +210,23 @@ vocabulary! {
         Cancelled = "CANCELLED",
         /// It broke off.
         Error = "ERROR",
+    }
+}
+
+impl ReplyFailure {
+    /// The code that clients see with it.
+    #[must_use]
+    pub fn code(self) -> ErrorCode {
+        match self {
+            Self::RateLimited => ErrorCode::RateLimited,
+            Self::ContentFiltered | Self::ContextTooLong => ErrorCode::BadUserInput,
+            Self::Internal => ErrorCode::Internal,
+            Self::Misconfigured
+            | Self::Unreachable
+            | Self::TimedOut
+            | Self::EmptyAnswer
+            | Self::CutOff
+            | Self::ServerStopped => ErrorCode::UpstreamUnavailable,
+        }
     }
 }

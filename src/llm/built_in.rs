@@ -10,7 +10,7 @@ use futures_util::{
 
 use crate::{
     kernel::vocabulary::FinishReason,
-    llm::{ChatModel, Delta, Grounding, ModelError, ModelRequest, Speaker},
+    llm::{ChatModel, Delta, Grounding, ModelError, ModelRequest, Said},
 };
 
 /// Answers from the tenant's own FAQ, and from the documents that were found for the question.
@@ -26,8 +26,11 @@ impl ChatModel for BuiltIn {
             .turns
             .iter()
             .rev()
-            .find(|(speaker, _)| *speaker == Speaker::Customer)
-            .map_or("", |(_, text)| text.as_str());
+            .find_map(|turn| match turn {
+                Said::Customer(text) => Some(text.as_str()),
+                _ => None,
+            })
+            .unwrap_or_default();
         let answer = answer(asked, &request.grounding);
         // Word by word, like any model.
         let words: Vec<_> = answer.split_inclusive(char::is_whitespace).map(str::to_owned).collect();

@@ -1,28 +1,83 @@
-//! Language models behind one trait. A model gets text and gives text; it knows no tenant, no conversation and no
-//! database. Must not retry, store or publish anything: that is the chat engine's.
+//! Language models behind one trait. A model gets text and gives text, and calls for tools; it knows no tenant, no
+//! conversation and no database. Must not store or publish anything, nor run a tool: that is the chat engine's.
 
+mod breaker;
+mod budget;
 mod built_in;
+mod failure;
+mod gemini;
+mod models;
+mod openai;
+mod pace;
 mod patience;
 mod remote;
 
-use std::sync::Arc;
+use std::ops::AddAssign;
 
 use futures_util::stream::BoxStream;
 use secrecy::SecretString;
+use serde_json::Value;
 
+pub use budget::{cut, estimate_tokens, fit};
 pub use built_in::BuiltIn;
+pub use failure::ModelError;
+pub use models::{Line, Models, Wish};
+pub use pace::Pace;
 pub use patience::{Patience, patiently};
-pub use remote::Remote;
 
-use crate::kernel::{failure::ErrorCode, vocabulary::FinishReason};
+use crate::kernel::vocabulary::FinishReason;
 
-/// Who said a turn of the conversation so far.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Speaker {
-    /// The customer.
-    Customer,
-    /// The business: its assistant or its people.
-    Business,
+/// One thing said in the conversation so far.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Said {
+    /// By the customer.
+    Customer(String),
+    /// By the business: its assistant or its people.
+    Business(String),
+    /// The model asked for tools, with what it wrote before.
+    Called {
+        /// What it wrote before; may be empty.
+        text: String,
+        /// What it asked for.
+        calls: Vec<ToolCall>,
+    },
+    /// What the tools answered, one result for each call before, in that order.
+    Results(Vec<ToolResult>),
+}
+
+/// A tool that a model may ask for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ToolSpec {
+    /// What it is called by: letters, digits, `_` and `-`.
+    pub name: String,
+    /// When to use it.
+    pub description: String,
+    /// Its arguments, as a JSON schema of an object.
+    pub parameters: Value,
+}
+
+/// A tool that a model asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ToolCall {
+    /// The provider's id for the call, or one of ours where it gave none.
+    pub id: String,
+    /// The tool's name, as the model wrote it.
+    pub name: String,
+    /// The arguments: an object, unless the model wrote something else; text that is no JSON is a string here.
+    pub arguments: Value,
+    /// What Gemini wants back with the call, unchanged.
+    pub signature: Option<String>,
+}
+
+/// What a tool answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToolResult {
+    /// The call's id.
+    pub id: String,
+    /// The tool's name.
+    pub name: String,
+    /// The answer.
+    pub content: String,
 }
 
 /// What a model is asked.
@@ -30,8 +85,12 @@ pub enum Speaker {
 pub struct ModelRequest {
     /// The composed prompt.
     pub system: String,
-    /// The conversation, oldest first; the last turn is the customer's.
-    pub turns: Vec<(Speaker, String)>,
+    /// The conversation, oldest first; the last is the customer's, or results.
+    pub turns: Vec<Said>,
+    /// Tools that the model may ask for.
+    pub tools: Vec<ToolSpec>,
+    /// Most tokens that the model may write; `None` leaves it to the provider.
+    pub max_output: Option<u32>,
     /// What the built-in responder answers from.
     pub grounding: Grounding,
 }
@@ -50,10 +109,12 @@ pub struct Grounding {
 }
 
 /// A piece of a reply.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Delta {
     /// Some more text; never empty.
     Text(String),
+    /// Every call for tools of this reply, whole; never empty. Comes once, before the end.
+    Calls(Vec<ToolCall>),
     /// The reply is whole. Always the last piece; a stream that ends without it was cut.
     End {
         /// Why it ended.
@@ -68,24 +129,14 @@ pub enum Delta {
 pub struct Usage {
     /// Tokens read.
     pub prompt: i32,
-    /// Tokens written.
+    /// Tokens written, hidden thoughts included.
     pub completion: i32,
 }
 
-/// Why a model gave no whole reply.
-#[derive(Debug, Clone)]
-pub struct ModelError {
-    /// The code that clients see.
-    pub code: ErrorCode,
-    /// A sentence that clients see; holds nothing of the provider's text.
-    pub reason: &'static str,
-    /// What really happened, for the log.
-    pub detail: String,
-}
-
-impl ModelError {
-    fn new(code: ErrorCode, reason: &'static str, detail: impl Into<String>) -> Self {
-        Self { code, reason, detail: detail.into() }
+impl AddAssign for Usage {
+    fn add_assign(&mut self, other: Self) {
+        self.prompt = self.prompt.saturating_add(other.prompt);
+        self.completion = self.completion.saturating_add(other.completion);
     }
 }
 
@@ -106,26 +157,39 @@ pub enum Provider {
     Gemini,
 }
 
-/// A remote model to use.
+/// A provider, as the platform has set it up.
 #[derive(Debug, Clone)]
 pub struct RemoteSettings {
     /// Its dialect.
     pub provider: Provider,
-    /// The base URL, version included (`https://api.openai.com/v1`).
+    /// The base URL, version included (`https://api.openai.com/v1`). Tenants' own keys go there too, and nowhere else.
     pub base_url: String,
-    /// The key.
-    pub key: SecretString,
+    /// The platform's key, where it has one.
+    pub key: Option<SecretString>,
     /// The model's name.
     pub model: String,
 }
 
-/// The model of this server: the remote one where a key is set, else the built-in responder.
-///
-/// # Errors
-/// When no HTTP client can be made.
-pub fn choose(remote: Option<&RemoteSettings>) -> anyhow::Result<Arc<dyn ChatModel>> {
-    Ok(match remote {
-        Some(settings) => Arc::new(Remote::new(settings)?),
-        None => Arc::new(BuiltIn),
-    })
+/// The models of this server.
+#[derive(Debug, Clone)]
+pub struct ModelSettings {
+    /// Who writes unless a tenant wishes otherwise; `None` for the built-in responder.
+    pub default: Option<Provider>,
+    /// OpenAI, or whoever speaks like it.
+    pub open_ai: RemoteSettings,
+    /// Gemini.
+    pub gemini: RemoteSettings,
+    /// Tokens of the past conversation that a model is told, as [`estimate_tokens`] counts them.
+    pub context_tokens: u32,
+}
+
+impl ModelSettings {
+    /// A provider's settings.
+    #[must_use]
+    pub fn of(&self, provider: Provider) -> &RemoteSettings {
+        match provider {
+            Provider::OpenAi => &self.open_ai,
+            Provider::Gemini => &self.gemini,
+        }
+    }
 }

@@ -5,19 +5,16 @@ use std::time::Duration;
 use futures_util::{Stream, StreamExt, stream};
 use tokio::time::{Instant, timeout_at};
 
-use crate::{
-    kernel::failure::ErrorCode,
-    llm::{Delta, ModelError},
-};
+use crate::llm::{Delta, ModelError};
 
 /// Limits on waiting.
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {
-    /// Until the first piece of text.
+    /// Until the first piece of text, of each try.
     pub first_token: Duration,
     /// Between two pieces.
     pub silence: Duration,
-    /// For the whole reply.
+    /// For the whole reply: every try, every round of tools and every wait between them.
     pub whole: Duration,
 }
 
@@ -27,36 +24,25 @@ impl Default for Patience {
     }
 }
 
-/// Ends `pieces` with an error when it keeps its reader waiting too long, and when it stops without an end.
-pub fn patiently<S>(pieces: S, patience: Patience) -> impl Stream<Item = Result<Delta, ModelError>> + Send
+/// Ends `pieces` with an error when it keeps its reader waiting too long or past `deadline`, and when it stops without an
+/// end.
+pub fn patiently<S>(
+    pieces: S,
+    patience: Patience,
+    deadline: Instant,
+) -> impl Stream<Item = Result<Delta, ModelError>> + Send
 where
     S: Stream<Item = Result<Delta, ModelError>> + Send + Unpin,
 {
-    let begun = Instant::now();
-    let state = Some((pieces, begun + patience.first_token));
+    let state = Some((pieces, Instant::now() + patience.first_token));
     stream::unfold(state, move |state| async move {
         let (mut pieces, until) = state?;
-        let until = until.min(begun + patience.whole);
-        match timeout_at(until, pieces.next()).await {
-            Ok(Some(Ok(Delta::End { finish, usage }))) => Some((Ok(Delta::End { finish, usage }), None)),
-            Ok(Some(Ok(text))) => Some((Ok(text), Some((pieces, Instant::now() + patience.silence)))),
+        match timeout_at(until.min(deadline), pieces.next()).await {
+            Ok(Some(Ok(end @ Delta::End { .. }))) => Some((Ok(end), None)),
+            Ok(Some(Ok(piece))) => Some((Ok(piece), Some((pieces, Instant::now() + patience.silence)))),
             Ok(Some(Err(error))) => Some((Err(error), None)),
-            Ok(None) => {
-                let cut = ModelError::new(
-                    ErrorCode::UpstreamUnavailable,
-                    "The answer broke off. What was written is kept; send the message again for a new answer.",
-                    "the stream ended without a finish reason",
-                );
-                Some((Err(cut), None))
-            }
-            Err(_) => {
-                let late = ModelError::new(
-                    ErrorCode::UpstreamUnavailable,
-                    "The answer took too long. Try again in a moment.",
-                    "the model kept us waiting",
-                );
-                Some((Err(late), None))
-            }
+            Ok(None) => Some((Err(ModelError::cut("the stream ended without a finish reason")), None)),
+            Err(_) => Some((Err(ModelError::late("the model kept us waiting")), None)),
         }
     })
 }

@@ -1,7 +1,13 @@
-//! Remote models, by `genai`. What that crate does not tell is added here: whether a stream that ends without `[DONE]`
-//! was whole, and what an error means to a customer.
+//! Remote models. `genai` writes the requests, sends them, and cuts what comes back into frames; the frames are read here
+//! by readers of our own, since that crate loses some of what they say (see docs/ARCHITECTURE.md). Must not try again.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    collections::VecDeque,
+    future::poll_fn,
+    sync::{Arc, Mutex, PoisonError},
+    task::Poll,
+    time::Duration,
+};
 
 use anyhow::Context;
 use futures_util::{
@@ -11,49 +17,76 @@ use futures_util::{
 use genai::{
     Client, ModelIden, ServiceTarget,
     adapter::AdapterKind,
-    chat::{ChatMessage, ChatOptions, ChatRequest, ChatStreamEvent, FrameCtx, RawFrameRef, StopReason, StreamEnd},
+    chat::{
+        ChatMessage, ChatOptions, ChatRequest, ChatStream, ChatStreamEvent, ContentPart, FrameCtx, MessageContent,
+        RawFrameRef, ReasoningEffort, Tool, ToolCall, ToolResponse,
+    },
     resolver::{AuthData, Endpoint},
 };
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
-use crate::{
-    kernel::{failure::ErrorCode, vocabulary::FinishReason},
-    llm::{ChatModel, Delta, ModelError, ModelRequest, Provider, RemoteSettings, Speaker, Usage},
+use crate::llm::{
+    ChatModel, Delta, ModelError, ModelRequest, Provider, RemoteSettings, Said, ToolSpec, gemini, openai,
 };
 
+/// Reads a provider's frames.
+pub(super) trait Frames: Send {
+    /// Reads the next one.
+    fn read(&mut self, frame: &str, told: &mut VecDeque<Result<Delta, ModelError>>);
+    /// There are no more: tells what was held back. Nothing, if the stream was cut.
+    fn end(&mut self, told: &mut VecDeque<Result<Delta, ModelError>>);
+}
+
+/// A client that all remote models share.
+///
+/// # Errors
+/// When no HTTP client can be made.
+pub(super) fn client() -> anyhow::Result<Client> {
+    let http = reqwest::Client::builder()
+        // A redirect would carry the key elsewhere.
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(Duration::from_secs(5))
+        .build()
+        .context("HTTP client for the model")?;
+    Client::builder().with_reqwest(http).build().context("model client")
+}
+
 /// A model of a provider.
-pub struct Remote {
+pub(super) struct Remote {
     client: Client,
     target: ServiceTarget,
+    provider: Provider,
     model: String,
 }
 
 impl Remote {
-    /// Makes the client; calls nobody yet.
-    ///
-    /// # Errors
-    /// When no HTTP client can be made.
-    pub fn new(settings: &RemoteSettings) -> anyhow::Result<Self> {
-        let http = reqwest::Client::builder()
-            // A redirect would carry the key elsewhere.
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(std::time::Duration::from_secs(5))
-            .build()
-            .context("HTTP client for the model")?;
+    /// The model `model` at the provider's address, asked with `key`. Calls nobody yet.
+    pub(super) fn new(client: Client, settings: &RemoteSettings, model: String, key: &SecretString) -> Self {
         let kind = match settings.provider {
             Provider::OpenAi => AdapterKind::OpenAI,
             Provider::Gemini => AdapterKind::Gemini,
         };
         let base = format!("{}/", settings.base_url.trim_end_matches('/'));
-        Ok(Self {
-            client: Client::builder().with_reqwest(http).build().context("model client")?,
-            target: ServiceTarget {
-                endpoint: Endpoint::from_owned(base),
-                auth: AuthData::from_single(settings.key.expose_secret().to_owned()),
-                model: ModelIden::new(kind, settings.model.clone()),
-            },
-            model: settings.model.clone(),
-        })
+        let target = ServiceTarget {
+            endpoint: Endpoint::from_owned(base),
+            auth: AuthData::from_single(key.expose_secret().to_owned()),
+            model: ModelIden::new(kind, model.clone()),
+        };
+        Self { client, target, provider: settings.provider, model }
+    }
+
+    fn options(&self, max_output: Option<u32>) -> ChatOptions {
+        // Left to itself, genai takes the end of a name such as `mistral-medium` for a wish, and cuts it off. These are the
+        // wishes that it makes nothing of.
+        let none = match self.provider {
+            Provider::OpenAi => ReasoningEffort::Budget(0),
+            Provider::Gemini => ReasoningEffort::Zero,
+        };
+        let options = ChatOptions::default().with_capture_usage(true).with_reasoning_effort(none);
+        match max_output {
+            Some(most) => options.with_max_tokens(most),
+            None => options,
+        }
     }
 }
 
@@ -64,26 +97,26 @@ impl ChatModel for Remote {
 
     fn reply(&self, request: ModelRequest) -> BoxStream<'static, Result<Delta, ModelError>> {
         let (client, target) = (self.client.clone(), self.target.clone());
-        let turns = request.turns.into_iter().map(|(speaker, text)| match speaker {
-            Speaker::Customer => ChatMessage::user(text),
-            Speaker::Business => ChatMessage::assistant(text),
-        });
-        let chat = ChatRequest::from_messages(turns.collect()).with_system(request.system);
-        let ending = Arc::new(Mutex::new(Ending::default()));
-        let seen = ending.clone();
-        let options = ChatOptions::default().with_capture_usage(true).with_raw_frame_fn(
-            move |_: &FrameCtx, frame: RawFrameRef<'_>| {
-                let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-                seen.is_done |= frame.data == "[DONE]";
-                if let Some(json) = frame.json() {
-                    seen.note(&json);
+        let frames = Arc::new(Mutex::new(VecDeque::new()));
+        let seen = frames.clone();
+        let options =
+            self.options(request.max_output).with_raw_frame_fn(move |_: &FrameCtx, frame: RawFrameRef<'_>| {
+                if !frame.data.is_empty() {
+                    seen.lock().unwrap_or_else(PoisonError::into_inner).push_back(frame.data.to_owned());
                 }
-            },
-        );
+            });
+        let reader: Box<dyn Frames> = match self.provider {
+            Provider::OpenAi => Box::new(openai::Reader::default()),
+            Provider::Gemini => Box::new(gemini::Reader::default()),
+        };
+        let mut chat = ChatRequest::from_messages(messages(request.turns, self.provider)).with_system(request.system);
+        if !request.tools.is_empty() {
+            chat = chat.with_tools(request.tools.into_iter().map(tool).collect::<Vec<_>>());
+        }
         stream::once(async move {
             match client.exec_chat_stream(target, chat, Some(&options)).await {
-                Ok(response) => pieces(response.stream, ending).boxed(),
-                Err(error) => stream::iter([Err(explain(&error))]).boxed(),
+                Ok(response) => Reading::new(response.stream, frames, reader).pieces(),
+                Err(error) => stream::iter([Err(ModelError::of(&error))]).boxed(),
             }
         })
         .flatten()
@@ -91,124 +124,124 @@ impl ChatModel for Remote {
     }
 }
 
-/// What the raw frames said about the end, for servers that close without `[DONE]`.
-#[derive(Default)]
-struct Ending {
-    finish: Option<FinishReason>,
-    usage: Option<Usage>,
-    is_done: bool,
+/// A reply that is being read. genai's own events only tell when to look for frames.
+struct Reading {
+    events: ChatStream,
+    frames: Arc<Mutex<VecDeque<String>>>,
+    reader: Box<dyn Frames>,
+    told: VecDeque<Result<Delta, ModelError>>,
+    is_over: bool,
 }
 
-impl Ending {
-    fn note(&mut self, frame: &serde_json::Value) {
-        let reason = frame.pointer("/choices/0/finish_reason").or_else(|| frame.pointer("/candidates/0/finishReason"));
-        if let Some(reason) = reason.and_then(serde_json::Value::as_str) {
-            self.finish = Some(finish(&StopReason::from(reason.to_owned())));
-        }
-        if let Some(usage) = frame.get("usage").filter(|usage| usage.is_object()) {
-            let count = |name| usage.get(name).and_then(serde_json::Value::as_i64).and_then(|n| i32::try_from(n).ok());
-            self.usage = Some(Usage {
-                prompt: count("prompt_tokens").unwrap_or(0),
-                completion: count("completion_tokens").unwrap_or(0),
-            });
-        }
+impl Reading {
+    fn new(events: ChatStream, frames: Arc<Mutex<VecDeque<String>>>, reader: Box<dyn Frames>) -> Self {
+        Self { events, frames, reader, told: VecDeque::new(), is_over: false }
     }
-}
 
-fn pieces(
-    events: genai::chat::ChatStream,
-    ending: Arc<Mutex<Ending>>,
-) -> impl futures_util::Stream<Item = Result<Delta, ModelError>> + Send {
-    stream::unfold(Some((events, ending)), |state| async move {
-        let (mut events, ending) = state?;
+    fn pieces(self) -> BoxStream<'static, Result<Delta, ModelError>> {
+        stream::unfold(self, |mut reading| async move { Some((reading.next().await?, reading)) }).boxed()
+    }
+
+    async fn next(&mut self) -> Option<Result<Delta, ModelError>> {
         loop {
-            match events.next().await {
-                Some(Ok(ChatStreamEvent::Chunk(chunk))) if !chunk.content.is_empty() => {
-                    return Some((Ok(Delta::Text(chunk.content)), Some((events, ending))));
+            if let Some(piece) = self.told.pop_front() {
+                // Whatever stands behind an end is not the reply's.
+                if !matches!(piece, Ok(Delta::Text(_) | Delta::Calls(_))) {
+                    self.told.clear();
+                    self.is_over = true;
                 }
-                Some(Ok(ChatStreamEvent::End(end))) => return whole(&end, &ending).map(|whole| (Ok(whole), None)),
-                Some(Ok(_)) => {}
-                Some(Err(error)) => return Some((Err(explain(&error)), None)),
-                None => {
-                    // No `[DONE]`: whole all the same, if a finish reason came.
-                    let noted = ending.lock().unwrap_or_else(PoisonError::into_inner);
-                    let finish = noted.finish?;
-                    return Some((Ok(Delta::End { finish, usage: noted.usage }), None));
+                return Some(piece);
+            }
+            if self.is_over {
+                return None;
+            }
+            let event = self.event().await;
+            self.read();
+            match event {
+                Happened::Frames | Happened::Event(Some(Ok(_))) => {}
+                Happened::Event(Some(Err(error))) if is_about_a_frame(&error) => {}
+                Happened::Event(Some(Err(error))) => self.told.push_back(Err(ModelError::of(&error))),
+                Happened::Event(None) => {
+                    self.reader.end(&mut self.told);
+                    self.is_over = self.told.is_empty();
                 }
             }
         }
-    })
-}
-
-/// The end, if it is one: genai makes one up for a Gemini stream that was cut, without a reason. OpenAI's `[DONE]` is an
-/// end also where no reason came before it.
-fn whole(end: &StreamEnd, ending: &Mutex<Ending>) -> Option<Delta> {
-    let noted = ending.lock().unwrap_or_else(PoisonError::into_inner);
-    let usage = end.captured_usage.as_ref().map(|usage| Usage {
-        prompt: usage.prompt_tokens.unwrap_or(0),
-        completion: usage.completion_tokens.unwrap_or(0),
-    });
-    let reason = end.captured_stop_reason.as_ref().map(finish).or(noted.finish);
-    let finish = reason.or_else(|| noted.is_done.then_some(FinishReason::Stop))?;
-    Some(Delta::End { finish, usage: usage.or(noted.usage) })
-}
-
-fn finish(reason: &StopReason) -> FinishReason {
-    match reason {
-        StopReason::Completed(_) | StopReason::StopSequence(_) => FinishReason::Stop,
-        StopReason::MaxTokens(_) => FinishReason::Length,
-        StopReason::ToolCall(_) => FinishReason::ToolCalls,
-        StopReason::ContentFilter(_) => FinishReason::ContentFilter,
-        StopReason::Other(_) => FinishReason::Error,
     }
-}
 
-/// What a provider's error means. Its own text goes to the log only: it may name keys, accounts or other tenants.
-fn explain(error: &genai::Error) -> ModelError {
-    let refused = |status: u16, body: &str| {
-        let (code, reason) = match status {
-            401 | 403 => (
-                ErrorCode::UpstreamUnavailable,
-                "The assistant is not set up rightly: the model's provider refused our key. The operators were told.",
-            ),
-            413 => (ErrorCode::BadUserInput, "This conversation is too long for the model."),
-            400 if body.contains("context_length_exceeded") => {
-                (ErrorCode::BadUserInput, "This conversation is too long for the model.")
-            }
-            429 if body.contains("insufficient_quota") => (
-                ErrorCode::UpstreamUnavailable,
-                "The account at the model's provider is used up. The operators were told.",
-            ),
-            429 => (ErrorCode::RateLimited, "The model's provider is busy. Try again in a moment."),
-            _ => (ErrorCode::UpstreamUnavailable, "The model's provider has a problem. Try again in a moment."),
-        };
-        ModelError::new(code, reason, format!("HTTP {status}: {}", shorten(body)))
-    };
-    match error {
-        genai::Error::HttpError { status, body, .. } => refused(status.as_u16(), body),
-        genai::Error::WebStream { error, .. } => {
-            if let Some(genai::Error::HttpError { status, body, .. }) = error.downcast_ref::<genai::Error>() {
-                return refused(status.as_u16(), body);
-            }
-            ModelError::new(
-                ErrorCode::UpstreamUnavailable,
-                "The model can't be reached, or broke off. Try again in a moment.",
-                shorten(&error.to_string()),
-            )
+    /// The next event, or as much as that frames came, of which genai may make no event.
+    async fn event(&mut self) -> Happened {
+        let (events, frames) = (&mut self.events, &self.frames);
+        poll_fn(|cx| match events.poll_next_unpin(cx) {
+            Poll::Ready(event) => Poll::Ready(Happened::Event(event)),
+            Poll::Pending if frames.lock().unwrap_or_else(PoisonError::into_inner).is_empty() => Poll::Pending,
+            Poll::Pending => Poll::Ready(Happened::Frames),
+        })
+        .await
+    }
+
+    fn read(&mut self) {
+        let frames = std::mem::take(&mut *self.frames.lock().unwrap_or_else(PoisonError::into_inner));
+        for frame in frames {
+            self.reader.read(&frame, &mut self.told);
         }
-        genai::Error::StreamParse { .. } => ModelError::new(
-            ErrorCode::UpstreamUnavailable,
-            "The model sent something that can't be read. Try again in a moment.",
-            shorten(&error.to_string()),
-        ),
-        other => ModelError::new(
-            ErrorCode::UpstreamUnavailable,
-            "The model's provider has a problem. Try again in a moment.",
-            shorten(&other.to_string()),
-        ),
     }
 }
 
-fn shorten(text: &str) -> String {
-    text.chars().take(300).collect()
+enum Happened {
+    Frames,
+    Event(Option<genai::Result<ChatStreamEvent>>),
+}
+
+/// What genai could not read in a frame, we have read ourselves.
+fn is_about_a_frame(error: &genai::Error) -> bool {
+    !matches!(error, genai::Error::HttpError { .. } | genai::Error::WebStream { .. })
+}
+
+fn tool(spec: ToolSpec) -> Tool {
+    Tool::new(spec.name).with_description(spec.description).with_schema(spec.parameters)
+}
+
+/// The conversation as genai takes it. Gemini wants the customer to begin, and the two to take turns.
+fn messages(turns: Vec<Said>, provider: Provider) -> Vec<ChatMessage> {
+    let mut messages: Vec<ChatMessage> = Vec::new();
+    if provider == Provider::Gemini && !matches!(turns.first(), Some(Said::Customer(_))) {
+        messages.push(ChatMessage::user("(The business wrote first.)"));
+    }
+    for turn in turns {
+        let message = message(turn);
+        match messages.last_mut() {
+            Some(last) if provider == Provider::Gemini && last.role == message.role => {
+                last.content = std::mem::take(&mut last.content).extended(message.content);
+            }
+            _ => messages.push(message),
+        }
+    }
+    messages
+}
+
+fn message(turn: Said) -> ChatMessage {
+    match turn {
+        Said::Customer(text) => ChatMessage::user(text),
+        Said::Business(text) => ChatMessage::assistant(text),
+        Said::Called { text, calls } => {
+            let said = Some(text).filter(|text| !text.is_empty()).map(ContentPart::Text);
+            let calls = calls.into_iter().map(|call| {
+                ContentPart::ToolCall(ToolCall {
+                    call_id: call.id,
+                    fn_name: call.name,
+                    fn_arguments: call.arguments,
+                    thought_signatures: call.signature.map(|signature| vec![signature]),
+                })
+            });
+            ChatMessage::assistant(MessageContent::from_parts(said.into_iter().chain(calls).collect::<Vec<_>>()))
+        }
+        Said::Results(results) => {
+            let results = results
+                .into_iter()
+                .map(|result| ToolResponse::new(result.id, result.content).with_fn_name(result.name))
+                .collect();
+            ChatMessage::tool(MessageContent::from_tool_responses(results))
+        }
+    }
 }

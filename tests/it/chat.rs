@@ -159,6 +159,33 @@ async fn the_first_token_is_here_before_the_model_has_sent_its_second() {
     {
       "model": "test-model",
       "stream": true,
+      "tools": [
+        {
+          "type": "function",
+          "function": {
+            "name": "capture_lead",
+            "description": "Notes the customer's name, e-mail address or phone number, as soon as they have given any of them.",
+            "parameters": {
+              "type": "object",
+              "properties": {
+                "name": {
+                  "type": "string",
+                  "description": "What the customer is called."
+                },
+                "email": {
+                  "type": "string",
+                  "description": "Their e-mail address."
+                },
+                "phone": {
+                  "type": "string",
+                  "description": "Their phone number."
+                }
+              }
+            },
+            "strict": false
+          }
+        }
+      ],
       "messages": [
         {
           "role": "system",

@@ -137,6 +137,92 @@ async fn a_tenant_says_how_it_is_reached() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_says_who_writes_its_replies() {
+    const MODEL: &str =
+        "{ provider model openaiApiKey { isSet lastFour } geminiApiKey { isSet } allowFallback maxOutputTokens }";
+    let gateway = Gateway::start().await;
+    let acme = gateway.tenant("acme").await;
+    let (admin, staff) = (acme.admin().await, acme.staff().await);
+    let set = async |input: &str| {
+        let document = format!("mutation {{ updateModelSettings(input: {{ {input} }}) {MODEL} }}");
+        admin.data(&document).await["updateModelSettings"].clone()
+    };
+    let first =
+        set(r#"provider: OPENAI, model: " gpt-4o ", openaiApiKey: "sk-0123456789-canary", maxOutputTokens: 500"#).await;
+    insta::assert_json_snapshot!(first, @r#"
+    {
+      "provider": "OPENAI",
+      "model": "gpt-4o",
+      "openaiApiKey": {
+        "isSet": true,
+        "lastFour": "nary"
+      },
+      "geminiApiKey": {
+        "isSet": false
+      },
+      "allowFallback": false,
+      "maxOutputTokens": 500
+    }
+    "#);
+    // Omitted stays; the same provider keeps its model, another one has none yet; null clears.
+    assert_eq!(set("provider: OPENAI, allowFallback: true").await["model"], "gpt-4o");
+    insta::assert_json_snapshot!(set(r#"provider: GEMINI, geminiApiKey: "g-canary", maxOutputTokens: null"#).await, @r#"
+    {
+      "provider": "GEMINI",
+      "model": null,
+      "openaiApiKey": {
+        "isSet": true,
+        "lastFour": "nary"
+      },
+      "geminiApiKey": {
+        "isSet": true
+      },
+      "allowFallback": true,
+      "maxOutputTokens": null
+    }
+    "#);
+    assert_eq!(set("openaiApiKey: null").await["openaiApiKey"]["isSet"], false);
+    // All of the tenant's people see it, and one administrator of the platform; only the log tells who changed what.
+    let seen = staff.data(&format!("{{ tenant {{ model {MODEL} }} }}")).await;
+    assert_eq!(seen["tenant"]["model"]["provider"], "GEMINI");
+    let root = gateway.root().await;
+    let seen = root.data("{ tenants { nodes { model { provider geminiApiKey { isSet } } } } }").await;
+    assert_eq!(
+        seen["tenants"]["nodes"][0]["model"],
+        json!({ "provider": "GEMINI", "geminiApiKey": { "isSet": true } })
+    );
+    let log = admin.data("{ auditLog(first: 4) { nodes { action detail } } }").await;
+    assert!(!log.to_string().contains("canary"), "{log}");
+    insta::assert_json_snapshot!(log["auditLog"]["nodes"], @r#"
+    [
+      {
+        "action": "settings.model",
+        "detail": "openaiApiKey"
+      },
+      {
+        "action": "settings.model",
+        "detail": "provider, geminiApiKey, maxOutputTokens"
+      },
+      {
+        "action": "settings.model",
+        "detail": "provider, allowFallback"
+      },
+      {
+        "action": "settings.model",
+        "detail": "provider, model, openaiApiKey, maxOutputTokens"
+      }
+    ]
+    "#);
+    let dump = crate::support::cluster::owner(&gateway.database)
+        .await
+        .query_one("SELECT string_agg(t::text, ' ') || (SELECT string_agg(s::text, ' ') FROM model_settings s) FROM tenant_secrets t", &[])
+        .await
+        .expect("rows")
+        .get::<_, String>(0);
+    assert!(dump.contains("gemini_api_key") && !dump.contains("canary") && !dump.contains(&hex::encode("canary")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_makes_no_sense_is_refused_and_changes_nothing() {
     let gateway = Gateway::start().await;
     let (acme, rival) = (gateway.tenant("acme").await, gateway.tenant("rival").await);
@@ -155,6 +241,13 @@ async fn what_makes_no_sense_is_refused_and_changes_nothing() {
         ),
         ("pineconeHost", r#"updateRetrievalSettings(input: { pineconeHost: "user@host.example" }) { provider }"#),
         ("provider", "updateRetrievalSettings(input: { provider: PINECONE }) { provider }"),
+        ("model", r#"updateModelSettings(input: { model: "large", allowFallback: true }) { provider }"#),
+        ("model", r#"updateModelSettings(input: { provider: BUILT_IN, model: "large" }) { provider }"#),
+        ("model", r#"updateModelSettings(input: { provider: GEMINI, model: "../../v1/x" }) { provider }"#),
+        ("model", r#"updateModelSettings(input: { provider: OPENAI, model: "gemini::x" }) { provider }"#),
+        ("maxOutputTokens", "updateModelSettings(input: { maxOutputTokens: 0, allowFallback: true }) { provider }"),
+        ("openaiApiKey", r#"updateModelSettings(input: { openaiApiKey: "two words" }) { provider }"#),
+        ("provider", "updateModelSettings(input: { provider: null }) { provider }"),
         ("provider", r#"updateRetrievalSettings(input: { provider: PINECONE, pineconeIndex: "docs" }) { provider }"#),
     ] {
         let answer = admin.query(&format!("mutation {{ {input} }}")).await;
@@ -165,8 +258,15 @@ async fn what_makes_no_sense_is_refused_and_changes_nothing() {
         );
         assert_eq!(code(&staff.query(&format!("mutation {{ {input} }}")).await), "FORBIDDEN");
     }
-    let untouched = admin.data("{ tenant { sms { isEnabled } retrieval { provider } } }").await;
-    assert_eq!(untouched["tenant"], json!({ "sms": { "isEnabled": false }, "retrieval": { "provider": "BUILT_IN" } }));
+    let untouched =
+        admin.data("{ tenant { sms { isEnabled } retrieval { provider } model { provider allowFallback } } }").await;
+    assert_eq!(
+        untouched["tenant"],
+        json!({
+            "sms": { "isEnabled": false }, "retrieval": { "provider": "BUILT_IN" },
+            "model": { "provider": "PLATFORM", "allowFallback": false },
+        })
+    );
     // A number routes to one tenant, and the other is not told to whose.
     for (field, input) in [
         ("telnyxPhoneNumber", r#"updateSmsSettings(input: { telnyxPhoneNumber: "+15550100100" }) { isEnabled }"#),

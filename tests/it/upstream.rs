@@ -25,7 +25,7 @@ async fn fails(gateway: &Gateway, model: &FakeModel, admin: &Actor<'_>, script: 
     let end = events.last().expect("an end").clone();
     assert_eq!(end["__typename"], "ReplyFailed", "{events:?}");
     goes_on(gateway, model, admin, &conversation).await;
-    json!({ "code": end["code"], "reason": end["reason"], "status": end["message"]["status"], "content": end["message"]["content"] })
+    json!({ "code": end["code"], "cause": end["cause"], "reason": end["reason"], "status": end["message"]["status"], "content": end["message"]["content"] })
 }
 
 async fn goes_on(_: &Gateway, model: &FakeModel, admin: &Actor<'_>, conversation: &str) {
@@ -58,40 +58,19 @@ async fn a_model_that_refuses() {
     ] {
         let failure = fails(&gateway, &model, &admin, Script::Status(status, body.to_owned())).await;
         assert!(!failure.to_string().contains("canary"), "{failure}");
-        seen.push(json!({ "upstream": status, "code": failure["code"], "reason": failure["reason"] }));
+        // As often as it was asked, the good answer aside.
+        let asked = model.calls().await - 1;
+        let words = ["cause", "code", "reason"].map(|field| failure[field].as_str().expect("text").to_owned());
+        seen.push(format!("{status}, asked {asked}: {}", words.join(" | ")));
     }
     insta::assert_json_snapshot!(seen, @r#"
     [
-      {
-        "upstream": 401,
-        "code": "UPSTREAM_UNAVAILABLE",
-        "reason": "The assistant is not set up rightly: the model's provider refused our key. The operators were told."
-      },
-      {
-        "upstream": 429,
-        "code": "RATE_LIMITED",
-        "reason": "The model's provider is busy. Try again in a moment."
-      },
-      {
-        "upstream": 429,
-        "code": "UPSTREAM_UNAVAILABLE",
-        "reason": "The account at the model's provider is used up. The operators were told."
-      },
-      {
-        "upstream": 400,
-        "code": "BAD_USER_INPUT",
-        "reason": "This conversation is too long for the model."
-      },
-      {
-        "upstream": 500,
-        "code": "UPSTREAM_UNAVAILABLE",
-        "reason": "The model's provider has a problem. Try again in a moment."
-      },
-      {
-        "upstream": 302,
-        "code": "UPSTREAM_UNAVAILABLE",
-        "reason": "The model's provider has a problem. Try again in a moment."
-      }
+      "401, asked 1: MISCONFIGURED | UPSTREAM_UNAVAILABLE | The assistant is not set up rightly: the model's provider refuses its key. Tell the business.",
+      "429, asked 3: RATE_LIMITED | RATE_LIMITED | The model's provider is busy. Try again in a moment.",
+      "429, asked 1: MISCONFIGURED | UPSTREAM_UNAVAILABLE | The assistant's account at the model's provider is used up. Tell the business.",
+      "400, asked 1: CONTEXT_TOO_LONG | BAD_USER_INPUT | This conversation is too long for the model. Start a new one.",
+      "500, asked 3: UNREACHABLE | UPSTREAM_UNAVAILABLE | The model's provider has a problem. Try again in a moment.",
+      "302, asked 1: UNREACHABLE | UPSTREAM_UNAVAILABLE | The model's provider has a problem. Try again in a moment."
     ]
     "#);
 }
@@ -101,26 +80,32 @@ async fn a_model_that_sends_garbage() {
     let model = FakeModel::start(Script::ByHand).await;
     let gateway = Gateway::with_model(model.base_url.clone()).await;
     let admin = gateway.tenant("acme").await.admin().await;
-    for (what, bytes, kept) in [
-        ("not JSON", format!("{}data: {{broken\n\n", delta("Half ")), "Half "),
+    for (what, bytes, kept, cause) in [
+        ("not JSON", format!("{}data: {{broken\n\n", delta("Half ")), "Half ", "UNREACHABLE"),
         (
             "an error in mid-stream",
             format!("{}data: {{\"error\":{{\"message\":\"canary\"}}}}\n\n", delta("Half ")),
             "Half ",
+            "UNREACHABLE",
         ),
-        ("no end", delta("Half "), "Half "),
-        ("nothing", String::new(), ""),
-        ("not an event stream", "<html>canary</html>".to_owned(), ""),
-        ("only an end", end(), ""),
+        ("no end", delta("Half "), "Half ", "CUT_OFF"),
+        ("nothing", String::new(), "", "CUT_OFF"),
+        ("not an event stream", "<html>canary</html>".to_owned(), "", "CUT_OFF"),
+        ("only an end", end(), "", "EMPTY_ANSWER"),
         (
             "a filter",
             "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"content_filter\"}]}\n\ndata: [DONE]\n\n"
                 .to_owned(),
             "",
+            "CONTENT_FILTERED",
         ),
     ] {
         let failure = fails(&gateway, &model, &admin, Script::Bytes(bytes)).await;
-        assert_eq!((&failure["status"], &failure["content"]), (&json!("FAILED"), &json!(kept)), "{what}: {failure}");
+        assert_eq!(
+            (&failure["status"], &failure["content"], &failure["cause"]),
+            (&json!("FAILED"), &json!(kept), &json!(cause)),
+            "{what}: {failure}"
+        );
         assert!(!failure.to_string().contains("canary"), "{failure}");
     }
 }
@@ -173,8 +158,8 @@ async fn a_model_that_stalls_before_and_amid_its_words() {
         let events = events.all().await;
         let end = events.last().expect("an end");
         assert_eq!(
-            (&end["__typename"], &end["code"]),
-            (&json!("ReplyFailed"), &json!("UPSTREAM_UNAVAILABLE")),
+            (&end["__typename"], &end["code"], &end["cause"]),
+            (&json!("ReplyFailed"), &json!("UPSTREAM_UNAVAILABLE"), &json!("TIMED_OUT")),
             "{end}"
         );
         // It was let go of, not only forgotten.
@@ -193,6 +178,7 @@ async fn a_model_that_is_not_there() {
     let events = admin.chat(&conversation, "Hello").await.all().await;
     let end = events.last().expect("an end");
     assert_eq!((&end["__typename"], &end["code"]), (&json!("ReplyFailed"), &json!("UPSTREAM_UNAVAILABLE")));
+    assert_eq!(end["cause"], "UNREACHABLE");
     assert!(!end.to_string().contains("127.0.0.1"), "{end}");
 }
 
@@ -217,6 +203,7 @@ async fn a_node_that_dies_in_mid_reply_leaves_no_reply_spinning() {
     assert_eq!(gateway.web.engine.end_abandoned().await.expect("looked"), 0, "its lease stands");
     gateway.clock.advance(chrono::TimeDelta::seconds(10));
     let end = watcher.expect("ReplyFailed").await;
+    assert_eq!(end["cause"], "SERVER_STOPPED");
     assert_eq!(end["message"], json!({ "id": "message_2", "status": "FAILED", "content": "Half " }));
 }
 

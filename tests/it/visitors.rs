@@ -299,7 +299,9 @@ async fn where_a_person_answers_the_visitor_stays_the_customer() {
     let visitor =
         gateway.stranger().with_token(answer["data"]["startVisitorSession"]["accessToken"].as_str().expect("a token"));
     admin.data("mutation { updateConversation(id: \"conversation_1\", input: { status: HUMAN }) { id } }").await;
-    let mut watched = visitor.watch("conversation_1", None).await;
+    let start =
+        visitor.data("mutation { renewVisitorSession { cursor } }").await["renewVisitorSession"]["cursor"].clone();
+    let mut watched = visitor.watch("conversation_1", start.as_str()).await;
     let sent = visitor.ask(SEND, json!({ "input": { "content": "Is somebody there?" } })).await;
     assert_eq!(sent["data"]["sendMessage"], json!({ "message": { "role": "CUSTOMER" }, "reply": null }));
     let sent = admin.ask(SEND, json!({ "input": { "conversationId": "conversation_1", "content": "I am." } })).await;

@@ -7,7 +7,7 @@ use diesel_async::RunQueryDsl;
 use crate::{
     db::{
         schema::tenant_secrets,
-        tx::{Tx, Viewpoint},
+        tx::{Tenant, Tx, Viewpoint},
     },
     kernel::{failure::Outcome, ids::TenantId},
 };
@@ -45,6 +45,15 @@ pub async fn statuses<V: Viewpoint>(tx: &mut Tx<V>, tenants: &[TenantId]) -> Out
         .select(SecretRow::as_select())
         .load(tx.conn())
         .await?)
+}
+
+/// The sealed value of a secret, where it is set; for the keys in `secrets/` to open.
+///
+/// # Errors
+/// Database faults.
+pub async fn sealed(tx: &mut Tx<Tenant>, name: &str) -> Outcome<Option<Vec<u8>>> {
+    let tenant = tx.tenant();
+    Ok(tenant_secrets::table.find((tenant, name)).select(tenant_secrets::sealed).first(tx.conn()).await.optional()?)
 }
 
 /// Keeps a secret, in the place of the one before.

@@ -1,4 +1,4 @@
-//! `sms_settings`, `voice_settings`, `email_settings`, `retrieval_settings`: a row each for a tenant that ever set
+//! `sms_settings`, `voice_settings`, `email_settings`, `retrieval_settings`, `model_settings`: a row each for a tenant that ever set
 //! something. Secrets are not here.
 
 use chrono::{DateTime, Utc};
@@ -7,10 +7,14 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use crate::{
     db::{
-        schema::{email_settings, retrieval_settings, sms_settings, tenants, voice_settings},
+        schema::{email_settings, model_settings, retrieval_settings, sms_settings, tenants, voice_settings},
         tx::{Admin, Tenant, Tx, Viewpoint},
     },
-    kernel::{failure::Outcome, ids::TenantId, vocabulary::RetrievalProvider},
+    kernel::{
+        failure::Outcome,
+        ids::TenantId,
+        vocabulary::{ModelProvider, RetrievalProvider},
+    },
 };
 
 /// How a tenant is reached by text message.
@@ -73,6 +77,23 @@ impl Default for RetrievalRow {
     }
 }
 
+/// Whom a tenant wishes to write its replies.
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = model_settings)]
+#[expect(missing_docs, reason = "as above")]
+pub struct ModelRow {
+    pub provider: ModelProvider,
+    pub model: Option<String>,
+    pub allow_fallback: bool,
+    pub max_output_tokens: Option<i32>,
+}
+
+impl Default for ModelRow {
+    fn default() -> Self {
+        Self { provider: ModelProvider::Platform, model: None, allow_fallback: false, max_output_tokens: None }
+    }
+}
+
 /// All settings of one tenant; what was never set is as it is by default.
 #[derive(Debug, Clone, Default)]
 #[expect(missing_docs, reason = "the types say it")]
@@ -81,9 +102,10 @@ pub struct SettingsRow {
     pub voice: VoiceRow,
     pub email: EmailRow,
     pub retrieval: RetrievalRow,
+    pub model: ModelRow,
 }
 
-type Joined = (TenantId, Option<SmsRow>, Option<VoiceRow>, Option<EmailRow>, Option<RetrievalRow>);
+type Joined = (TenantId, Option<SmsRow>, Option<VoiceRow>, Option<EmailRow>, Option<RetrievalRow>, Option<ModelRow>);
 
 /// The settings of several tenants, in one statement.
 ///
@@ -95,6 +117,7 @@ pub async fn find_many<V: Viewpoint>(tx: &mut Tx<V>, ids: &[TenantId]) -> Outcom
         .left_join(voice_settings::table)
         .left_join(email_settings::table)
         .left_join(retrieval_settings::table)
+        .left_join(model_settings::table)
         .filter(tenants::id.eq_any(ids))
         .select((
             tenants::id,
@@ -102,15 +125,17 @@ pub async fn find_many<V: Viewpoint>(tx: &mut Tx<V>, ids: &[TenantId]) -> Outcom
             Option::<VoiceRow>::as_select(),
             Option::<EmailRow>::as_select(),
             Option::<RetrievalRow>::as_select(),
+            Option::<ModelRow>::as_select(),
         ))
         .load(tx.conn())
         .await?;
-    let whole = |(id, sms, voice, email, retrieval): Joined| {
+    let whole = |(id, sms, voice, email, retrieval, model): Joined| {
         let settings = SettingsRow {
             sms: sms.unwrap_or_default(),
             voice: voice.unwrap_or_default(),
             email: email.unwrap_or_default(),
             retrieval: retrieval.unwrap_or_default(),
+            model: model.unwrap_or_default(),
         };
         (id, settings)
     };
@@ -163,6 +188,18 @@ pub struct RetrievalChanges {
     pub pinecone_index: Option<Option<String>>,
     pub pinecone_host: Option<Option<String>>,
     pub pinecone_namespace: Option<Option<String>>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// As [`SmsChanges`].
+#[derive(Debug, Default, AsChangeset)]
+#[diesel(table_name = model_settings)]
+#[expect(missing_docs, reason = "as the row")]
+pub struct ModelChanges {
+    pub provider: Option<ModelProvider>,
+    pub model: Option<Option<String>>,
+    pub allow_fallback: Option<bool>,
+    pub max_output_tokens: Option<Option<i32>>,
     pub updated_at: DateTime<Utc>,
 }
 
@@ -225,4 +262,23 @@ pub async fn set_up_retrieval(tx: &mut Tx<Admin>, tenant: TenantId, changes: &Re
 
 async fn retrieval(connection: &mut AsyncPgConnection, tenant: TenantId, changes: &RetrievalChanges) -> Outcome<()> {
     change!(connection, retrieval_settings, tenant, changes)
+}
+
+/// Changes who writes the tenant's replies.
+///
+/// # Errors
+/// Database faults.
+pub async fn change_model(tx: &mut Tx<Tenant>, changes: &ModelChanges) -> Outcome<()> {
+    let tenant = tx.tenant();
+    change!(tx.conn(), model_settings, tenant, changes)
+}
+
+/// Who is to write the tenant's replies.
+///
+/// # Errors
+/// Database faults.
+pub async fn model(tx: &mut Tx<Tenant>) -> Outcome<ModelRow> {
+    let tenant = tx.tenant();
+    let row = model_settings::table.find(tenant).select(ModelRow::as_select()).first(tx.conn()).await.optional()?;
+    Ok(row.unwrap_or_default())
 }

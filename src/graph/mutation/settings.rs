@@ -1,17 +1,17 @@
-//! How the tenant is reached, and where its assistant looks for passages.
+//! How the tenant is reached, where its assistant looks for passages, and who writes its replies.
 
 use async_graphql::{Context, Object, Result};
 
 use crate::{
-    domain::settings,
+    domain::{models, settings},
     graph::{
         auth::{Access, auth},
         context,
         types::{
             given,
             settings::{
-                EmailSettings, EmailSettingsInput, RetrievalSettings, RetrievalSettingsInput, SmsSettings,
-                SmsSettingsInput, VoiceSettings, VoiceSettingsInput,
+                EmailSettings, EmailSettingsInput, ModelSettings, ModelSettingsInput, RetrievalSettings,
+                RetrievalSettingsInput, SmsSettings, SmsSettingsInput, VoiceSettings, VoiceSettingsInput,
             },
         },
     },
@@ -66,5 +66,16 @@ impl SettingsMutation {
     ) -> Result<RetrievalSettings> {
         let is = settings::update_retrieval(context::administered(ctx)?, input.try_into()?).await?;
         Ok(RetrievalSettings::new(&is))
+    }
+
+    /// Changes who writes the tenant's replies.
+    #[graphql(directive = auth::apply(Access::TenantAdmin))]
+    async fn update_model_settings(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to change.")] input: ModelSettingsInput,
+    ) -> Result<ModelSettings> {
+        let is = models::update(context::administered(ctx)?, input.try_into()?).await?;
+        Ok(ModelSettings::new(&is))
     }
 }

@@ -6,7 +6,10 @@ use crate::{
     chat::{Body, Event},
     context::TenantCx,
     graph::types::message::Message,
-    kernel::{failure::ErrorCode, vocabulary::FinishReason},
+    kernel::{
+        failure::ErrorCode,
+        vocabulary::{FinishReason, ReplyFailure},
+    },
 };
 
 /// Something that happened in a conversation.
@@ -60,7 +63,7 @@ pub struct ReplyDelta {
     text: String,
 }
 
-/// The assistant uses a tool before it goes on. Assistants have no tools yet; the event is here for clients to be ready.
+/// The assistant uses a tool before it goes on.
 #[derive(SimpleObject)]
 pub struct ToolCalled {
     /// Its place in the stream.
@@ -108,8 +111,10 @@ pub struct ReplyFailed {
     conversation_id: ID,
     /// The reply as it is stored.
     message: Message,
-    /// Which kind of failure.
+    /// The code, as errors carry it.
     code: ErrorCode,
+    /// Why.
+    cause: ReplyFailure,
     /// A sentence for people.
     reason: String,
 }
@@ -127,14 +132,17 @@ impl ChatEvent {
             Body::ReplyDelta { message, text } => {
                 ReplyDelta { cursor, conversation_id, message_id: ID(message.to_string()), text }.into()
             }
+            Body::ToolCalled { message, name } => {
+                ToolCalled { cursor, conversation_id, message_id: ID(message.to_string()), name }.into()
+            }
             Body::ReplySnapshot { message, text } => {
                 ReplySnapshot { cursor, conversation_id, message_id: ID(message.to_string()), text }.into()
             }
             Body::ReplyCompleted { message, finish } => {
                 ReplyCompleted { cursor, conversation_id, message: show(message), finish_reason: finish }.into()
             }
-            Body::ReplyFailed { message, code, reason } => {
-                ReplyFailed { cursor, conversation_id, message: show(message), code, reason }.into()
+            Body::ReplyFailed { message, code, cause, reason } => {
+                ReplyFailed { cursor, conversation_id, message: show(message), code, cause, reason }.into()
             }
         }
     }

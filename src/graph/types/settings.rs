@@ -1,4 +1,4 @@
-//! How a tenant is reached, and where its assistant looks for passages. Must not hold a secret: a secret goes in, and that
+//! How a tenant is reached, where its assistant looks for passages, and who writes its replies. Must not hold a secret: a secret goes in, and that
 //! it is set comes out.
 
 use async_graphql::{InputObject, MaybeUndefined, SimpleObject};
@@ -7,14 +7,21 @@ use secrecy::SecretString;
 use crate::{
     context::Services,
     db::tables::{provisioning::Provisioned, secrets::SecretRow},
-    domain::settings::{
-        PINECONE_API_KEY, RetrievalEdit, SecretEdit, SmsEdit, TELNYX_API_KEY, TWILIO_AUTH_TOKEN, VoiceEdit,
+    domain::{
+        models::{GEMINI_API_KEY, ModelEdit, OPENAI_API_KEY},
+        settings::{
+            PINECONE_API_KEY, RetrievalEdit, SecretEdit, SmsEdit, TELNYX_API_KEY, TWILIO_AUTH_TOKEN, VoiceEdit,
+        },
     },
     graph::{
         scalars::{DateTime, PhoneNumber},
         types::{change, given},
     },
-    kernel::{failure::Refusal, ids::TenantId, vocabulary::RetrievalProvider},
+    kernel::{
+        failure::Refusal,
+        ids::TenantId,
+        vocabulary::{ModelProvider, RetrievalProvider},
+    },
 };
 
 /// That a secret is set. The secret itself is write-only.
@@ -189,6 +196,37 @@ impl RetrievalSettings {
     }
 }
 
+/// Who writes the tenant's replies.
+#[derive(SimpleObject)]
+pub struct ModelSettings {
+    /// Which provider.
+    provider: ModelProvider,
+    /// Which of its models; null for the platform's choice.
+    model: Option<String>,
+    /// The tenant's own key for OpenAI; the platform's is used if none is set.
+    openai_api_key: SecretStatus,
+    /// The tenant's own key for Gemini; the platform's is used if none is set.
+    gemini_api_key: SecretStatus,
+    /// Whether, when the provider can't, another one that the platform has set up writes, and at last the built-in responder.
+    allow_fallback: bool,
+    /// Most tokens of a reply; null leaves it to the provider.
+    max_output_tokens: Option<i32>,
+}
+
+impl ModelSettings {
+    pub fn new(is: &Provisioned) -> Self {
+        let row = is.settings.model.clone();
+        Self {
+            provider: row.provider,
+            model: row.model,
+            openai_api_key: is.secret(OPENAI_API_KEY).into(),
+            gemini_api_key: is.secret(GEMINI_API_KEY).into(),
+            allow_fallback: row.allow_fallback,
+            max_output_tokens: row.max_output_tokens,
+        }
+    }
+}
+
 pub(super) fn secret(field: MaybeUndefined<String>) -> SecretEdit {
     change(field).map(|text| text.map(SecretString::from))
 }
@@ -296,6 +334,39 @@ impl TryFrom<RetrievalSettingsInput> for RetrievalEdit {
             pinecone_host: change(input.pinecone_host),
             pinecone_namespace: change(input.pinecone_namespace),
             pinecone_api_key: secret(input.pinecone_api_key),
+        })
+    }
+}
+
+/// Changes to who writes the tenant's replies. What is omitted stays; null clears.
+#[derive(InputObject)]
+pub struct ModelSettingsInput {
+    /// Which provider.
+    provider: MaybeUndefined<ModelProvider>,
+    /// Which of its models; null for the platform's choice. Another provider without a model means that too.
+    model: MaybeUndefined<String>,
+    /// The tenant's own key for OpenAI; null forgets it. It is sent to the address that the platform has set, and to no other.
+    #[graphql(secret)]
+    openai_api_key: MaybeUndefined<String>,
+    /// The tenant's own key for Gemini, likewise; null forgets it.
+    #[graphql(secret)]
+    gemini_api_key: MaybeUndefined<String>,
+    /// Whether another one may write when the provider can't. Conversations then go to that other one.
+    allow_fallback: MaybeUndefined<bool>,
+    /// Most tokens of a reply, 16 to 65,536; null leaves it to the provider.
+    max_output_tokens: MaybeUndefined<i32>,
+}
+
+impl TryFrom<ModelSettingsInput> for ModelEdit {
+    type Error = Refusal;
+    fn try_from(input: ModelSettingsInput) -> Result<Self, Refusal> {
+        Ok(Self {
+            provider: given("provider", input.provider)?,
+            model: change(input.model),
+            openai_api_key: secret(input.openai_api_key),
+            gemini_api_key: secret(input.gemini_api_key),
+            allow_fallback: given("allowFallback", input.allow_fallback)?,
+            max_output_tokens: change(input.max_output_tokens),
         })
     }
 }

@@ -18,7 +18,7 @@ use crate::{
         scalars::{DateTime, PhoneNumber},
         types::{
             change, given,
-            settings::{EmailSettings, RetrievalSettings, SmsSettings, VoiceSettings, secret},
+            settings::{EmailSettings, ModelSettings, RetrievalSettings, SmsSettings, VoiceSettings, secret},
         },
     },
     kernel::{
@@ -109,6 +109,10 @@ impl Tenant {
     /// Where its assistant looks for passages to answer from.
     async fn retrieval(&self) -> Result<RetrievalSettings> {
         Ok(RetrievalSettings::new(&self.provisioned().await?))
+    }
+    /// Who writes its replies.
+    async fn model(&self) -> Result<ModelSettings> {
+        Ok(ModelSettings::new(&self.provisioned().await?))
     }
     /// What there is to do until it is answered for everywhere, worked out from what is really there.
     async fn onboarding(&self) -> Result<Vec<OnboardingStep>> {

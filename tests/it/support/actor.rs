@@ -188,7 +188,7 @@ macro_rules! events {
             "... on MessageAdded { message { id role content } } ... on ReplyStarted { message { id status } } ",
             "... on ReplyDelta { messageId text } ... on ReplySnapshot { messageId text } ",
             "... on ReplyCompleted { finishReason message { id status content } } ",
-            "... on ReplyFailed { code reason message { id status content } } } }"
+            "... on ToolCalled { messageId name } ... on ReplyFailed { code cause reason message { id status content } } } }"
         )
     };
 }

@@ -1,13 +1,16 @@
-//! A server that speaks OpenAI's wire format on loopback, by script: it holds each reply until the test lets it go on, and
-//! notices when its client leaves.
+//! A server that speaks OpenAI's and Gemini's wire formats on loopback, by script: it holds each reply until the test lets
+//! it go on, and notices when its client leaves.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+};
 
 use axum::{
     Router,
     body::{Body, Bytes},
     extract::State,
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, StatusCode, Uri, header},
     response::{IntoResponse, Response},
     routing::post,
 };
@@ -16,13 +19,16 @@ use tokio::{net::TcpListener, sync::mpsc};
 
 /// A server with scripted replies.
 pub struct FakeModel {
+    /// Where it speaks like OpenAI.
     pub base_url: String,
+    /// Where it speaks like Gemini.
+    pub gemini_url: String,
     shared: Arc<Shared>,
     calls: tokio::sync::Mutex<mpsc::UnboundedReceiver<Call>>,
 }
 
 struct Shared {
-    script: Mutex<Script>,
+    script: Mutex<VecDeque<Script>>,
     calls: mpsc::UnboundedSender<Call>,
 }
 
@@ -33,12 +39,18 @@ pub enum Script {
     ByHand,
     /// Streams these bytes, then closes.
     Bytes(String),
+    /// Streams these bytes piece by piece, then closes.
+    Pieces(Vec<Vec<u8>>),
     /// Refuses.
     Status(u16, String),
+    /// Refuses, with headers.
+    Refusal(u16, Vec<(&'static str, String)>, String),
 }
 
 /// One call that came in.
 pub struct Call {
+    /// The path that was asked for, with its query.
+    pub path: String,
     pub headers: HeaderMap,
     pub body: Value,
     /// For a reply by hand; the others are over when they are sent.
@@ -48,22 +60,37 @@ pub struct Call {
 impl FakeModel {
     pub async fn start(script: Script) -> Self {
         let (sender, calls) = mpsc::unbounded_channel();
-        let shared = Arc::new(Shared { script: Mutex::new(script), calls: sender });
-        let router = Router::new().route("/v1/chat/completions", post(answer)).with_state(shared.clone());
+        let shared = Arc::new(Shared { script: Mutex::new([script].into()), calls: sender });
+        let router = Router::new()
+            .route("/v1/chat/completions", post(answer))
+            .route("/v1beta/models/{method}", post(answer))
+            .with_state(shared.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let base_url = format!("http://{}/v1", listener.local_addr().expect("address"));
+        let gemini_url = format!("{base_url}beta");
         #[expect(clippy::disallowed_methods, reason = "a test's helper has no log context to keep")]
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { base_url, shared, calls: tokio::sync::Mutex::new(calls) }
+        Self { base_url, gemini_url, shared, calls: tokio::sync::Mutex::new(calls) }
     }
 
     pub fn script(&self, script: Script) {
-        *self.shared.script.lock().expect("script") = script;
+        self.scripts([script]);
+    }
+
+    /// One for each of the next calls; the last goes on for all after it.
+    pub fn scripts(&self, scripts: impl IntoIterator<Item = Script>) {
+        *self.shared.script.lock().expect("script") = scripts.into_iter().collect();
     }
 
     /// Waits for the next call.
     pub async fn call(&self) -> Call {
         self.calls.lock().await.recv().await.expect("a call")
+    }
+
+    /// How many called that were not waited for.
+    pub async fn calls(&self) -> usize {
+        let mut calls = self.calls.lock().await;
+        std::iter::from_fn(|| calls.try_recv().ok()).count()
     }
 
     /// Whether nobody called that was not waited for.
@@ -72,19 +99,38 @@ impl FakeModel {
     }
 }
 
-async fn answer(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
-    let script = shared.script.lock().expect("script").clone();
+async fn answer(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+    let script = {
+        let mut scripts = shared.script.lock().expect("script");
+        let next = scripts.front().expect("a script").clone();
+        if scripts.len() > 1 {
+            scripts.pop_front();
+        }
+        next
+    };
     let (frames, stream) = mpsc::channel(16);
     let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
     let by_hand = matches!(script, Script::ByHand).then(|| frames.clone());
-    let _ = shared.calls.send(Call { headers, body, frames: by_hand });
+    let _ = shared.calls.send(Call { path: uri.to_string(), headers, body, frames: by_hand });
     match script {
+        Script::Refusal(status, headers, body) => {
+            let status = StatusCode::from_u16(status).expect("a status");
+            let headers = headers
+                .iter()
+                .map(|(name, value)| (header::HeaderName::from_static(name), value.parse().expect("a header's value")));
+            return (status, headers.collect::<HeaderMap>(), body).into_response();
+        }
         Script::Status(status, body) => {
             let status = StatusCode::from_u16(status).expect("a status");
             return (status, [(header::CONTENT_TYPE, "application/json")], body).into_response();
         }
         Script::Bytes(bytes) => {
             let _ = frames.send(Ok(bytes.into())).await;
+        }
+        Script::Pieces(pieces) => {
+            let pieces = pieces.into_iter().map(|piece| Ok::<_, std::io::Error>(Bytes::from(piece)));
+            let body = Body::from_stream(futures_util::stream::iter(pieces));
+            return ([(header::CONTENT_TYPE, "text/event-stream")], body).into_response();
         }
         Script::ByHand => {}
     }
@@ -143,4 +189,26 @@ fn frame(body: &Value) -> String {
     let mut frame = json!({ "id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "test-model" });
     frame.as_object_mut().expect("an object").extend(body.as_object().expect("an object").clone());
     format!("data: {frame}\n\n")
+}
+
+/// The frames of a call for tools, by OpenAI's format: an id, a name, and arguments as the model wrote them.
+pub fn calls(calls: &[(&str, &str, &str)]) -> String {
+    let parts: Vec<_> = calls
+        .iter()
+        .enumerate()
+        .map(|(index, (id, name, arguments))| {
+            json!({ "index": index, "id": id, "type": "function", "function": { "name": name, "arguments": arguments } })
+        })
+        .collect();
+    let made = frame(&json!({ "choices": [{ "index": 0, "delta": { "tool_calls": parts }, "finish_reason": null }] }));
+    format!("{made}{}", end().replace("\"stop\"", "\"tool_calls\""))
+}
+
+/// The frames of a whole answer, by Gemini's format.
+pub fn gemini(parts: &Value, finish: &str) -> String {
+    let body = json!({
+        "candidates": [{ "index": 0, "content": { "parts": parts, "role": "model" }, "finishReason": finish }],
+        "usageMetadata": { "promptTokenCount": 9, "candidatesTokenCount": 4, "thoughtsTokenCount": 2, "totalTokenCount": 15 },
+    });
+    format!("data: {body}\r\n\r\n")
 }

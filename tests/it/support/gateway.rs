@@ -15,7 +15,7 @@ use frontdesk::{
     },
     http::{Web, WebSettings},
     kernel::{clock::Clock, ids::TenantId, vocabulary::Role},
-    llm::{Patience, Provider, RemoteSettings},
+    llm::{Pace, Patience, Provider},
 };
 use tokio::{net::TcpListener, sync::oneshot};
 
@@ -28,8 +28,12 @@ pub const PASSWORD: &str = "correct horse battery";
 pub struct Plan {
     /// A model to ask instead of the built-in responder.
     pub model: Option<String>,
+    /// Gemini's address, where it has a key too.
+    pub gemini: Option<String>,
     /// How long it may take.
     pub patience: Patience,
+    /// How waits before another try pass.
+    pub pace: Pace,
     /// How long one query or mutation may take.
     pub operation: Duration,
     /// How HTTP is served.
@@ -52,7 +56,9 @@ impl Default for Plan {
     fn default() -> Self {
         Self {
             model: None,
+            gemini: None,
             patience: Patience::default(),
+            pace: Pace::new(|_| Box::pin(async {}), || 0.0),
             operation: app::OPERATION,
             web: WebSettings { recheck: Duration::from_millis(20), ..WebSettings::default() },
             is_production: false,
@@ -96,12 +102,17 @@ impl Gateway {
             None => (cluster::database().await, true),
         };
         let mut config = config(plan.is_production, &plan.settings);
-        config.model = plan.model.map(|base_url| RemoteSettings {
-            provider: Provider::OpenAi,
-            base_url,
-            key: "test-key".to_owned().into(),
-            model: "test-model".to_owned(),
-        });
+        for (provider, base_url) in [(Provider::Gemini, plan.gemini), (Provider::OpenAi, plan.model)] {
+            let Some(base_url) = base_url else { continue };
+            config.models.default = Some(provider);
+            let settings = match provider {
+                Provider::OpenAi => &mut config.models.open_ai,
+                Provider::Gemini => &mut config.models.gemini,
+            };
+            settings.base_url = base_url;
+            settings.key = Some("test-key".to_owned().into());
+            settings.model = (if provider == Provider::OpenAi { "test-model" } else { "test-gemini" }).into();
+        }
         let db = Db::new(&DbSettings { url: cluster::login_url(&database), pool_size: 8 }).expect("pool");
         config.redis = plan.redis.map(Into::into);
         let clock = plan.clock;
@@ -114,6 +125,7 @@ impl Gateway {
         let parts = Parts {
             clock: clock.clone(),
             patience: plan.patience,
+            pace: plan.pace,
             housekeeping: plan.housekeeping,
             operation: plan.operation,
             web,

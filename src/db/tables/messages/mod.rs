@@ -23,7 +23,7 @@ use crate::{
         failure::Outcome,
         ids::{ConversationId, MessageId, TenantId, UserId},
         page::{Page, Slice},
-        vocabulary::{FinishReason, MessageRole, MessageStatus},
+        vocabulary::{FinishReason, MessageRole, MessageStatus, ReplyFailure},
     },
 };
 
@@ -53,6 +53,7 @@ pub struct MessageRow {
     pub failure_code: Option<String>,
     pub failure_reason: Option<String>,
     pub stop_requested_at: Option<DateTime<Utc>>,
+    pub failure_cause: Option<ReplyFailure>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }

@@ -13,7 +13,7 @@ use crate::{
     kernel::{
         failure::Outcome,
         ids::{ConversationId, MessageId, TenantId},
-        vocabulary::{FinishReason, MessageStatus},
+        vocabulary::{FinishReason, MessageStatus, ReplyFailure},
     },
 };
 
@@ -42,6 +42,7 @@ pub struct ReplyEnd {
     pub finish_reason: Option<FinishReason>,
     pub failure_code: Option<String>,
     pub failure_reason: Option<String>,
+    pub failure_cause: Option<ReplyFailure>,
     pub lease_expires_at: Option<DateTime<Utc>>,
     pub updated_at: DateTime<Utc>,
 }

@@ -1,0 +1,210 @@
+//! Lets a model write a reply: asks it, tells every piece, runs the tools that it asks for, and asks again. Must not store
+//! anything, nor mind leases: whoever drops this ends it at once, the connection to the model included.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::StreamExt;
+use tokio::time::{Instant, timeout_at};
+
+use crate::{
+    chat::{
+        engine::{Engine, key},
+        events::Body,
+        generate::How,
+    },
+    context::TenantCx,
+    kernel::{
+        failure::{Failure, Outcome},
+        ids::{ConversationId, MessageId},
+        vocabulary::{FinishReason, ReplyFailure},
+    },
+    llm::{self, Delta, Line, ModelError, ModelRequest, Said, ToolCall, ToolResult, ToolSpec, Usage},
+    tools,
+};
+
+/// Rounds of tools, after which a model must do with what it has.
+const ROUNDS: usize = 5;
+/// Calls of one round that are run.
+const CALLS: usize = 8;
+/// Of a tool's answer, a model is told this many characters.
+const RESULT_MAX: usize = 6_000;
+
+/// What there is of a reply while it is being written.
+#[derive(Default)]
+pub(super) struct Draft(Mutex<Written>);
+
+/// What was written, and what it cost so far.
+#[derive(Default, Clone)]
+pub(super) struct Written {
+    pub(super) text: String,
+    pub(super) usage: Option<Usage>,
+}
+
+impl Draft {
+    pub(super) fn written(&self) -> Written {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Written> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a piece; gives what to tell of it. What a model says after its tools does not run into what it said before.
+    fn add(&self, more: String, is_first: bool) -> String {
+        let mut draft = self.lock();
+        let is_apart = draft.text.is_empty() || draft.text.ends_with(char::is_whitespace);
+        let more = if is_first && !is_apart { format!("\n\n{more}") } else { more };
+        draft.text.push_str(&more);
+        more
+    }
+
+    fn used(&self, more: Option<Usage>) {
+        if let Some(more) = more {
+            *self.lock().usage.get_or_insert_default() += more;
+        }
+    }
+}
+
+/// Where a reply is written.
+pub(super) struct Place<'a> {
+    pub(super) engine: &'a Engine,
+    pub(super) cx: &'a TenantCx,
+    pub(super) conversation: ConversationId,
+    pub(super) reply: MessageId,
+}
+
+/// Writes into `draft` until the reply is whole or can't become so.
+pub(super) async fn compose(place: &Place<'_>, line: &Arc<Line>, mut request: ModelRequest, draft: &Draft) -> How {
+    let deadline = Instant::now() + place.engine.settings.patience.whole;
+    request.tools = match offered(place.cx).await {
+        Ok(tools) => tools,
+        Err(failure) => return How::fault(failure),
+    };
+    let mut rounds = 0;
+    loop {
+        if rounds == ROUNDS {
+            request.tools.clear();
+        }
+        let round = match ask(place, line, &request, deadline, draft).await {
+            Ok(round) => round,
+            Err(error) => return How::model_failed(&error),
+        };
+        if round.calls.is_empty() || request.tools.is_empty() {
+            return whole(&draft.written(), round.finish);
+        }
+        let Ok(results) = timeout_at(deadline, run(place, &request.tools, &round.calls)).await else {
+            return How::model_failed(&ModelError::late("the tools kept us waiting"));
+        };
+        request.turns.push(Said::Called { text: round.text, calls: round.calls });
+        request.turns.push(Said::Results(results));
+        rounds += 1;
+    }
+}
+
+async fn offered(cx: &TenantCx) -> Outcome<Vec<ToolSpec>> {
+    let spec = |tool: tools::Declaration| ToolSpec {
+        name: tool.name.to_owned(),
+        description: tool.description.to_owned(),
+        parameters: tool.parameters,
+    };
+    Ok(tools::declared(cx).await?.into_iter().map(spec).collect())
+}
+
+/// What came of one question to the model.
+struct Round {
+    text: String,
+    calls: Vec<ToolCall>,
+    finish: FinishReason,
+}
+
+async fn ask(
+    place: &Place<'_>,
+    line: &Arc<Line>,
+    request: &ModelRequest,
+    deadline: Instant,
+    draft: &Draft,
+) -> Result<Round, ModelError> {
+    let mut pieces = line.ask(request.clone(), place.engine.settings.patience, deadline);
+    let (mut text, mut calls) = (String::new(), Vec::new());
+    while let Some(piece) = pieces.next().await {
+        match piece? {
+            Delta::Text(more) => {
+                let told = draft.add(more.clone(), text.is_empty());
+                text.push_str(&more);
+                place.tell(Body::ReplyDelta { message: place.reply, text: told });
+            }
+            Delta::Calls(made) => calls = made,
+            Delta::End { finish, usage } => {
+                draft.used(usage);
+                return Ok(Round { text, calls, finish });
+            }
+        }
+    }
+    Err(ModelError::cut("a model's stream ended without a word"))
+}
+
+impl Place<'_> {
+    fn tell(&self, body: Body) {
+        let (engine, cx, conversation) = (self.engine, self.cx, self.conversation);
+        engine.hub.publish(key(cx, conversation), body);
+    }
+}
+
+/// Runs the calls of one round, one after the other. Every call gets its answer, be it that it can't be run.
+async fn run(place: &Place<'_>, offered: &[ToolSpec], calls: &[ToolCall]) -> Vec<ToolResult> {
+    let mut results = Vec::new();
+    for (at, call) in calls.iter().enumerate() {
+        let content = if let Some(refusal) = refusal(offered, call, at) {
+            refusal
+        } else {
+            place.tell(Body::ToolCalled { message: place.reply, name: call.name.clone() });
+            let (conversation, name) = (place.conversation, call.name.as_str());
+            tools::call(place.cx, tools::Call { conversation, name, arguments: &call.arguments }).await
+        };
+        let content = llm::cut(&content, RESULT_MAX);
+        results.push(ToolResult { id: call.id.clone(), name: call.name.clone(), content });
+    }
+    results
+}
+
+/// Why a call is not run, told to the model so that it may mend it.
+fn refusal(offered: &[ToolSpec], call: &ToolCall, at: usize) -> Option<String> {
+    if at >= CALLS {
+        return Some(format!("Error: not run. At most {CALLS} tools are run at once; call again for the rest."));
+    }
+    if !offered.iter().any(|tool| tool.name == call.name) {
+        return Some("Error: there is no such tool.".to_owned());
+    }
+    (!call.arguments.is_object()).then(|| "Error: the arguments are not a JSON object.".to_owned())
+}
+
+fn whole(written: &Written, finish: FinishReason) -> How {
+    match finish {
+        FinishReason::ContentFilter => How::model_failed(&ModelError::filtered("the answer was filtered")),
+        _ if written.text.is_empty() => How::model_failed(&ModelError::empty("no text")),
+        // It asked for tools although it was offered none any more; what it said stands.
+        FinishReason::ToolCalls => How::Whole(FinishReason::Stop),
+        finish => How::Whole(finish),
+    }
+}
+
+impl How {
+    pub(super) fn model_failed(error: &ModelError) -> Self {
+        tracing::warn!(cause = error.cause.as_str(), detail = %error.detail, "a model gave no whole reply");
+        Self::Failed { code: error.code(), cause: error.cause, reason: error.reason.to_owned() }
+    }
+
+    pub(super) fn fault(failure: Failure) -> Self {
+        let cause = ReplyFailure::Internal;
+        match failure {
+            Failure::Refused(refusal) => {
+                Self::Failed { code: refusal.code, cause, reason: refusal.message.into_owned() }
+            }
+            Failure::Fault(error) => {
+                tracing::error!(error = %format!("{error:#}"), "writing a reply");
+                let reason = "Something went wrong on our side. Send the message again.".to_owned();
+                Self::Failed { code: cause.code(), cause, reason }
+            }
+        }
+    }
+}
