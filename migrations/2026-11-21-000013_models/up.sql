@@ -18,7 +18,7 @@ GRANT SELECT ON model_settings TO frontdesk_admin;
 -- Why a reply broke off, beside its code.
 ALTER TABLE messages ADD COLUMN failure_cause text CHECK (failure_cause IN (
     'RATE_LIMITED', 'MISCONFIGURED', 'CONTENT_FILTERED', 'CONTEXT_TOO_LONG', 'UNREACHABLE', 'TIMED_OUT',
-    'EMPTY_ANSWER', 'CUT_OFF', 'SERVER_STOPPED', 'INTERNAL'));
+    'EMPTY_ANSWER', 'CUT_OFF', 'QUOTA_EXCEEDED', 'SERVER_STOPPED', 'INTERNAL'));
 -- The owner is held by the policies too, so they are lifted for the length of this transaction.
 ALTER TABLE messages NO FORCE ROW LEVEL SECURITY;
 UPDATE messages SET failure_cause = CASE

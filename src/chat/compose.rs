@@ -1,5 +1,5 @@
 //! Lets a model write a reply: asks it, tells every piece, runs the tools that it asks for, and asks again. Must not store
-//! anything, nor mind leases: whoever drops this ends it at once, the connection to the model included.
+//! what is written, nor mind leases: whoever drops this ends it at once, the connection to the model included.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -8,14 +8,16 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::{
     chat::{
+        bill::{Bill, Reserved},
         engine::{Engine, key},
         events::Body,
         generate::How,
     },
     context::TenantCx,
+    db::tables::messages::MessageRow,
     kernel::{
-        failure::{Failure, Outcome},
-        ids::{ConversationId, MessageId},
+        failure::{ErrorCode, Failure, Outcome},
+        ids::ConversationId,
         vocabulary::{FinishReason, ReplyFailure},
     },
     llm::{self, Delta, Line, ModelError, ModelRequest, Said, ToolCall, ToolResult, ToolSpec, Usage},
@@ -38,15 +40,56 @@ pub(super) struct Draft(Mutex<Written>);
 pub(super) struct Written {
     pub(super) text: String,
     pub(super) usage: Option<Usage>,
+    /// Whether the provider did not say all of what was used.
+    pub(super) is_estimated: bool,
+    asked: Option<Asked>,
+}
+
+/// A question whose cost nobody has told yet.
+#[derive(Clone, Copy)]
+struct Asked {
+    /// Tokens of its prompt, by estimate.
+    prompt: u32,
+    /// Where its answer begins.
+    from: usize,
+}
+
+impl Written {
+    /// Takes an estimate for what the provider did not say.
+    fn estimate(&mut self) {
+        let Some(Asked { prompt, from }) = self.asked.take() else { return };
+        let completion = llm::estimate_tokens(self.text.get(from..).unwrap_or_default());
+        let count = |tokens: u32| i32::try_from(tokens).unwrap_or(i32::MAX);
+        *self.usage.get_or_insert_default() += Usage { prompt: count(prompt), completion: count(completion) };
+        self.is_estimated = true;
+    }
 }
 
 impl Draft {
+    /// As it would stand if it ended now.
     pub(super) fn written(&self) -> Written {
-        self.lock().clone()
+        let mut written = self.lock().clone();
+        written.estimate();
+        written
+    }
+
+    pub(super) fn text(&self) -> String {
+        self.lock().text.clone()
     }
 
     fn lock(&self) -> MutexGuard<'_, Written> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that a model is asked, for money.
+    fn asked(&self, prompt: u32) {
+        let mut draft = self.lock();
+        draft.asked = Some(Asked { prompt, from: draft.text.len() });
+    }
+
+    /// The question was refused before a word was said, which costs nothing.
+    fn refused(&self) {
+        self.lock().asked = None;
     }
 
     /// Adds a piece; gives what to tell of it. What a model says after its tools does not run into what it said before.
@@ -58,10 +101,12 @@ impl Draft {
         more
     }
 
-    fn used(&self, more: Option<Usage>) {
-        if let Some(more) = more {
-            *self.lock().usage.get_or_insert_default() += more;
-        }
+    /// An answer is whole; what it cost, where the provider said so.
+    fn answered(&self, usage: Option<Usage>) {
+        let mut draft = self.lock();
+        let Some(usage) = usage else { return draft.estimate() };
+        draft.asked = None;
+        *draft.usage.get_or_insert_default() += usage;
     }
 }
 
@@ -70,7 +115,7 @@ pub(super) struct Place<'a> {
     pub(super) engine: &'a Engine,
     pub(super) cx: &'a TenantCx,
     pub(super) conversation: ConversationId,
-    pub(super) reply: MessageId,
+    pub(super) reply: &'a MessageRow,
 }
 
 /// Writes into `draft` until the reply is whole or can't become so.
@@ -80,10 +125,19 @@ pub(super) async fn compose(place: &Place<'_>, line: &Arc<Line>, mut request: Mo
         Ok(tools) => tools,
         Err(failure) => return How::fault(failure),
     };
-    let mut rounds = 0;
+    let (mut rounds, mut bill, wish) = (0, Bill::default(), request.max_output);
     loop {
         if rounds == ROUNDS {
             request.tools.clear();
+        }
+        if line.is_metered() {
+            request.max_output = wish;
+            request.max_output = match bill.reserve(place.cx, place.reply, &request).await {
+                Ok(Reserved::Granted(most)) => most,
+                Ok(Reserved::Gone) => return How::Taken,
+                Err(failure) => return How::fault(failure),
+            };
+            draft.asked(llm::estimate(&request));
         }
         let round = match ask(place, line, &request, deadline, draft).await {
             Ok(round) => round,
@@ -127,15 +181,20 @@ async fn ask(
     let mut pieces = line.ask(request.clone(), place.engine.settings.patience, deadline);
     let (mut text, mut calls) = (String::new(), Vec::new());
     while let Some(piece) = pieces.next().await {
+        let piece = piece.inspect_err(|_| {
+            if text.is_empty() && calls.is_empty() {
+                draft.refused();
+            }
+        });
         match piece? {
             Delta::Text(more) => {
                 let told = draft.add(more.clone(), text.is_empty());
                 text.push_str(&more);
-                place.tell(Body::ReplyDelta { message: place.reply, text: told });
+                place.tell(Body::ReplyDelta { message: place.reply.id, text: told });
             }
             Delta::Calls(made) => calls = made,
             Delta::End { finish, usage } => {
-                draft.used(usage);
+                draft.answered(usage);
                 return Ok(Round { text, calls, finish });
             }
         }
@@ -157,7 +216,7 @@ async fn run(place: &Place<'_>, offered: &[ToolSpec], calls: &[ToolCall]) -> Vec
         let content = if let Some(refusal) = refusal(offered, call, at) {
             refusal
         } else {
-            place.tell(Body::ToolCalled { message: place.reply, name: call.name.clone() });
+            place.tell(Body::ToolCalled { message: place.reply.id, name: call.name.clone() });
             let (conversation, name) = (place.conversation, call.name.as_str());
             tools::call(place.cx, tools::Call { conversation, name, arguments: &call.arguments }).await
         };
@@ -195,12 +254,14 @@ impl How {
     }
 
     pub(super) fn fault(failure: Failure) -> Self {
-        let cause = ReplyFailure::Internal;
         match failure {
             Failure::Refused(refusal) => {
+                let is_spent = refusal.code == ErrorCode::QuotaExceeded;
+                let cause = if is_spent { ReplyFailure::QuotaExceeded } else { ReplyFailure::Internal };
                 Self::Failed { code: refusal.code, cause, reason: refusal.message.into_owned() }
             }
             Failure::Fault(error) => {
+                let cause = ReplyFailure::Internal;
                 tracing::error!(error = %format!("{error:#}"), "writing a reply");
                 let reason = "Something went wrong on our side. Send the message again.".to_owned();
                 Self::Failed { code: cause.code(), cause, reason }

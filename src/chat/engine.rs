@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt};
 use secrecy::SecretString;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
@@ -51,6 +51,8 @@ pub struct Engine {
     /// Ends what is being written when the node goes down.
     pub(super) closing: CancellationToken,
     stops: Stops,
+    /// Held by each open stream of events.
+    watching: Arc<()>,
 }
 
 impl Engine {
@@ -67,6 +69,7 @@ impl Engine {
             tasks: TaskTracker::new(),
             closing,
             stops,
+            watching: Arc::new(()),
         });
         if let Some(round) = engine.settings.housekeeping {
             housekeeping::start(&engine, round);
@@ -78,6 +81,12 @@ impl Engine {
     #[must_use]
     pub fn is_linked(&self) -> Option<bool> {
         self.hub.is_linked()
+    }
+
+    /// Conversations that are being watched through this node, each as often as it is.
+    #[must_use]
+    pub fn watchers(&self) -> usize {
+        Arc::strong_count(&self.watching) - 1
     }
 
     /// Stores a message and lets the assistant answer it. The answer goes on whatever becomes of the caller.
@@ -133,7 +142,9 @@ impl Engine {
             .filter(|row| cx.scope().reaches(row.id))
             .ok_or_else(|| Refusal::not_found("conversation"))?;
         let watcher = self.hub.watch(key(cx, id), after).await;
-        Ok(follow::conversation(cx.clone(), watcher, after.is_none()))
+        let watching = self.watching.clone();
+        // Moved into the stream, and let go of with it.
+        Ok(follow::conversation(cx.clone(), watcher, after.is_none()).inspect(move |_| _ = &watching))
     }
 
     /// Stops a reply; what was written is kept. Stopping one that has ended changes nothing.

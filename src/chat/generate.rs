@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     chat::{
+        bill,
         compose::{Draft, Place, Written, compose},
         engine::{Engine, NODE_LOST, key},
         events::Body,
@@ -21,7 +22,6 @@ use crate::{
             knowledge::Passage,
             messages::{self, MessageRow, ReplyEnd, ReplyStart},
             tenants,
-            usage::{self, NewUsage},
         },
         tx::{Tenant, Tx},
     },
@@ -80,7 +80,6 @@ pub(super) async fn reply(
     stop: &CancellationToken,
 ) {
     // In the server's own name: the asker may be gone, or signed out, by the time it ends.
-    let asker = cx.scope().actor().user();
     let cx = &cx.for_background();
     let ending = match turn::wait(engine, cx, reply, stop).await {
         Turn::Mine => write(engine, cx, conversation, reply, stop).await,
@@ -88,7 +87,7 @@ pub(super) async fn reply(
         Turn::Closing => Ending::bare(node_lost()),
         Turn::Taken => Ending::bare(How::Taken),
     };
-    if let Some(body) = store_ending(cx, reply.id, asker, ending).await {
+    if let Some(body) = store_ending(cx, reply.id, ending).await {
         engine.hub.publish(key(cx, conversation.id), body);
     }
 }
@@ -125,7 +124,7 @@ async fn write(
     };
     let line = engine.settings.models.line(&wish);
     let request = ModelRequest { max_output: wish.max_output, ..request };
-    let place = Place { engine, cx, conversation: conversation.id, reply: reply.id };
+    let place = Place { engine, cx, conversation: conversation.id, reply };
     let draft = Draft::default();
     let how = {
         let composing = compose(&place, &line, request, &draft);
@@ -138,7 +137,7 @@ async fn write(
                 () = engine.closing.cancelled() => break node_lost(),
                 how = &mut composing => break how,
                 _ = beat.tick() => {
-                    let text = draft.written().text;
+                    let text = draft.text();
                     if !lease::keep(cx, reply.id, Some(&text), stop).await { break How::Taken }
                 }
             }
@@ -198,12 +197,8 @@ async fn start(
 }
 
 /// Stores the end and settles the bill in one transaction; gives what to tell the watchers.
-async fn store_ending(
-    cx: &TenantCx,
-    reply: MessageId,
-    asker: Option<crate::kernel::ids::UserId>,
-    ending: Ending,
-) -> Option<Body> {
+async fn store_ending(cx: &TenantCx, reply: MessageId, ending: Ending) -> Option<Body> {
+    let is_estimated = ending.written.is_estimated;
     let Some(mut end) = as_row(cx, ending) else { return as_it_is(cx, reply).await };
     for attempt in 0..END_TRIES {
         end.updated_at = cx.now();
@@ -211,18 +206,7 @@ async fn store_ending(
             let row = messages::end_reply(tx, reply, &end).await?;
             if let Some(row) = &row {
                 conversations::touch(tx, row.conversation_id, end.updated_at).await?;
-            }
-            if let (Some(row), Some(prompt), Some(completion)) = (&row, end.prompt_tokens, end.completion_tokens) {
-                let entry = NewUsage {
-                    tenant_id: cx.scope().tenant(),
-                    message_id: row.id,
-                    user_id: asker,
-                    model: end.model.clone().unwrap_or_default(),
-                    prompt_tokens: prompt.max(0),
-                    completion_tokens: completion.max(0),
-                    created_at: cx.now(),
-                };
-                usage::settle(tx, &entry).await?;
+                bill::settle(tx, cx, row, is_estimated).await?;
             }
             Ok(row)
         });

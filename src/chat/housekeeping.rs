@@ -8,6 +8,7 @@ use std::{
 
 use crate::{
     chat::{
+        bill,
         engine::{Engine, NODE_LOST},
         events::Body,
         hub::TopicKey,
@@ -68,7 +69,11 @@ impl Engine {
         let ended = cx
             .write(async |tx| {
                 let Some(row) = messages::lock_abandoned(tx, reply, cx.now()).await? else { return Ok(None) };
-                messages::end_reply(tx, reply, &as_lost(&cx, row, told.as_deref())).await
+                let ended = messages::end_reply(tx, reply, &as_lost(&cx, row, told.as_deref())).await?;
+                if let Some(row) = &ended {
+                    bill::settle(tx, &cx, row, true).await?;
+                }
+                Ok(ended)
             })
             .await?;
         let Some(row) = ended else { return Ok(false) };
@@ -82,12 +87,14 @@ impl Engine {
 fn as_lost(cx: &TenantCx, row: MessageRow, told: Option<&str>) -> ReplyEnd {
     let (code, reason) = NODE_LOST;
     let is_stopped = row.stop_requested_at.is_some();
+    let content = told.filter(|text| text.starts_with(&row.content)).map_or(row.content.clone(), str::to_owned);
+    let used = bill::lost(&row, &content);
     ReplyEnd {
         status: if is_stopped { MessageStatus::Cancelled } else { MessageStatus::Failed },
-        content: told.filter(|text| text.starts_with(&row.content)).map_or(row.content.clone(), str::to_owned),
+        content,
         model: row.model,
-        prompt_tokens: None,
-        completion_tokens: None,
+        prompt_tokens: used.map(|used| used.prompt),
+        completion_tokens: used.map(|used| used.completion),
         finish_reason: Some(if is_stopped { FinishReason::Cancelled } else { FinishReason::Error }),
         failure_code: (!is_stopped).then(|| code.as_str().to_owned()),
         failure_reason: (!is_stopped).then(|| reason.to_owned()),

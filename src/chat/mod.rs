@@ -4,6 +4,7 @@
 
 mod accept;
 mod allowance;
+mod bill;
 mod compose;
 mod engine;
 mod events;

@@ -134,6 +134,7 @@ diesel::table! {
         updated_at -> Timestamptz,
         stop_requested_at -> Nullable<Timestamptz>,
         failure_cause -> Nullable<Text>,
+        reserved_tokens -> Nullable<Int4>,
     }
 }
 
@@ -244,6 +245,15 @@ diesel::table! {
 }
 
 diesel::table! {
+    token_months (tenant_id, month) {
+        tenant_id -> Int8,
+        month -> Date,
+        used -> Int8,
+        reserved -> Int8,
+    }
+}
+
+diesel::table! {
     usage_entries (id) {
         id -> Int8,
         tenant_id -> Int8,
@@ -253,6 +263,7 @@ diesel::table! {
         prompt_tokens -> Int4,
         completion_tokens -> Int4,
         created_at -> Timestamptz,
+        is_estimated -> Bool,
     }
 }
 

@@ -180,6 +180,8 @@ vocabulary! {
         EmptyAnswer = "EMPTY_ANSWER",
         /// The model broke off in mid-answer.
         CutOff = "CUT_OFF",
+        /// The tenant's tokens of the month are used up.
+        QuotaExceeded = "QUOTA_EXCEEDED",
         /// The server that wrote it stopped.
         ServerStopped = "SERVER_STOPPED",
         /// A fault of the server.
@@ -220,6 +222,7 @@ impl ReplyFailure {
         match self {
             Self::RateLimited => ErrorCode::RateLimited,
             Self::ContentFiltered | Self::ContextTooLong => ErrorCode::BadUserInput,
+            Self::QuotaExceeded => ErrorCode::QuotaExceeded,
             Self::Internal => ErrorCode::Internal,
             Self::Misconfigured
             | Self::Unreachable

@@ -1,7 +1,7 @@
 //! How much of a conversation a model is told: as many of the last turns as fit into a budget of tokens. Counts are
 //! estimates, since each model counts in its own way. Must not look at what is said.
 
-use crate::llm::Said;
+use crate::llm::{ModelRequest, Said};
 
 /// Characters to a token, as it is in English.
 const CHARS: usize = 4;
@@ -16,6 +16,17 @@ const CUT: &str = "\n[… cut: too long]";
 #[must_use]
 pub fn estimate_tokens(text: &str) -> u32 {
     u32::try_from(text.chars().count().div_ceil(CHARS)).unwrap_or(u32::MAX)
+}
+
+/// About how many tokens a model reads to answer a request.
+#[must_use]
+pub fn estimate(request: &ModelRequest) -> u32 {
+    let tools = request.tools.iter().map(|tool| {
+        let words = [tool.name.as_str(), tool.description.as_str(), &tool.parameters.to_string()];
+        words.map(estimate_tokens).into_iter().fold(OVERHEAD, u32::saturating_add)
+    });
+    let turns = request.turns.iter().map(cost);
+    turns.chain(tools).fold(estimate_tokens(&request.system), u32::saturating_add)
 }
 
 /// The newest of `turns` that fit into `budget` tokens, in their order. The last is always there; a turn that does not fit

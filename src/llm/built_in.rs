@@ -10,7 +10,7 @@ use futures_util::{
 
 use crate::{
     kernel::vocabulary::FinishReason,
-    llm::{ChatModel, Delta, Grounding, ModelError, ModelRequest, Said},
+    llm::{ChatModel, Delta, Grounding, ModelError, ModelRequest, Said, Usage},
 };
 
 /// Answers from the tenant's own FAQ, and from the documents that were found for the question.
@@ -34,7 +34,7 @@ impl ChatModel for BuiltIn {
         let answer = answer(asked, &request.grounding);
         // Word by word, like any model.
         let words: Vec<_> = answer.split_inclusive(char::is_whitespace).map(str::to_owned).collect();
-        let end = Delta::End { finish: FinishReason::Stop, usage: None };
+        let end = Delta::End { finish: FinishReason::Stop, usage: Some(Usage::default()) };
         stream::iter(words.into_iter().map(Delta::Text).chain([end]).map(Ok))
             .then(|piece| async {
                 // Others may run between two words, and watchers see each.

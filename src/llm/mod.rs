@@ -18,7 +18,7 @@ use futures_util::stream::BoxStream;
 use secrecy::SecretString;
 use serde_json::Value;
 
-pub use budget::{cut, estimate_tokens, fit};
+pub use budget::{cut, estimate, estimate_tokens, fit};
 pub use built_in::BuiltIn;
 pub use failure::ModelError;
 pub use models::{Line, Models, Wish};

@@ -67,12 +67,7 @@ impl Models {
     /// platform has a key for, and at last the built-in responder.
     #[must_use]
     pub fn line(self: &Arc<Self>, wish: &Wish) -> Arc<Line> {
-        let chosen = match wish.provider {
-            ModelProvider::Platform => self.settings.default,
-            ModelProvider::Openai => Some(Provider::OpenAi),
-            ModelProvider::Gemini => Some(Provider::Gemini),
-            ModelProvider::BuiltIn => None,
-        };
+        let chosen = self.chosen(wish.provider);
         let mut places = Vec::new();
         if let Some(provider) = chosen {
             places.extend(self.remote(provider, wish.model.as_ref(), wish.key.as_ref()));
@@ -85,6 +80,15 @@ impl Models {
             places.push(Place { provider: None, model: Arc::new(BuiltIn) });
         }
         Arc::new(Line { models: self.clone(), places, settled: OnceLock::new() })
+    }
+
+    fn chosen(&self, wish: ModelProvider) -> Option<Provider> {
+        match wish {
+            ModelProvider::Platform => self.settings.default,
+            ModelProvider::Openai => Some(Provider::OpenAi),
+            ModelProvider::Gemini => Some(Provider::Gemini),
+            ModelProvider::BuiltIn => None,
+        }
     }
 
     fn remote(&self, provider: Provider, model: Option<&String>, key: Option<&SecretString>) -> Option<Place> {
@@ -121,6 +125,12 @@ impl Line {
     #[must_use]
     pub fn model(&self) -> Option<&str> {
         self.places.get(self.settled.get().copied().unwrap_or(0)).map(|place| place.model.name())
+    }
+
+    /// Whether a provider counts what is used; the built-in responder costs nothing.
+    #[must_use]
+    pub fn is_metered(&self) -> bool {
+        self.places.iter().any(|place| place.provider.is_some())
     }
 
     /// Begins a reply, or another round of one.

@@ -26,6 +26,7 @@ mod nodes;
 mod playground;
 mod prompts;
 mod providers;
+mod quotas;
 mod races;
 mod sessions;
 mod settings;

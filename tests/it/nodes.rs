@@ -73,7 +73,9 @@ async fn a_watcher_on_another_node_sees_what_the_own_node_sees() {
     let conversation = admin.conversation().await;
     let mut near = admin.watch(&conversation, None).await;
     let mut far = admin.at(there.address).watch(&conversation, None).await;
-    // Both watch before anything is said: each answers one thing first.
+    // Both watch before anything is said.
+    here.until_watched().await;
+    there.until_watched().await;
     let (mut seen_near, mut seen_far) = (Vec::new(), Vec::new());
     let mut chat = admin.chat(&conversation, "Hello").await;
     seen_near.push(near.expect("MessageAdded").await);
@@ -102,6 +104,7 @@ async fn a_reader_cut_at_any_of_two_hundred_places_goes_on_exactly_on_either_nod
     let admin = with_faq(&here).await;
     let conversation = admin.conversation().await;
     let mut watcher = admin.watch(&conversation, None).await;
+    here.until_watched().await;
     let mut seen = Vec::new();
     let mut chat = admin.chat(&conversation, "Count").await;
     let call = model.call().await;

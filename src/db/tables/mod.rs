@@ -10,6 +10,7 @@ pub mod leads;
 pub mod messages;
 pub mod prompts;
 pub mod provisioning;
+pub mod quotas;
 pub mod secrets;
 pub mod sessions;
 pub mod settings;

@@ -31,6 +31,7 @@ pub struct NewUsage {
     pub model: String,
     pub prompt_tokens: i32,
     pub completion_tokens: i32,
+    pub is_estimated: bool,
     pub created_at: DateTime<Utc>,
 }
 

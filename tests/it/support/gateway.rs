@@ -161,6 +161,13 @@ impl Gateway {
         app::operator(&self.services)
     }
 
+    /// Waits until somebody watches a conversation: a subscription is not answered when it is begun.
+    pub async fn until_watched(&self) {
+        while self.web.engine.watchers() == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }

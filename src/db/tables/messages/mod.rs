@@ -28,7 +28,8 @@ use crate::{
 };
 
 pub use replies::{
-    Kept, ReplyEnd, ReplyStart, abandoned, checkpoint, end_reply, is_next, lock_abandoned, request_stop, start_reply,
+    Kept, ReplyEnd, ReplyStart, abandoned, checkpoint, end_reply, is_next, lock_abandoned, lock_open, request_stop,
+    reserve, start_reply,
 };
 
 /// One message. Nodes tell each other of it in this form.
@@ -54,6 +55,7 @@ pub struct MessageRow {
     pub failure_reason: Option<String>,
     pub stop_requested_at: Option<DateTime<Utc>>,
     pub failure_cause: Option<ReplyFailure>,
+    pub reserved_tokens: Option<i32>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }

@@ -147,6 +147,32 @@ pub async fn is_next(tx: &mut Tx<Tenant>, conversation: ConversationId, id: Mess
     Ok(!diesel::select(diesel::dsl::exists(earlier)).get_result::<bool>(tx.conn()).await?)
 }
 
+/// Locks a reply until the end of the transaction. `false` when it is not open any more.
+///
+/// # Errors
+/// Database faults.
+pub async fn lock_open(tx: &mut Tx<Tenant>, id: MessageId) -> Outcome<bool> {
+    let tenant = tx.tenant();
+    let open = messages::table
+        .find(id)
+        .filter(messages::tenant_id.eq(tenant))
+        .filter(messages::lease_expires_at.is_not_null());
+    Ok(open.select(messages::id).for_update().get_result::<MessageId>(tx.conn()).await.optional()?.is_some())
+}
+
+/// Notes what a reply may use: tokens of all its prompts, by estimate, and all that it holds of its month's quota.
+///
+/// # Errors
+/// Database faults.
+pub async fn reserve(tx: &mut Tx<Tenant>, id: MessageId, prompt: i32, tokens: i32) -> Outcome<()> {
+    let tenant = tx.tenant();
+    diesel::update(messages::table.find(id).filter(messages::tenant_id.eq(tenant)))
+        .set((messages::prompt_tokens.eq(prompt), messages::reserved_tokens.eq(tokens)))
+        .execute(tx.conn())
+        .await?;
+    Ok(())
+}
+
 /// Ends an open reply, once: of two that try, the second gets nothing back.
 ///
 /// # Errors

@@ -1,0 +1,126 @@
+//! What a reply costs its tenant: tokens are reserved before each question to a model, and settled once when the reply ends,
+//! however it ends. Must not know a provider.
+
+use crate::{
+    context::TenantCx,
+    db::{
+        tables::{
+            messages::{self, MessageRow},
+            quotas, tenants,
+            usage::{self, NewUsage},
+        },
+        tx::{Tenant, Tx},
+    },
+    kernel::{
+        failure::{ErrorCode, Outcome, Refusal},
+        ids::{MessageId, UserId},
+    },
+    llm::{self, ModelRequest, Usage},
+};
+
+/// Tokens that a model may write where its tenant has a quota, and bounds it by no number of its own.
+const OUTPUT: i64 = 4_096;
+/// A question whose answer could not be longer is not asked.
+const WORTHWHILE: i64 = 64;
+
+/// What a reply in progress holds of its month's tokens.
+#[derive(Default)]
+pub(super) struct Bill {
+    prompt: i64,
+    reserved: i64,
+}
+
+/// What came of a reservation.
+pub(super) enum Reserved {
+    /// The model may write so many tokens, or as many as it likes.
+    Granted(Option<u32>),
+    /// The reply is not open any more.
+    Gone,
+}
+
+impl Bill {
+    /// Reserves what one question may use. Where little is left of the month, the model may write less.
+    ///
+    /// # Errors
+    /// `QUOTA_EXCEEDED` when too little is left; database faults.
+    pub(super) async fn reserve(
+        &mut self,
+        cx: &TenantCx,
+        reply: &MessageRow,
+        request: &ModelRequest,
+    ) -> Outcome<Reserved> {
+        let month = quotas::month(reply.created_at);
+        let prompt = i64::from(llm::estimate(request));
+        let (asked, held) = (self.prompt + prompt, self.reserved);
+        let granted = cx.write(async |tx| {
+            let quota = tenants::own(tx).await?.monthly_token_quota;
+            // First the reply, then the month: as it is settled.
+            if !messages::lock_open(tx, reply.id).await? {
+                return Ok(None);
+            }
+            let wish = request.max_output.map_or(OUTPUT, i64::from);
+            let output = match quota {
+                Some(quota) => wish.min(quotas::left(tx, month, quota).await? - prompt),
+                None => wish,
+            };
+            if output < WORTHWHILE.min(wish) {
+                return Err(spent().into());
+            }
+            messages::reserve(tx, reply.id, stored(asked), stored(held + prompt + output)).await?;
+            quotas::reserve(tx, month, prompt + output).await?;
+            Ok(Some((output, quota.is_some())))
+        });
+        let Some((output, is_bound)) = granted.await? else { return Ok(Reserved::Gone) };
+        (self.prompt, self.reserved) = (asked, held + prompt + output);
+        let most = if is_bound { u32::try_from(output).ok() } else { request.max_output };
+        Ok(Reserved::Granted(most))
+    }
+}
+
+fn spent() -> Refusal {
+    Refusal::new(
+        ErrorCode::QuotaExceeded,
+        "The assistant has used up its allowance for this month. Your message is kept, and a person can still answer it.",
+    )
+}
+
+/// What a reply whose node is gone used, as far as can be told: the node noted what it asked.
+pub(super) fn lost(row: &MessageRow, written: &str) -> Option<Usage> {
+    row.reserved_tokens?;
+    Some(Usage { prompt: row.prompt_tokens?, completion: stored(llm::estimate_tokens(written).into()) })
+}
+
+/// Settles a reply that has just ended, with the tokens that its row says: gives back what it held, and enters what it
+/// used into the ledger. Once: a reply ends once.
+///
+/// # Errors
+/// Database faults.
+pub(super) async fn settle(tx: &mut Tx<Tenant>, cx: &TenantCx, row: &MessageRow, is_estimated: bool) -> Outcome<()> {
+    let used = row.prompt_tokens.zip(row.completion_tokens);
+    if let Some((prompt, completion)) = used {
+        let entry = NewUsage {
+            tenant_id: cx.scope().tenant(),
+            message_id: row.id,
+            user_id: asker(tx, row.reply_to_id).await?,
+            model: row.model.clone().unwrap_or_default(),
+            prompt_tokens: prompt.max(0),
+            completion_tokens: completion.max(0),
+            is_estimated,
+            created_at: cx.now(),
+        };
+        usage::settle(tx, &entry).await?;
+    }
+    let Some(reserved) = row.reserved_tokens else { return Ok(()) };
+    let used = used.map_or(0, |(prompt, completion)| i64::from(prompt.max(0)) + i64::from(completion.max(0)));
+    quotas::settle(tx, quotas::month(row.created_at), reserved.into(), used).await
+}
+
+/// Whose message it answers, where a user's.
+async fn asker(tx: &mut Tx<Tenant>, question: Option<MessageId>) -> Outcome<Option<UserId>> {
+    let Some(question) = question else { return Ok(None) };
+    Ok(messages::find(tx, question).await?.and_then(|message| message.author_id))
+}
+
+fn stored(tokens: i64) -> i32 {
+    i32::try_from(tokens).unwrap_or(i32::MAX)
+}

@@ -1,0 +1,74 @@
+//! `token_months`: what a tenant has used of a month's tokens, and what replies in progress may still use. One row a month,
+//! taken last in a transaction: whoever holds it is about to commit.
+
+use chrono::{DateTime, Datelike, NaiveDate, Utc};
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+
+use crate::{
+    db::{
+        schema::token_months,
+        tx::{Tenant, Tx},
+    },
+    kernel::failure::Outcome,
+};
+
+/// The month that a time belongs to, by UTC.
+#[must_use]
+pub fn month(time: DateTime<Utc>) -> NaiveDate {
+    let day = time.date_naive();
+    day.with_day(1).unwrap_or(day)
+}
+
+/// What is left of a month's quota, the month's row locked until the end of the transaction: of a hundred at once, each sees
+/// what those before it reserved.
+///
+/// # Errors
+/// Database faults.
+pub async fn left(tx: &mut Tx<Tenant>, month: NaiveDate, quota: i32) -> Outcome<i64> {
+    let tenant = tx.tenant();
+    open(tx, month).await?;
+    let (used, reserved): (i64, i64) = token_months::table
+        .find((tenant, month))
+        .select((token_months::used, token_months::reserved))
+        .for_update()
+        .get_result(tx.conn())
+        .await?;
+    Ok(i64::from(quota).saturating_sub(used).saturating_sub(reserved))
+}
+
+/// Reserves tokens of a month.
+///
+/// # Errors
+/// Database faults.
+pub async fn reserve(tx: &mut Tx<Tenant>, month: NaiveDate, tokens: i64) -> Outcome<()> {
+    let tenant = tx.tenant();
+    open(tx, month).await?;
+    diesel::update(token_months::table.find((tenant, month)))
+        .set(token_months::reserved.eq(token_months::reserved + tokens))
+        .execute(tx.conn())
+        .await?;
+    Ok(())
+}
+
+async fn open(tx: &mut Tx<Tenant>, month: NaiveDate) -> Outcome<()> {
+    let row = (token_months::tenant_id.eq(tx.tenant()), token_months::month.eq(month));
+    diesel::insert_into(token_months::table).values(row).on_conflict_do_nothing().execute(tx.conn()).await?;
+    Ok(())
+}
+
+/// Gives back what was reserved, and counts what was used.
+///
+/// # Errors
+/// Database faults.
+pub async fn settle(tx: &mut Tx<Tenant>, month: NaiveDate, reserved: i64, used: i64) -> Outcome<()> {
+    let tenant = tx.tenant();
+    diesel::update(token_months::table.find((tenant, month)))
+        .set((
+            token_months::reserved.eq(token_months::reserved - reserved),
+            token_months::used.eq(token_months::used + used),
+        ))
+        .execute(tx.conn())
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,217 @@
+//! What a reply costs: reserved before a model is asked, settled once when the reply ends, however it ends.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use serde_json::{Value, json};
+
+use crate::support::{
+    Actor, Gateway,
+    cluster::owner,
+    fake_model::{FakeModel, Script, calls, delta, end},
+};
+
+/// What the database says of the tenant's month: used, reserved, and the sum and number of the ledger's entries.
+async fn month(gateway: &Gateway) -> (i64, i64, i64, i64) {
+    let sums = "SELECT coalesce((SELECT sum(used)::bigint FROM token_months), 0), \
+                coalesce((SELECT sum(reserved)::bigint FROM token_months), 0), \
+                coalesce(sum(prompt_tokens + completion_tokens)::bigint, 0), count(*) FROM usage_entries";
+    let row = owner(&gateway.database).await.query_one(sums, &[]).await.expect("sums");
+    (row.get(0), row.get(1), row.get(2), row.get(3))
+}
+
+/// The newest entry of the ledger: tokens read, tokens written, whether they are estimated.
+async fn newest(gateway: &Gateway) -> (i32, i32, bool) {
+    let newest = "SELECT prompt_tokens, completion_tokens, is_estimated FROM usage_entries ORDER BY id DESC LIMIT 1";
+    let row = owner(&gateway.database).await.query_one(newest, &[]).await.expect("an entry");
+    (row.get(0), row.get(1), row.get(2))
+}
+
+async fn allow(gateway: &Gateway, tokens: Option<i32>) {
+    let document = "mutation($q: Int) { updateTenant(id: \"tenant_1001\", input: { monthlyTokenQuota: $q }) { id } }";
+    let answer = gateway.root().await.ask(document, json!({ "q": tokens })).await;
+    assert!(answer.get("errors").is_none(), "{answer}");
+}
+
+async fn last_of(admin: &Actor<'_>, conversation: &str, content: &str) -> Value {
+    admin.chat(conversation, content).await.all().await.pop().expect("an end")
+}
+
+/// Waits until the tenant's replies stand so: that many FAILED, that many STREAMING.
+async fn until(gateway: &Gateway, failed: i64, streaming: i64) {
+    let owner = owner(&gateway.database).await;
+    let counts = "SELECT count(*) FILTER (WHERE status = 'FAILED'), count(*) FILTER (WHERE status = 'STREAMING'), \
+                  count(*) FILTER (WHERE status = 'PENDING') FROM messages WHERE role = 'ASSISTANT'";
+    let all = async {
+        loop {
+            let row = owner.query_one(counts, &[]).await.expect("counts");
+            if (row.get::<_, i64>(0), row.get::<_, i64>(1), row.get::<_, i64>(2)) == (failed, streaming, 0) {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), all).await.expect("so they stand in time");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_at_once_stay_below_the_quota_together() {
+    let model = FakeModel::start(Script::ByHand).await;
+    let gateway = Gateway::with_model(model.base_url.clone()).await;
+    let admin = gateway.tenant("acme").await.admin().await;
+    admin.data("mutation { updateModelSettings(input: { maxOutputTokens: 1000 }) { provider } }").await;
+    let send = "mutation { sendMessage(input: { content: \"Hello\" }) { reply { status } } }";
+    // One alone shows what each holds: its question, and a thousand tokens for the answer.
+    admin.data(send).await;
+    let first = model.call().await;
+    let (_, each, ..) = month(&gateway).await;
+    first.text("Yes.").await;
+    first.finish().await;
+    until(&gateway, 0, 0).await;
+    // Ten fit beside what that one used, and what is left then is worth a short one.
+    let question = each - 1_000;
+    let quota = 25 + 10 * each + question + 100;
+    allow(&gateway, i32::try_from(quota).ok()).await;
+    let sends = (0..100).map(|_| admin.data(send));
+    futures_util::future::join_all(sends).await;
+    until(&gateway, 89, 11).await;
+    let mut asked = Vec::new();
+    for _ in 0..11 {
+        asked.push(model.call().await);
+    }
+    assert!(model.is_idle().await, "nobody else was asked");
+    assert_eq!(month(&gateway).await, (25, quota - 25, 25, 1));
+    let mut bounds: Vec<_> = asked.iter().filter_map(|call| call.body["max_tokens"].as_i64()).collect();
+    bounds.sort_unstable();
+    assert_eq!(bounds, [[100].as_slice(), &[1_000; 10]].concat());
+    for call in asked {
+        call.text("Yes.").await;
+        call.finish().await;
+    }
+    until(&gateway, 89, 0).await;
+    assert_eq!(month(&gateway).await, (12 * 25, 0, 12 * 25, 12));
+    // What was held too much is free again.
+    model.script(Script::Bytes(format!("{}{}", delta("Yes."), end())));
+    let conversation = admin.conversation().await;
+    assert_eq!(last_of(&admin, &conversation, "And now?").await["__typename"], "ReplyCompleted");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_that_used_up_its_month_goes_on_with_the_next_or_with_more() {
+    let model = FakeModel::start(Script::Bytes(format!("{}{}", delta("Yes."), end()))).await;
+    let gateway = Gateway::with_model(model.base_url.clone()).await;
+    let admin = gateway.tenant("acme").await.admin().await;
+    let conversation = admin.conversation().await;
+    allow(&gateway, Some(0)).await;
+    let mut end = last_of(&admin, &conversation, "Hello").await;
+    end["cursor"] = Value::Null;
+    insta::assert_json_snapshot!(end, @r#"
+    {
+      "__typename": "ReplyFailed",
+      "cursor": null,
+      "conversationId": "conversation_1",
+      "code": "QUOTA_EXCEEDED",
+      "cause": "QUOTA_EXCEEDED",
+      "reason": "The assistant has used up its allowance for this month. Your message is kept, and a person can still answer it.",
+      "message": {
+        "id": "message_2",
+        "status": "FAILED",
+        "content": ""
+      }
+    }
+    "#);
+    assert!(model.is_idle().await, "no model is asked");
+    // The built-in responder is free.
+    admin.data("mutation { updateModelSettings(input: { provider: BUILT_IN }) { provider } }").await;
+    assert_eq!(last_of(&admin, &conversation, "Hello").await["__typename"], "ReplyCompleted");
+    admin.data("mutation { updateModelSettings(input: { provider: PLATFORM }) { provider } }").await;
+    allow(&gateway, Some(1_000)).await;
+    assert_eq!(last_of(&admin, &conversation, "Hello").await["__typename"], "ReplyCompleted");
+    allow(&gateway, Some(25)).await;
+    assert_eq!(last_of(&admin, &conversation, "Hello").await["code"], "QUOTA_EXCEEDED");
+    allow(&gateway, Some(500)).await;
+    assert_eq!(last_of(&admin, &conversation, "Hello").await["__typename"], "ReplyCompleted");
+    // With 50 used, the next month still begins with all of it.
+    allow(&gateway, Some(400)).await;
+    gateway.clock.advance(TimeDelta::days(15));
+    let admin = gateway.sign_in("admin@acme.example").await;
+    assert_eq!(last_of(&admin, &conversation, "Hello").await["__typename"], "ReplyCompleted");
+    let months = "SELECT count(*) FROM token_months";
+    assert_eq!(owner(&gateway.database).await.query_one(months, &[]).await.expect("a count").get::<_, i64>(0), 2);
+    allow(&gateway, None).await;
+    assert_eq!(last_of(&admin, &conversation, "Hello").await["__typename"], "ReplyCompleted");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_is_settled_however_it_ends() {
+    let model = FakeModel::start(Script::ByHand).await;
+    let gateway = Gateway::with_model(model.base_url.clone()).await;
+    let admin = gateway.tenant("acme").await.admin().await;
+    let conversation = admin.conversation().await;
+    // The provider says what it was.
+    model.script(Script::Bytes(format!("{}{}", delta("Yes."), end())));
+    last_of(&admin, &conversation, "Hello").await;
+    assert_eq!((newest(&gateway).await, month(&gateway).await), ((21, 4, false), (25, 0, 25, 1)));
+    // Two rounds are one bill.
+    let tool = calls(&[("call_1", "capture_lead", r#"{"name":"Ann"}"#)]);
+    model.scripts([Script::Bytes(tool), Script::Bytes(format!("{}{}", delta("Hello Ann."), end()))]);
+    last_of(&admin, &conversation, "I am Ann.").await;
+    let (prompt, completion, _) = newest(&gateway).await;
+    assert!(prompt >= 21 && completion >= 4, "{prompt} {completion}");
+    // It doesn't: a token for four characters.
+    let stop = end().split("\n\n").next().expect("a frame").to_owned();
+    model.script(Script::Bytes(format!("{}{stop}\n\ndata: [DONE]\n\n", delta("Twelve chars"))));
+    last_of(&admin, &conversation, "Hello").await;
+    let (prompt, completion, is_estimated) = newest(&gateway).await;
+    assert!(prompt > 10 && (completion, is_estimated) == (3, true), "{prompt} {completion} {is_estimated}");
+    // It breaks off, and is billed for what it said; it refuses, and is billed for nothing.
+    model.script(Script::Bytes(delta("Half of it")));
+    assert_eq!(last_of(&admin, &conversation, "Hello").await["cause"], "CUT_OFF");
+    assert_eq!((newest(&gateway).await.1, newest(&gateway).await.2), (3, true));
+    let (used, _, ledger, entries) = month(&gateway).await;
+    assert_eq!((used, entries), (ledger, 4));
+    model.script(Script::Status(401, "{}".to_owned()));
+    assert_eq!(last_of(&admin, &conversation, "Hello").await["cause"], "MISCONFIGURED");
+    assert_eq!(month(&gateway).await, (used, 0, ledger, 4));
+    // It is stopped; everybody has left by then.
+    model.calls().await;
+    model.script(Script::ByHand);
+    let mut events = admin.chat(&conversation, "Hello").await;
+    events.expect("MessageAdded").await;
+    let reply = events.expect("ReplyStarted").await["message"]["id"].as_str().expect("an id").to_owned();
+    let call = model.call().await;
+    call.text("Eight ch").await;
+    events.expect("ReplyDelta").await;
+    drop(events);
+    admin.data(&format!("mutation {{ stopReply(messageId: \"{reply}\") {{ status }} }}")).await;
+    call.left().await;
+    gateway.web.engine.drain(Duration::from_secs(10)).await;
+    assert_eq!((newest(&gateway).await.1, newest(&gateway).await.2), (2, true));
+    let (used, reserved, ledger, entries) = month(&gateway).await;
+    assert_eq!((used, reserved, entries), (ledger, 0, 5));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_whose_node_died_is_settled_with_what_it_noted() {
+    let gateway = Gateway::start().await;
+    let admin = gateway.tenant("acme").await.admin().await;
+    admin.conversation().await;
+    owner(&gateway.database)
+        .await
+        .batch_execute(
+            "INSERT INTO messages (tenant_id, conversation_id, role, status, content, created_at, updated_at)
+             VALUES (1001, 1, 'CUSTOMER', 'COMPLETE', 'Hello', '2026-11-21 12:00Z', '2026-11-21 12:00Z');
+             INSERT INTO messages (tenant_id, conversation_id, role, status, content, reply_to_id, prompt_tokens, reserved_tokens,
+                                   lease_expires_at, created_at, updated_at)
+             VALUES (1001, 1, 'ASSISTANT', 'STREAMING', 'Half ', 1, 100, 600, '2026-11-21 12:00:07Z', '2026-11-21 12:00Z', '2026-11-21 12:00Z');
+             INSERT INTO token_months (tenant_id, month, used, reserved) VALUES (1001, '2026-11-01', 50, 600)",
+        )
+        .await
+        .expect("rows");
+    gateway.clock.advance(TimeDelta::seconds(10));
+    // The server looks by itself, too: whoever comes second finds nothing.
+    gateway.web.engine.end_abandoned().await.expect("looked");
+    until(&gateway, 1, 0).await;
+    assert_eq!(newest(&gateway).await, (100, 2, true));
+    assert_eq!(month(&gateway).await, (152, 0, 102, 1));
+}
