@@ -16,7 +16,12 @@ use crate::{
 /// How long what another node changed may go unseen.
 const KEPT: TimeDelta = TimeDelta::seconds(10);
 
-type Known = Option<(DateTime<Utc>, Arc<HashSet<String>>)>;
+#[derive(Default)]
+struct Known {
+    kept: Option<(DateTime<Utc>, Arc<HashSet<String>>)>,
+    /// How often it was dropped: what was looked up before a change is not kept after it.
+    dropped: u64,
+}
 
 /// The origins of all tenants.
 pub struct Origins {
@@ -46,23 +51,28 @@ impl Origins {
         if let Some(known) = self.fresh() {
             return Ok(known.contains(origin));
         }
-        let now = self.clock.now();
+        let (now, dropped) = (self.clock.now(), self.known.read().unwrap_or_else(PoisonError::into_inner).dropped);
         let lists = self.db.identify(async |tx| tenants::allowed_origins(tx).await).await?;
         let all = lists.iter().filter_map(|list| list.as_array()).flatten();
         let known: HashSet<_> = all.filter_map(|origin| origin.as_str().map(str::to_owned)).collect();
         let answer = known.contains(origin);
-        *self.known.write().unwrap_or_else(PoisonError::into_inner) = Some((now, Arc::new(known)));
+        let mut kept = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if kept.dropped == dropped {
+            kept.kept = Some((now, Arc::new(known)));
+        }
         Ok(answer)
     }
 
     /// A tenant was made or changed.
     pub fn forget(&self) {
-        *self.known.write().unwrap_or_else(PoisonError::into_inner) = None;
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.kept = None;
+        known.dropped += 1;
     }
 
     fn fresh(&self) -> Option<Arc<HashSet<String>>> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        let (since, origins) = known.as_ref()?;
+        let (since, origins) = known.kept.as_ref()?;
         (self.clock.now() - *since < KEPT).then(|| origins.clone())
     }
 }
