@@ -4,6 +4,7 @@
 pub mod clock;
 pub mod email;
 pub mod failure;
+pub mod hosts;
 pub mod ids;
 pub mod origin;
 pub mod page;
