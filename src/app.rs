@@ -15,7 +15,7 @@ use crate::{
     db::{Db, DbSettings, identity, migrate},
     graph::{Graph, Introspection},
     http::{self, Web, WebSettings},
-    kernel::clock::Clock,
+    kernel::{clock::Clock, metrics::Metrics},
     llm::{Models, Pace, Patience},
     secrets::SecretKeys,
     tokens::{self, jwt::TokenKeys, password::Passwords, refresh::RefreshKeys},
@@ -27,6 +27,8 @@ const HASHES: usize = 2;
 pub const OPERATION: Duration = Duration::from_secs(30);
 /// Between two looks after abandoned replies.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
+/// Between two times that what was measured is put into its buckets.
+const TIDY: Duration = Duration::from_secs(5);
 /// How long replies may go on after the server was told to stop.
 const DRAIN: Duration = Duration::from_secs(20);
 
@@ -66,6 +68,7 @@ impl Parts {
                 cors_origins: config.http.cors_origins.clone(),
                 trusted_proxies: config.http.trusted_proxies,
                 is_development: config.environment == Environment::Development,
+                metrics_token: config.http.metrics_token.clone(),
                 ..WebSettings::default()
             },
         }
@@ -87,7 +90,7 @@ pub fn open_settings(config: &Config, private_url: Option<&SecretString>) -> Opt
 /// What every command that writes needs.
 ///
 /// # Errors
-/// When the machine gives no randomness.
+/// When the machine gives no randomness, or a setting makes no sense.
 pub fn services(config: &Config, db: Db, clock: Clock) -> anyhow::Result<Arc<Services>> {
     tokens::install_provider();
     let tokens = &config.tokens;
@@ -101,6 +104,7 @@ pub fn services(config: &Config, db: Db, clock: Clock) -> anyhow::Result<Arc<Ser
         visitors: config.visitors.clone(),
         throttle: Throttle::new(clock.clone()),
         origins: Origins::new(db.clone(), clock.clone()),
+        metrics: Metrics::new()?,
         db,
         clock,
     }))
@@ -157,6 +161,7 @@ impl App {
     ) -> anyhow::Result<()> {
         let router = self.router();
         let (web, down) = (self.web.clone(), CancellationToken::new());
+        crate::kernel::task::spawn(tidy(web.clone()));
         let told = down.clone();
         let served = crate::kernel::task::spawn(async move {
             axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
@@ -177,5 +182,12 @@ impl App {
             // A client that does not let go is no reason to stay.
             Err(_) => Ok(()),
         }
+    }
+}
+
+async fn tidy(web: Arc<Web>) {
+    let mut rounds = tokio::time::interval(TIDY);
+    while web.closing.run_until_cancelled(rounds.tick()).await.is_some() {
+        web.services.metrics.tidy();
     }
 }

@@ -66,6 +66,8 @@ pub struct HttpConfig {
     pub cors_origins: Vec<String>,
     /// `TRUSTED_PROXIES`: how many proxies of one's own stand before the server.
     pub trusted_proxies: usize,
+    /// `METRICS_TOKEN`: what `/metrics` asks for; none to show it to the server's own network.
+    pub metrics_token: Option<SecretString>,
 }
 
 /// The database.
@@ -197,7 +199,9 @@ fn http(read: &mut Reader<'_>, is_production: bool) -> HttpConfig {
     };
     let public_url = read.url("PUBLIC_URL").unwrap_or_else(|| format!("http://localhost:{port}"));
     let cors_origins = read.list("BACKEND_CORS_ORIGINS");
-    HttpConfig { address, public_url, cors_origins, trusted_proxies: read.number("TRUSTED_PROXIES", 0, 0..=10) }
+    let metrics_token = read.text("METRICS_TOKEN").is_some().then(|| read.strong_secret("METRICS_TOKEN"));
+    let trusted_proxies = read.number("TRUSTED_PROXIES", 0, 0..=10);
+    HttpConfig { address, public_url, cors_origins, trusted_proxies, metrics_token }
 }
 
 /// `VISITOR_TOKEN_EXPIRE_MINUTES` and `RATE_LIMIT_VISITOR_…`.

@@ -51,15 +51,17 @@ fn all_faults_are_named_at_once_and_no_value_is_repeated() {
         ("RATE_LIMIT_VISITOR_MESSAGES", "canary"),
         ("TRUSTED_PROXIES", "canary"),
         ("LLM_CONTEXT_TOKENS", "499"),
+        ("METRICS_TOKEN", "canary"),
     ])
     .expect_err("faulty");
     let text = problems.to_string();
     assert!(!text.contains("canary"), "{text}");
     insta::assert_snapshot!(text, @"
-    17 setting(s) need mending:
+    18 setting(s) need mending:
       PORT must be a number from 0 to 65535
       HOST must be an IP address such as 0.0.0.0
       BACKEND_CORS_ORIGINS must be a comma list or a JSON array of strings
+      METRICS_TOKEN is weak; it must be 32 random characters or more
       TRUSTED_PROXIES must be a number from 0 to 10
       DATABASE_URL must be a postgres:// URL
       JWT_SECRET_KEY is weak; it must be 32 random characters or more

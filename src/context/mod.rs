@@ -24,7 +24,7 @@ use crate::{
         scope::{AdminScope, TenantScope},
         tx::{Admin, Tenant, Tx},
     },
-    kernel::{clock::Clock, failure::Outcome},
+    kernel::{clock::Clock, failure::Outcome, metrics::Metrics},
     secrets::SecretKeys,
     tokens::{jwt::TokenKeys, password::Passwords, refresh::RefreshKeys},
 };
@@ -53,6 +53,8 @@ pub struct Services {
     pub throttle: Throttle,
     /// The websites that tenants allow.
     pub origins: Origins,
+    /// What is counted and timed.
+    pub metrics: Metrics,
 }
 
 /// Identifies one request in answers, audit rows and logs.

@@ -7,6 +7,7 @@ mod client;
 mod cors;
 mod graphql;
 mod health;
+mod metrics;
 mod negotiate;
 mod playground;
 mod problem;
@@ -23,6 +24,7 @@ use axum::{
     middleware,
     routing::{any, get},
 };
+use secrecy::SecretString;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer};
 
@@ -57,6 +59,8 @@ pub struct WebSettings {
     pub is_development: bool,
     /// How many proxies of our own stand before us, and say in `X-Forwarded-For` whom they were called by.
     pub trusted_proxies: usize,
+    /// What `/metrics` asks for; none to show it to the server's own network.
+    pub metrics_token: Option<SecretString>,
     /// Whether there is a playground of our own to serve.
     pub has_playground: bool,
     /// How often the caller of an open stream is looked at again.
@@ -73,6 +77,7 @@ impl Default for WebSettings {
             cors_origins: Vec::new(),
             is_development: true,
             trusted_proxies: 0,
+            metrics_token: None,
             has_playground: playground::is_built(),
             recheck: Duration::from_secs(3),
             init_patience: Duration::from_secs(3),
@@ -92,6 +97,7 @@ pub fn router(web: Arc<Web>) -> Router {
         .route("/graphql/ws", get(ws::upgrade))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
+        .route("/metrics", get(metrics::scrape))
         .fallback(problem::no_such_route)
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(CatchPanicLayer::custom(problem::panicked))

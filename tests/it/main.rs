@@ -20,6 +20,7 @@ mod impersonations;
 mod knowledge;
 mod leads;
 mod lists;
+mod metrics;
 mod migrations;
 mod models;
 mod nodes;

@@ -1,0 +1,66 @@
+//! What is counted and timed, for the operator's scraper. Held by one program, not by the process, so that two of them in
+//! one process (as in tests) do not count into each other. Must not hold what a tenant or a customer said, nor a label
+//! whose words they choose.
+
+use anyhow::Context;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+
+/// Upper ends of the buckets that durations fall into, in seconds.
+const SECONDS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// The measurements of one program.
+pub struct Metrics {
+    recorder: PrometheusRecorder,
+    handle: PrometheusHandle,
+}
+
+impl Metrics {
+    /// Begins with nothing measured.
+    ///
+    /// # Errors
+    /// When the buckets make no sense.
+    pub fn new() -> anyhow::Result<Self> {
+        let recorder = PrometheusBuilder::new().set_buckets(SECONDS).context("buckets")?.build_recorder();
+        Ok(Self { handle: recorder.handle(), recorder })
+    }
+
+    /// Runs `measure`, whose `metrics::counter!`, `histogram!` and `describe_…!` count here. It can't wait for anything:
+    /// what it measures is this thread's for as long as it runs.
+    pub fn record(&self, measure: impl FnOnce()) {
+        metrics::with_local_recorder(&self.recorder, measure);
+    }
+
+    /// All of it in Prometheus's text format, version 0.0.4.
+    #[must_use]
+    pub fn render(&self) -> String {
+        self.handle.render()
+    }
+
+    /// Puts single durations into their buckets. To be called every few seconds, or they pile up where nobody scrapes.
+    pub fn tidy(&self) {
+        self.handle.run_upkeep();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_programs_in_one_process_count_apart() {
+        let (one, other) = (Metrics::new().expect("metrics"), Metrics::new().expect("metrics"));
+        one.record(|| {
+            metrics::describe_counter!("tests_total", "Tests.");
+            metrics::counter!("tests_total", "kind" => "unit").increment(2);
+            metrics::histogram!("tests_seconds").record(0.2);
+        });
+        one.tidy();
+        let text = one.render();
+        assert!(
+            text.contains("# HELP tests_total Tests.\n") && text.contains("tests_total{kind=\"unit\"} 2\n"),
+            "{text}"
+        );
+        assert!(text.contains("tests_seconds_bucket{le=\"0.25\"} 1\n"), "{text}");
+        assert_eq!(other.render(), "");
+    }
+}
