@@ -9,7 +9,7 @@ use crate::{
     context::TenantCx,
     db::tables::{
         knowledge::{self, Passage},
-        messages,
+        messages, settings,
     },
     kernel::ids::MessageId,
 };
@@ -25,13 +25,28 @@ pub(super) async fn find(cx: &TenantCx, question: MessageId) -> Vec<Passage> {
         .read(async |tx| {
             let Some(asked) = messages::find(tx, question).await? else { return Ok(Vec::new()) };
             let words: String = asked.content.chars().take(QUESTION_MAX).collect();
-            knowledge::search(tx, &words, PASSAGES).await
+            let language = settings::retrieval_of_own(tx).await?.language;
+            knowledge::search(tx, language, &without_signs(&words), PASSAGES).await
         })
         .await;
     found.unwrap_or_else(|failure| {
         tracing::warn!(?failure, "no passages could be looked for");
         Vec::new()
     })
+}
+
+/// A text without the minuses that stand before a word or between two: customers write lists with them, but a search would
+/// look for what does not hold the word.
+fn without_signs(text: &str) -> String {
+    let mut letters = text.chars().peekable();
+    let mut before = ' ';
+    let mut made = String::with_capacity(text.len());
+    while let Some(letter) = letters.next() {
+        let joins = before.is_alphanumeric() && letters.peek().is_some_and(|next| next.is_alphanumeric());
+        made.push(if letter == '-' && !joins { ' ' } else { letter });
+        before = letter;
+    }
+    made
 }
 
 /// The prompt with the passages behind it. They come from documents, which may say anything: they are marked as what they
@@ -68,6 +83,11 @@ pub(super) fn kept(passages: &[Passage]) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_is_no_list_of_what_to_leave_out() {
+        assert_eq!(without_signs("- price\n-hours, pick-up - or a- b?"), "  price\n hours, pick-up   or a  b?");
+    }
 
     #[test]
     fn a_passage_is_marked_and_can_not_end_its_own_mark() {

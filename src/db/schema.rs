@@ -80,6 +80,7 @@ diesel::table! {
         document_id -> Int8,
         position -> Int4,
         text -> Text,
+        language -> Text,
     }
 }
 
@@ -185,6 +186,7 @@ diesel::table! {
         pinecone_host -> Nullable<Text>,
         pinecone_namespace -> Nullable<Text>,
         updated_at -> Timestamptz,
+        language -> Text,
     }
 }
 

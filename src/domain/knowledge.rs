@@ -3,7 +3,10 @@
 
 use crate::{
     context::TenantCx,
-    db::tables::knowledge::{self, DocumentRow, NewDocument},
+    db::tables::{
+        knowledge::{self, DocumentRow, NewDocument},
+        settings,
+    },
     kernel::{
         failure::{ErrorCode, Outcome, Refusal},
         ids::DocumentId,
@@ -44,6 +47,7 @@ pub async fn add(cx: &TenantCx, form: &DocumentForm) -> Outcome<DocumentRow> {
     let chunks = chunks(&document.content);
     let new = i64::try_from(chunks.len()).unwrap_or(i64::MAX);
     cx.write(async |tx| {
+        let language = settings::hold_language(tx, cx.now()).await?;
         if knowledge::all_chunks(tx).await?.saturating_add(new) > CHUNKS_MAX {
             return Err(Refusal::new(
                 ErrorCode::QuotaExceeded,
@@ -51,7 +55,7 @@ pub async fn add(cx: &TenantCx, form: &DocumentForm) -> Outcome<DocumentRow> {
             )
             .into());
         }
-        let row = knowledge::insert(tx, &document, &chunks).await?;
+        let row = knowledge::insert(tx, &document, &chunks, language).await?;
         cx.audit(tx, "knowledge.add", row.id).await?;
         Ok(row)
     })

@@ -7,6 +7,7 @@ use crate::{
     context::{Services, TenantCx, audit},
     db::{
         tables::{
+            knowledge,
             provisioning::{self, Provisioned},
             secrets::{self, NewSecret},
             settings::{self, EmailChanges, RetrievalChanges, SmsChanges, VoiceChanges},
@@ -17,7 +18,7 @@ use crate::{
         failure::{Failure, Outcome, Refusal},
         ids::TenantId,
         phone, text,
-        vocabulary::RetrievalProvider,
+        vocabulary::{RetrievalProvider, SearchLanguage},
         web,
     },
 };
@@ -151,6 +152,7 @@ pub async fn update_email(cx: &TenantCx, is_enabled: Option<bool>) -> Outcome<Pr
 #[expect(missing_docs, reason = "as the graph's input")]
 pub struct RetrievalEdit {
     pub provider: Option<RetrievalProvider>,
+    pub language: Option<SearchLanguage>,
     pub pinecone_environment: Edit,
     pub pinecone_index: Edit,
     pub pinecone_host: Edit,
@@ -165,6 +167,7 @@ pub struct RetrievalEdit {
 pub async fn update_retrieval(cx: &TenantCx, edit: RetrievalEdit) -> Outcome<Provisioned> {
     let changes = RetrievalChanges {
         provider: edit.provider,
+        language: edit.language,
         pinecone_environment: checked(edit.pinecone_environment, environment)?,
         pinecone_index: checked(edit.pinecone_index, |text| text::required("pineconeIndex", text, 100))?,
         pinecone_host: checked(edit.pinecone_host, host)?,
@@ -174,6 +177,7 @@ pub async fn update_retrieval(cx: &TenantCx, edit: RetrievalEdit) -> Outcome<Pro
     let key = sealed(cx.services(), cx.scope().tenant(), "pineconeApiKey", PINECONE_API_KEY, edit.pinecone_api_key)?;
     let detail = audit::said(&[
         ("provider", changes.provider.is_some()),
+        ("language", changes.language.is_some()),
         ("pineconeEnvironment", changes.pinecone_environment.is_some()),
         ("pineconeIndex", changes.pinecone_index.is_some()),
         ("pineconeHost", changes.pinecone_host.is_some()),
@@ -182,6 +186,9 @@ pub async fn update_retrieval(cx: &TenantCx, edit: RetrievalEdit) -> Outcome<Pro
     ]);
     cx.write(async |tx| {
         settings::change_retrieval(tx, &changes).await?;
+        if let Some(language) = changes.language {
+            knowledge::translate(tx, language).await?;
+        }
         keep(tx, key).await?;
         let now = now(tx, cx.scope().tenant()).await?;
         // Refused, the transaction ends, and so does the change.

@@ -187,6 +187,36 @@ vocabulary! {
         /// A fault of the server.
         Internal = "INTERNAL",
     }
+    /// The language that the words of a tenant's documents are compared in: its endings are cut, and its small words do not
+    /// count.
+    SearchLanguage {
+        /// None: words are compared as they are written, but for capitals.
+        Simple = "SIMPLE",
+        /// English.
+        English = "ENGLISH",
+        /// Spanish.
+        Spanish = "SPANISH",
+        /// French.
+        French = "FRENCH",
+        /// German.
+        German = "GERMAN",
+        /// Portuguese.
+        Portuguese = "PORTUGUESE",
+        /// Italian.
+        Italian = "ITALIAN",
+        /// Dutch.
+        Dutch = "DUTCH",
+        /// Danish.
+        Danish = "DANISH",
+        /// Norwegian.
+        Norwegian = "NORWEGIAN",
+        /// Swedish.
+        Swedish = "SWEDISH",
+        /// Finnish.
+        Finnish = "FINNISH",
+        /// Russian.
+        Russian = "RUSSIAN",
+    }
     /// How far the work on a delivered event has come.
     DeliveryStatus {
         /// Stored, and waiting to be worked on.

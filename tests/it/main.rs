@@ -15,6 +15,7 @@ mod bad_input;
 mod chat;
 mod deliveries;
 mod documents;
+mod full_text;
 mod identity;
 mod impersonations;
 mod knowledge;

@@ -21,8 +21,12 @@ use crate::{
         failure::Outcome,
         ids::{DocumentId, TenantId},
         page::{Page, Slice},
+        vocabulary::SearchLanguage,
     },
 };
+
+/// Pieces whose words are taken apart anew by one statement.
+const TRANSLATED_AT_ONCE: i64 = 2_000;
 
 /// A document, without its text.
 #[derive(Debug, Clone, Queryable, Selectable)]
@@ -54,6 +58,7 @@ struct NewChunk<'a> {
     document_id: DocumentId,
     position: i32,
     text: &'a str,
+    language: SearchLanguage,
 }
 
 /// Several documents, for the loader.
@@ -135,11 +140,16 @@ pub async fn chunk_counts(tx: &mut Tx<Tenant>, documents: &[DocumentId]) -> Outc
     Ok(counts.into_iter().collect())
 }
 
-/// Adds a document with the pieces that it was cut into.
+/// Adds a document with the pieces that it was cut into, in the language that all of the tenant's are in.
 ///
 /// # Errors
 /// Database faults.
-pub async fn insert(tx: &mut Tx<Tenant>, document: &NewDocument, chunks: &[String]) -> Outcome<DocumentRow> {
+pub async fn insert(
+    tx: &mut Tx<Tenant>,
+    document: &NewDocument,
+    chunks: &[String],
+    language: SearchLanguage,
+) -> Outcome<DocumentRow> {
     let row: DocumentRow = diesel::insert_into(knowledge_documents::table)
         .values(document)
         .returning(DocumentRow::as_returning())
@@ -148,10 +158,37 @@ pub async fn insert(tx: &mut Tx<Tenant>, document: &NewDocument, chunks: &[Strin
     let forms: Vec<_> = chunks
         .iter()
         .zip(0..)
-        .map(|(text, position)| NewChunk { tenant_id: document.tenant_id, document_id: row.id, position, text })
+        .map(|(text, position)| NewChunk {
+            tenant_id: document.tenant_id,
+            document_id: row.id,
+            position,
+            text,
+            language,
+        })
         .collect();
     diesel::insert_into(knowledge_chunks::table).values(forms).execute(tx.conn()).await?;
     Ok(row)
+}
+
+/// Has all pieces of the tenant's compared in `language`, a part of them at a time: no statement takes long.
+///
+/// # Errors
+/// Database faults.
+pub async fn translate(tx: &mut Tx<Tenant>, language: SearchLanguage) -> Outcome<()> {
+    let tenant = tx.tenant();
+    let others = knowledge_chunks::table
+        .filter(knowledge_chunks::tenant_id.eq(tenant))
+        .filter(knowledge_chunks::language.ne(language));
+    loop {
+        let part: Vec<i64> = others.select(knowledge_chunks::id).limit(TRANSLATED_AT_ONCE).load(tx.conn()).await?;
+        if part.is_empty() {
+            return Ok(());
+        }
+        diesel::update(others.filter(knowledge_chunks::id.eq_any(part)))
+            .set(knowledge_chunks::language.eq(language))
+            .execute(tx.conn())
+            .await?;
+    }
 }
 
 /// Removes a document and its pieces.
@@ -177,29 +214,48 @@ pub struct Passage {
     pub score: f64,
 }
 
-/// The pieces that fit a question best. One word in common is enough; more of them, and closer together, count more.
+/// The pieces that fit a question best, its words compared in `language`. It is read as people search the web: words in
+/// quotes stand together, `or` lets choose, a minus excludes. Pieces that hold all that was asked for come first; behind
+/// them those that hold a word of it, unless something was excluded. More words, and closer together, count more.
 ///
 /// # Errors
 /// Database faults.
-pub async fn search(tx: &mut Tx<Tenant>, question: &str, limit: i64) -> Outcome<Vec<Passage>> {
-    Ok(Search { tenant: tx.tenant(), question: question.to_owned(), limit }.load(tx.conn()).await?)
+pub async fn search(
+    tx: &mut Tx<Tenant>,
+    language: SearchLanguage,
+    question: &str,
+    limit: i64,
+) -> Outcome<Vec<Passage>> {
+    Ok(Search { tenant: tx.tenant(), language, question: question.to_owned(), limit }.load(tx.conn()).await?)
 }
 
-/// Full-text search has no words in diesel. The words of the question are joined by OR: people ask in sentences, and a
-/// passage that holds every word of one is rare.
+/// Full-text search has no words in diesel. `whole` is the question as it was asked; `any` are its words joined by OR, since
+/// people ask in sentences, and a passage that holds every word of one is rare. Between two words, `&` stands for both, and
+/// `<1>` and the like for one behind the other. MATERIALIZED: the words are read once, not for each piece.
 #[derive(QueryId)]
 struct Search {
     tenant: TenantId,
+    language: SearchLanguage,
     question: String,
     limit: i64,
 }
 
 impl QueryFragment<Pg> for Search {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("SELECT d.title, c.text, d.source_url, ts_rank_cd(c.search, q.words, 32)::float8 FROM ");
-        out.push_sql("(SELECT replace(plainto_tsquery('english', ");
+        out.push_sql("WITH asked AS MATERIALIZED (SELECT search_config(");
+        out.push_bind_param::<Text, _>(&self.language)?;
+        out.push_sql(") AS config, ");
         out.push_bind_param::<Text, _>(&self.question)?;
-        out.push_sql(")::text, '&', '|')::tsquery AS words) AS q JOIN knowledge_chunks c ON c.search @@ q.words ");
+        out.push_sql(
+            "::text AS question), q AS MATERIALIZED (SELECT whole, CASE WHEN whole::text LIKE '%!%' THEN whole ",
+        );
+        out.push_sql(
+            "ELSE regexp_replace(plainto_tsquery(config, question)::text, ' (&|<[-0-9]+>) ', ' | ', 'g')::tsquery ",
+        );
+        out.push_sql("END AS words FROM asked, websearch_to_tsquery(config, question) AS whole) ");
+        out.push_sql("SELECT d.title, c.text, d.source_url, ");
+        out.push_sql("(ts_rank_cd(c.search, q.words, 32)::float8 + (c.search @@ q.whole)::int) / 2 ");
+        out.push_sql("FROM q JOIN knowledge_chunks c ON c.search @@ q.words ");
         out.push_sql("JOIN knowledge_documents d ON d.id = c.document_id AND d.tenant_id = c.tenant_id ");
         out.push_sql("WHERE c.tenant_id = ");
         out.push_bind_param::<BigInt, _>(&self.tenant)?;

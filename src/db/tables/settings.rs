@@ -13,7 +13,7 @@ use crate::{
     kernel::{
         failure::Outcome,
         ids::TenantId,
-        vocabulary::{ModelProvider, RetrievalProvider},
+        vocabulary::{ModelProvider, RetrievalProvider, SearchLanguage},
     },
 };
 
@@ -63,6 +63,7 @@ pub struct RetrievalRow {
     pub pinecone_index: Option<String>,
     pub pinecone_host: Option<String>,
     pub pinecone_namespace: Option<String>,
+    pub language: SearchLanguage,
 }
 
 impl Default for RetrievalRow {
@@ -73,6 +74,7 @@ impl Default for RetrievalRow {
             pinecone_index: None,
             pinecone_host: None,
             pinecone_namespace: None,
+            language: SearchLanguage::English,
         }
     }
 }
@@ -142,6 +144,36 @@ pub async fn find_many<V: Viewpoint>(tx: &mut Tx<V>, ids: &[TenantId]) -> Outcom
     Ok(rows.into_iter().map(whole).collect())
 }
 
+/// Where the transaction's own tenant's assistant looks for passages.
+///
+/// # Errors
+/// Database faults.
+pub async fn retrieval_of_own(tx: &mut Tx<Tenant>) -> Outcome<RetrievalRow> {
+    let tenant = tx.tenant();
+    let row = retrieval_settings::table.find(tenant).select(RetrievalRow::as_select()).first(tx.conn()).await;
+    Ok(row.optional()?.unwrap_or_default())
+}
+
+/// The language of the transaction's own tenant's documents, held to the end of the transaction: what is added in it is
+/// there when the next transaction changes the language, or comes after that.
+///
+/// # Errors
+/// Database faults.
+pub async fn hold_language(tx: &mut Tx<Tenant>, now: DateTime<Utc>) -> Outcome<SearchLanguage> {
+    let tenant = tx.tenant();
+    diesel::insert_into(retrieval_settings::table)
+        .values((retrieval_settings::tenant_id.eq(tenant), retrieval_settings::updated_at.eq(now)))
+        .on_conflict_do_nothing()
+        .execute(tx.conn())
+        .await?;
+    Ok(retrieval_settings::table
+        .find(tenant)
+        .select(retrieval_settings::language)
+        .for_update()
+        .first(tx.conn())
+        .await?)
+}
+
 /// Changes; the outer `None` leaves a column as it is, an inner one clears it.
 #[derive(Debug, Default, AsChangeset)]
 #[diesel(table_name = sms_settings)]
@@ -188,6 +220,7 @@ pub struct RetrievalChanges {
     pub pinecone_index: Option<Option<String>>,
     pub pinecone_host: Option<Option<String>>,
     pub pinecone_namespace: Option<Option<String>>,
+    pub language: Option<SearchLanguage>,
     pub updated_at: DateTime<Utc>,
 }
 

@@ -17,8 +17,8 @@ pub struct KnowledgeMutation;
 
 #[Object]
 impl KnowledgeMutation {
-    /// Adds a document. It is cut into pieces, and can be found by its words at once; words are compared as English ones are.
-    /// A tenant may have 20,000 pieces in all.
+    /// Adds a document. It is cut into pieces, and can be found by its words at once; words are compared as the tenant's
+    /// `language` does. A tenant may have 20,000 pieces in all.
     #[graphql(directive = auth::apply(Access::User))]
     async fn add_knowledge_document(
         &self,

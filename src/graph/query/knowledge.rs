@@ -3,7 +3,7 @@
 use async_graphql::{Context, Object, Result};
 
 use crate::{
-    db::tables::knowledge,
+    db::tables::{knowledge, settings},
     graph::{
         auth::{Access, auth},
         context,
@@ -48,7 +48,9 @@ impl KnowledgeQuery {
         ))
     }
 
-    /// The passages of the tenant's documents that fit a question best, by full-text search: what the assistant would find.
+    /// The passages of the tenant's documents that fit a question best, by full-text search: words in quotes stand together,
+    /// `or` lets choose, a minus excludes; passages with all that was asked for come first, then those with some of it, unless
+    /// something was excluded.
     #[graphql(directive = auth::apply(Access::User))]
     async fn search_knowledge(
         &self,
@@ -61,7 +63,11 @@ impl KnowledgeQuery {
         if !(1..=PASSAGES_MAX).contains(&limit) {
             return Err(Refusal::input("limit", format!("`limit` must be from 1 to {PASSAGES_MAX}.")).into());
         }
-        let passages = cx.read(async |tx| knowledge::search(tx, &question, limit.into()).await).await?;
+        let found = cx.read(async |tx| {
+            let language = settings::retrieval_of_own(tx).await?.language;
+            knowledge::search(tx, language, &question, limit.into()).await
+        });
+        let passages = found.await?;
         Ok(passages.into_iter().map(RetrievedPassage::from).collect())
     }
 }

@@ -20,7 +20,7 @@ use crate::{
     kernel::{
         failure::Refusal,
         ids::TenantId,
-        vocabulary::{ModelProvider, RetrievalProvider},
+        vocabulary::{ModelProvider, RetrievalProvider, SearchLanguage},
     },
 };
 
@@ -170,6 +170,8 @@ impl EmailSettings {
 pub struct RetrievalSettings {
     /// Which place.
     provider: RetrievalProvider,
+    /// The language of the tenant's knowledge documents.
+    language: SearchLanguage,
     /// Where the index at Pinecone is.
     pinecone_environment: Option<String>,
     /// The index's name.
@@ -187,6 +189,7 @@ impl RetrievalSettings {
         let row = is.settings.retrieval.clone();
         Self {
             provider: row.provider,
+            language: row.language,
             pinecone_environment: row.pinecone_environment,
             pinecone_index: row.pinecone_index,
             pinecone_host: row.pinecone_host,
@@ -311,6 +314,9 @@ pub struct EmailSettingsInput {
 pub struct RetrievalSettingsInput {
     /// Which place. PINECONE needs the key, and the host or the index's name.
     provider: MaybeUndefined<RetrievalProvider>,
+    /// The language of the tenant's knowledge documents. All that are there are compared in it from now on; a hundred large
+    /// ones take some seconds.
+    language: MaybeUndefined<SearchLanguage>,
     /// Where the index at Pinecone is; null clears it.
     pinecone_environment: MaybeUndefined<String>,
     /// The index's name; null clears it.
@@ -329,6 +335,7 @@ impl TryFrom<RetrievalSettingsInput> for RetrievalEdit {
     fn try_from(input: RetrievalSettingsInput) -> Result<Self, Refusal> {
         Ok(Self {
             provider: given("provider", input.provider)?,
+            language: given("language", input.language)?,
             pinecone_environment: change(input.pinecone_environment),
             pinecone_index: change(input.pinecone_index),
             pinecone_host: change(input.pinecone_host),
