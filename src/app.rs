@@ -17,6 +17,7 @@ use crate::{
     http::{self, Web, WebSettings},
     kernel::{clock::Clock, metrics::Metrics},
     llm::{Models, Pace, Patience},
+    retrieval::Retrieval,
     secrets::SecretKeys,
     tokens::{self, jwt::TokenKeys, password::Passwords, refresh::RefreshKeys},
 };
@@ -105,6 +106,7 @@ pub fn services(config: &Config, db: Db, clock: Clock) -> anyhow::Result<Arc<Ser
         throttle: Throttle::new(clock.clone()),
         origins: Origins::new(db.clone(), clock.clone()),
         metrics: Metrics::new()?,
+        pinecone_hosts: config.retrieval.pinecone.hosts(),
         db,
         clock,
     }))
@@ -123,8 +125,10 @@ impl App {
     /// When the schema breaks a rule of its own, no HTTP client can be made, or the Redis URL can't be read.
     pub fn build(config: &Config, services: Arc<Services>, parts: Parts) -> anyhow::Result<Self> {
         let models = Arc::new(Models::new(config.models.clone(), &parts.clock, parts.pace)?);
+        let retrieval = Retrieval::new(&config.retrieval, &services.metrics, services.clock.clone())?;
         let settings = EngineSettings {
             models,
+            retrieval: Arc::new(retrieval),
             patience: parts.patience,
             housekeeping: parts.housekeeping,
             redis: config.redis.clone(),

@@ -1,7 +1,7 @@
 //! Frontdesk answers customers for many businesses: a multi-tenant AI-chat backend whose face is one GraphQL graph.
 //!
 //! The rooms, from the door inwards. A room uses rooms below it, never above; `tests/it/walls/direction.rs` holds them to
-//! it: `cli` → `app` → `config` → `http` → `graph` → `chat` → `tools` → `domain` → `llm` → `context` → `db` → `secrets` → `tokens` → `kernel`.
+//! it: `cli` → `app` → `config` → `http` → `graph` → `chat` → `tools` → `retrieval` → `domain` → `llm` → `context` → `db` → `secrets` → `tokens` → `kernel`.
 
 pub mod app;
 pub mod chat;
@@ -14,6 +14,7 @@ pub mod graph;
 pub mod http;
 pub mod kernel;
 pub mod llm;
+pub mod retrieval;
 pub mod secrets;
 pub mod tokens;
 pub mod tools;

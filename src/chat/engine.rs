@@ -27,6 +27,7 @@ use crate::{
         vocabulary::MessageStatus,
     },
     llm::{Models, Patience},
+    retrieval::Retrieval,
 };
 
 /// How the engine answers.
@@ -34,7 +35,9 @@ use crate::{
 pub struct EngineSettings {
     /// What writes the replies.
     pub models: Arc<Models>,
-    /// How long it may take.
+    /// What finds the passages that they are written from.
+    pub retrieval: Arc<Retrieval>,
+    /// How long a model may take.
     pub patience: Patience,
     /// How often it looks after replies whose node died; `None` for never.
     pub housekeeping: Option<Duration>,
@@ -173,6 +176,12 @@ impl Engine {
         }
         follow::until_ended(&mut watcher, id, Duration::from_secs(5)).await;
         Ok(find().await?.unwrap_or(row))
+    }
+
+    /// What finds passages.
+    #[must_use]
+    pub fn retrieval(&self) -> &Retrieval {
+        &self.settings.retrieval
     }
 
     /// Ends what is being written and waits for it to be stored, at most for `patience`.

@@ -105,7 +105,7 @@ async fn write(
     stop: &CancellationToken,
 ) -> Ending {
     let found = match reply.reply_to_id {
-        Some(question) => passages::find(cx, question).await,
+        Some(question) => passages::find(engine, cx, question, stop).await,
         None => Vec::new(),
     };
     let tokens = engine.settings.models.context_tokens();

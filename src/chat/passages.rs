@@ -4,13 +4,12 @@
 use std::fmt::Write;
 
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
+    chat::engine::Engine,
     context::TenantCx,
-    db::tables::{
-        knowledge::{self, Passage},
-        messages, settings,
-    },
+    db::tables::{knowledge::Passage, messages},
     kernel::ids::MessageId,
 };
 
@@ -19,20 +18,25 @@ const PASSAGES: i64 = 4;
 /// Of a long question, this many characters are searched for.
 const QUESTION_MAX: usize = 1_000;
 
-/// The passages that fit the message `question` best. None if they can't be had: a reply without them is better than none.
-pub(super) async fn find(cx: &TenantCx, question: MessageId) -> Vec<Passage> {
-    let found = cx
-        .read(async |tx| {
-            let Some(asked) = messages::find(tx, question).await? else { return Ok(Vec::new()) };
-            let words: String = asked.content.chars().take(QUESTION_MAX).collect();
-            let language = settings::retrieval_of_own(tx).await?.language;
-            knowledge::search(tx, language, &without_signs(&words), PASSAGES).await
-        })
-        .await;
-    found.unwrap_or_else(|failure| {
-        tracing::warn!(?failure, "no passages could be looked for");
-        Vec::new()
-    })
+/// The passages that fit the message `question` best, none if they can't be had. A reply that is stopped waits for none.
+pub(super) async fn find(
+    engine: &Engine,
+    cx: &TenantCx,
+    question: MessageId,
+    stop: &CancellationToken,
+) -> Vec<Passage> {
+    let looking = async {
+        // A message that can't be read: the reply comes to that itself, in a moment.
+        let Ok(Some(asked)) = cx.read(async |tx| messages::find(tx, question).await).await else { return Vec::new() };
+        let words: String = asked.content.chars().take(QUESTION_MAX).collect();
+        engine.retrieval().for_reply(cx, &without_signs(&words), PASSAGES).await
+    };
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => Vec::new(),
+        () = engine.closing.cancelled() => Vec::new(),
+        found = looking => found,
+    }
 }
 
 /// A text without the minuses that stand before a word or between two: customers write lists with them, but a search would

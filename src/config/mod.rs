@@ -4,6 +4,7 @@
 mod dotenv;
 mod keys;
 mod reader;
+mod retrieval;
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -14,6 +15,7 @@ use secrecy::SecretString;
 use crate::{
     context::{Rate, VisitorSettings},
     llm::{ModelSettings, Provider, RemoteSettings},
+    retrieval::RetrieverSettings,
 };
 use reader::Reader;
 
@@ -47,6 +49,8 @@ pub struct Config {
     pub redis: Option<SecretString>,
     /// The models (`LLM_PROVIDER`, `OPENAI_*`, `GEMINI_*`, `LLM_CONTEXT_TOKENS`).
     pub models: ModelSettings,
+    /// Where passages are looked for.
+    pub retrieval: RetrieverSettings,
     /// The first global administrator (`ADMIN_EMAIL`, `ADMIN_PASSWORD`).
     pub first_admin: Option<FirstAdmin>,
     /// Seed demo tenants (`DEMO_DATA`).
@@ -163,6 +167,7 @@ impl Config {
             secret_key: read.hex_key("SECRET_KEY"),
             redis: read.redis_url("REDIS_URL"),
             models: models(&mut read),
+            retrieval: retrieval::read(&mut read, is_production),
             first_admin: first_admin(&mut read),
             demo_data: read.switch("DEMO_DATA", !is_production),
             json_logs: match read.text("LOG_FORMAT").as_deref() {

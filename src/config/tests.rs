@@ -52,12 +52,16 @@ fn all_faults_are_named_at_once_and_no_value_is_repeated() {
         ("TRUSTED_PROXIES", "canary"),
         ("LLM_CONTEXT_TOKENS", "499"),
         ("METRICS_TOKEN", "canary"),
+        ("PINECONE_CONTROLLER_HOST", "http://canary"),
+        ("PINECONE_API_VERSION", "canary canary"),
+        ("PINECONE_PROJECT_ID", "canary.example/"),
+        ("PINECONE_ALLOWED_HOSTS", "127.0.0.1:5081"),
     ])
     .expect_err("faulty");
     let text = problems.to_string();
     assert!(!text.contains("canary"), "{text}");
     insta::assert_snapshot!(text, @"
-    18 setting(s) need mending:
+    22 setting(s) need mending:
       PORT must be a number from 0 to 65535
       HOST must be an IP address such as 0.0.0.0
       BACKEND_CORS_ORIGINS must be a comma list or a JSON array of strings
@@ -73,6 +77,10 @@ fn all_faults_are_named_at_once_and_no_value_is_repeated() {
       OPENAI_BASE_URL must be an http or https URL
       LLM_PROVIDER must be `openai`, `gemini` or `built_in`
       LLM_CONTEXT_TOKENS must be a number from 500 to 1000000
+      PINECONE_CONTROLLER_HOST must be an https URL in production: keys are sent there
+      PINECONE_API_VERSION must be letters, digits and dashes
+      PINECONE_PROJECT_ID must be letters, digits and dashes
+      PINECONE_ALLOWED_HOSTS is for development alone
       ADMIN_PASSWORD must be at least 10 characters long
       DEMO_DATA must be `true` or `false`
       LOG_FORMAT must be `json` or `text`
@@ -89,6 +97,25 @@ fn production_has_no_defaults_for_secrets() {
       JWT_SECRET_KEY is missing; make one with `openssl rand -hex 32`
       SECRET_KEY is missing; make one with `openssl rand -hex 32`
     ");
+}
+
+#[test]
+fn passages_are_looked_for_with_the_key_of_openai_whoever_writes_the_replies() {
+    let read = with(&[("LLM_PROVIDER", "built_in"), ("METRICS_TOKEN", "canary-0123456789-of-the-scraper-0123456789")])
+        .expect("good");
+    let embeddings = read.retrieval.embeddings.expect("a key is set");
+    assert_eq!(
+        (embeddings.base_url.as_str(), embeddings.model.as_str()),
+        ("https://api.openai.com/v1", "text-embedding-3-small")
+    );
+    assert!(read.http.metrics_token.is_some());
+    assert!(with(&[("OPENAI_API_KEY", "")]).expect("good").retrieval.embeddings.is_none());
+    let development = |hosts| with(&[("ENVIRONMENT", "development"), ("PINECONE_ALLOWED_HOSTS", hosts)]);
+    let stand_ins = development("127.0.0.1:5081, [::1]:5081").expect("good").retrieval.pinecone.stand_ins;
+    assert_eq!(stand_ins.len(), 2);
+    for wrong in ["10.0.0.1:80", "localhost:80", "127.0.0.1", "127.0.0.1:80,"] {
+        assert!(development(wrong).is_err(), "{wrong}");
+    }
 }
 
 #[test]

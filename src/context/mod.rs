@@ -24,7 +24,7 @@ use crate::{
         scope::{AdminScope, TenantScope},
         tx::{Admin, Tenant, Tx},
     },
-    kernel::{clock::Clock, failure::Outcome, metrics::Metrics},
+    kernel::{clock::Clock, failure::Outcome, hosts::HostRule, metrics::Metrics},
     secrets::SecretKeys,
     tokens::{jwt::TokenKeys, password::Passwords, refresh::RefreshKeys},
 };
@@ -55,6 +55,8 @@ pub struct Services {
     pub origins: Origins,
     /// What is counted and timed.
     pub metrics: Metrics,
+    /// The hosts that a tenant's index at Pinecone may have.
+    pub pinecone_hosts: HostRule,
 }
 
 /// Identifies one request in answers, audit rows and logs.

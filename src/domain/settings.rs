@@ -16,6 +16,7 @@ use crate::{
     },
     kernel::{
         failure::{Failure, Outcome, Refusal},
+        hosts::HostRule,
         ids::TenantId,
         phone, text,
         vocabulary::{RetrievalProvider, SearchLanguage},
@@ -160,21 +161,28 @@ pub struct RetrievalEdit {
     pub pinecone_api_key: SecretEdit,
 }
 
+/// The part of an index that is a tenant's, unless it says otherwise together with the key.
+#[must_use]
+pub fn own_namespace(tenant: TenantId) -> String {
+    format!("tenant_{}", tenant.0)
+}
+
 /// Changes where the tenant's assistant looks for passages.
 ///
 /// # Errors
 /// `BAD_USER_INPUT` naming the argument, also when PINECONE would be chosen without its key and its index.
 pub async fn update_retrieval(cx: &TenantCx, edit: RetrievalEdit) -> Outcome<Provisioned> {
+    let key = sealed(cx.services(), cx.scope().tenant(), "pineconeApiKey", PINECONE_API_KEY, edit.pinecone_api_key)?;
+    let namespace = checked(edit.pinecone_namespace, |text| text::required("pineconeNamespace", text, 200))?;
     let changes = RetrievalChanges {
         provider: edit.provider,
         language: edit.language,
         pinecone_environment: checked(edit.pinecone_environment, environment)?,
         pinecone_index: checked(edit.pinecone_index, |text| text::required("pineconeIndex", text, 100))?,
-        pinecone_host: checked(edit.pinecone_host, host)?,
-        pinecone_namespace: checked(edit.pinecone_namespace, |text| text::required("pineconeNamespace", text, 200))?,
+        pinecone_host: checked(edit.pinecone_host, |text| host(&cx.services().pinecone_hosts, text))?,
+        pinecone_namespace: namespace_under(&key, cx.scope().tenant(), namespace)?,
         updated_at: cx.now(),
     };
-    let key = sealed(cx.services(), cx.scope().tenant(), "pineconeApiKey", PINECONE_API_KEY, edit.pinecone_api_key)?;
     let detail = audit::said(&[
         ("provider", changes.provider.is_some()),
         ("language", changes.language.is_some()),
@@ -298,20 +306,28 @@ fn account_sid(text: &str) -> Result<String, Refusal> {
     }
 }
 
-/// An index's own host: a bare host name, which is always called by https.
-fn host(text: &str) -> Result<String, Refusal> {
-    let text = text.trim();
-    let bare = text.strip_prefix("https://").unwrap_or(text).trim_end_matches('/').to_lowercase();
-    let shaped = (4..=253).contains(&bare.len())
-        && bare.contains('.')
-        && bare.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-')
-        && bare.split('.').all(|label| !label.is_empty());
-    if shaped {
-        Ok(bare)
-    } else {
-        Err(Refusal::input(
-            "pineconeHost",
-            "`pineconeHost` must be the index's host, such as `docs-abc123.svc.aped-1234.pinecone.io`.",
-        ))
+/// A namespace other than the tenant's own is read only under a key that came with it: who holds a key can read all of its
+/// index anyway. Else a tenant under a key of the platform's could ask for the namespace of its neighbour. So another key
+/// begins with the tenant's own namespace again.
+fn namespace_under(key: &Sealed, tenant: TenantId, namespace: Edit) -> Result<Edit, Refusal> {
+    let own = own_namespace(tenant);
+    match namespace {
+        Some(Some(name)) if name == own => Ok(Some(None)),
+        Some(Some(_)) if !matches!(key, Sealed::Set(_)) => Err(Refusal::input(
+            "pineconeNamespace",
+            format!("Give `pineconeApiKey` together with `pineconeNamespace`. Without it, only `{own}` can be read."),
+        )),
+        None if !matches!(key, Sealed::Left) => Ok(Some(None)),
+        other => Ok(other),
     }
+}
+
+/// An index's own host.
+fn host(rule: &HostRule, text: &str) -> Result<String, Refusal> {
+    rule.read(text).ok_or_else(|| {
+        Refusal::input(
+            "pineconeHost",
+            "`pineconeHost` must be the index's host at Pinecone, such as `docs-abc123.svc.aped-1234.pinecone.io`.",
+        )
+    })
 }

@@ -169,6 +169,8 @@ async fn set_up_index(
     }
     let changes = RetrievalChanges {
         pinecone_environment: settings::checked(environment, settings::environment)?,
+        // Another key opens another index, of which the tenant's own namespace is all that it may read.
+        pinecone_namespace: key.is_some().then_some(None),
         updated_at: cx.now(),
         ..RetrievalChanges::default()
     };

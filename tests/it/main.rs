@@ -30,6 +30,8 @@ mod prompts;
 mod providers;
 mod quotas;
 mod races;
+mod retrieval;
+mod retrieval_failures;
 mod sessions;
 mod settings;
 mod sockets;

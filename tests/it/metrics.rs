@@ -1,17 +1,44 @@
 //! What the operator's scraper reads at `/metrics`, and who else does.
 
-use crate::support::{Gateway, Plan};
+use crate::{
+    retrieval::found,
+    support::{Gateway, Plan},
+};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_operators_numbers_ask_for_their_token() {
+async fn the_operators_numbers_name_no_tenant_and_ask_for_their_token() {
     let open = Gateway::start().await;
+    let staff = open.tenant("acme").await.staff().await;
+    found(&staff, "canary question").await;
     let response = open.http.get(open.url("/metrics")).send().await.expect("an answer");
-    assert_eq!(response.status(), 200);
     assert_eq!(response.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
+    let text = response.text().await.expect("text");
+    let is_steady = |line: &&str| !line.is_empty() && !line.contains("_bucket") && !line.contains("_sum");
+    let mut shown: Vec<_> = text.lines().filter(is_steady).collect();
+    shown.sort_unstable();
+    insta::assert_snapshot!(shown.join("\n"), @r#"
+    # HELP frontdesk_retrieval_duration_seconds How long a look for passages took, in seconds.
+    # HELP frontdesk_retrieval_total Looks for passages, by where and by what came of them.
+    # TYPE frontdesk_retrieval_duration_seconds histogram
+    # TYPE frontdesk_retrieval_total counter
+    frontdesk_retrieval_duration_seconds_count{provider="built_in"} 1
+    frontdesk_retrieval_total{provider="built_in",outcome="empty"} 1
+    frontdesk_retrieval_total{provider="built_in",outcome="found"} 0
+    frontdesk_retrieval_total{provider="pinecone",outcome="empty"} 0
+    frontdesk_retrieval_total{provider="pinecone",outcome="foreign_host"} 0
+    frontdesk_retrieval_total{provider="pinecone",outcome="found"} 0
+    frontdesk_retrieval_total{provider="pinecone",outcome="garbled"} 0
+    frontdesk_retrieval_total{provider="pinecone",outcome="late"} 0
+    frontdesk_retrieval_total{provider="pinecone",outcome="refused"} 0
+    frontdesk_retrieval_total{provider="pinecone",outcome="unreachable"} 0
+    frontdesk_retrieval_total{provider="pinecone",outcome="unset"} 0
+    frontdesk_retrieval_total{provider="unknown",outcome="fault"} 0
+    "#);
     // Without a token it is for the server's own network: what a proxy passes on may come from anywhere.
     let passed_on = open.http.get(open.url("/metrics")).header("x-forwarded-for", "203.0.113.7").send().await;
     let passed_on = passed_on.expect("an answer");
     assert_eq!(passed_on.status(), 403);
+    assert!(!passed_on.text().await.expect("text").contains("frontdesk_"));
     let mut plan = Plan::default();
     plan.web.metrics_token = Some("a-scrapers-token".into());
     let closed = Gateway::planned(plan).await;

@@ -3,7 +3,7 @@
 use async_graphql::{Context, Object, Result};
 
 use crate::{
-    db::tables::{knowledge, settings},
+    db::tables::knowledge,
     graph::{
         auth::{Access, auth},
         context,
@@ -48,9 +48,10 @@ impl KnowledgeQuery {
         ))
     }
 
-    /// The passages of the tenant's documents that fit a question best, by full-text search: words in quotes stand together,
-    /// `or` lets choose, a minus excludes; passages with all that was asked for come first, then those with some of it, unless
-    /// something was excluded.
+    /// The passages that fit a question best, from where the assistant looks for them too. For BUILT_IN that is the tenant's
+    /// documents, by full-text search: words in quotes stand together, `or` lets choose, a minus excludes; passages with all
+    /// that was asked for come first, then those with some of it, unless something was excluded. For PINECONE it is the
+    /// tenant's index, and UPSTREAM_UNAVAILABLE says what is wrong with it where the assistant answers without passages.
     #[graphql(directive = auth::apply(Access::User))]
     async fn search_knowledge(
         &self,
@@ -63,11 +64,7 @@ impl KnowledgeQuery {
         if !(1..=PASSAGES_MAX).contains(&limit) {
             return Err(Refusal::input("limit", format!("`limit` must be from 1 to {PASSAGES_MAX}.")).into());
         }
-        let found = cx.read(async |tx| {
-            let language = settings::retrieval_of_own(tx).await?.language;
-            knowledge::search(tx, language, &question, limit.into()).await
-        });
-        let passages = found.await?;
+        let passages = context::engine(ctx)?.retrieval().search(cx, &question, limit.into()).await?;
         Ok(passages.into_iter().map(RetrievedPassage::from).collect())
     }
 }

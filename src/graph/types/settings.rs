@@ -178,7 +178,7 @@ pub struct RetrievalSettings {
     pinecone_index: Option<String>,
     /// The index's own host.
     pinecone_host: Option<String>,
-    /// The part of the index that is the tenant's.
+    /// The part of the index that is read; null for the tenant's own, `tenant_` and its number.
     pinecone_namespace: Option<String>,
     /// The index's key.
     pinecone_api_key: SecretStatus,
@@ -321,11 +321,12 @@ pub struct RetrievalSettingsInput {
     pinecone_environment: MaybeUndefined<String>,
     /// The index's name; null clears it.
     pinecone_index: MaybeUndefined<String>,
-    /// The index's own host; null clears it.
+    /// The index's own host, one of Pinecone's; null clears it. Without it, Pinecone is asked where the index is.
     pinecone_host: MaybeUndefined<String>,
-    /// The part of the index that is the tenant's; null clears it.
+    /// The part of the index to read; null for the tenant's own, `tenant_` and its number. Another can only be named together
+    /// with the key; one without a name is `__default__`.
     pinecone_namespace: MaybeUndefined<String>,
-    /// The index's key; null forgets it.
+    /// The index's key; null forgets it. With another key the tenant's own part is read, unless one is named with it.
     #[graphql(secret)]
     pinecone_api_key: MaybeUndefined<String>,
 }

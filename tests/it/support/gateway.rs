@@ -16,6 +16,7 @@ use frontdesk::{
     http::{Web, WebSettings},
     kernel::{clock::Clock, ids::TenantId, vocabulary::Role},
     llm::{Pace, Patience, Provider},
+    retrieval::RetrieverSettings,
 };
 use tokio::{net::TcpListener, sync::oneshot};
 
@@ -30,7 +31,9 @@ pub struct Plan {
     pub model: Option<String>,
     /// Gemini's address, where it has a key too.
     pub gemini: Option<String>,
-    /// How long it may take.
+    /// Where passages are looked for, but for a tenant's documents.
+    pub retrieval: Option<RetrieverSettings>,
+    /// How long a model may take.
     pub patience: Patience,
     /// How waits before another try pass.
     pub pace: Pace,
@@ -57,6 +60,7 @@ impl Default for Plan {
         Self {
             model: None,
             gemini: None,
+            retrieval: None,
             patience: Patience::default(),
             pace: Pace::new(|_| Box::pin(async {}), || 0.0),
             operation: app::OPERATION,
@@ -95,8 +99,10 @@ impl Gateway {
 
     pub async fn planned(plan: Plan) -> Self {
         // What the server logs is shown when a test fails.
-        let _ =
-            tracing_subscriber::fmt().with_env_filter("error,frontdesk=warn,genai=off").with_test_writer().try_init();
+        let _ = tracing_subscriber::fmt()
+            .with_env_filter("error,frontdesk=warn,genai=off")
+            .with_writer(|| super::log::Log)
+            .try_init();
         let (database, is_fresh) = match plan.database {
             Some(name) => (name, false),
             None => (cluster::database().await, true),
@@ -113,6 +119,7 @@ impl Gateway {
             settings.key = Some("test-key".to_owned().into());
             settings.model = (if provider == Provider::OpenAi { "test-model" } else { "test-gemini" }).into();
         }
+        config.retrieval = plan.retrieval.unwrap_or(config.retrieval);
         let db = Db::new(&DbSettings { url: cluster::login_url(&database), pool_size: 8 }).expect("pool");
         config.redis = plan.redis.map(Into::into);
         let clock = plan.clock;

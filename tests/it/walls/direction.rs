@@ -4,7 +4,20 @@ use std::{fs, path::Path};
 
 /// From the leaf upwards. A room may name itself and those before it.
 const ROOMS: &[&str] = &[
-    "kernel", "tokens", "secrets", "db", "context", "llm", "domain", "tools", "chat", "graph", "http", "config", "app",
+    "kernel",
+    "tokens",
+    "secrets",
+    "db",
+    "context",
+    "llm",
+    "domain",
+    "retrieval",
+    "tools",
+    "chat",
+    "graph",
+    "http",
+    "config",
+    "app",
     "cli",
 ];
 
