@@ -51,7 +51,7 @@ async fn until(gateway: &Gateway, failed: i64, streaming: i64) {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), all).await.expect("so they stand in time");
+    tokio::time::timeout(Duration::from_mins(1), all).await.expect("so they stand in time");
 }
 
 #[tokio::test(flavor = "multi_thread")]
