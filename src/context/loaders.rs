@@ -13,11 +13,13 @@ use crate::{
     context::{AdminCore, TenantCore, wave::Wave},
     db::tables::{
         audit::{self, EntryRow},
+        booking::{self, Booking},
         conversations::{self, ConversationRow},
         deliveries::{self, DeliveryRow},
         impersonations::{self, ImpersonationRow},
         knowledge::{self, DocumentRow},
         leads::{self, LeadRow},
+        meetings::{self, MeetingRow},
         messages::{self, MessageRow},
         prompts::{self, BundleRow, SectionRow},
         provisioning::{self, Provisioned},
@@ -27,8 +29,8 @@ use crate::{
     kernel::{
         failure::{ErrorCode, Failure, Outcome, Refusal},
         ids::{
-            AuditId, BundleId, ConversationId, DeliveryId, DocumentId, ImpersonationId, LeadId, MessageId, TenantId,
-            UserId,
+            AuditId, BundleId, ConversationId, DeliveryId, DocumentId, ImpersonationId, LeadId, MeetingId, MessageId,
+            TenantId, UserId,
         },
         page::{Page, Slice},
         task,
@@ -108,6 +110,10 @@ loaders! {
         own_tenant(()) -> Option<TenantRow> = TenantBatch via fetch_tenant;
         /// The tenant's settings, and what of it is set up.
         provisioned(()) -> Option<Provisioned> = ProvisionBatch via fetch_provisioned;
+        /// When the tenant meets its customers.
+        booking(()) -> Option<Booking> = BookingBatch via fetch_booking;
+        /// A meeting.
+        meeting(MeetingId) -> Option<MeetingRow> = MeetingBatch via fetch_meetings;
         /// A lead.
         lead(LeadId) -> Option<LeadRow> = LeadBatch via fetch_leads;
         /// A conversation.
@@ -152,6 +158,8 @@ loaders! {
         tenant(TenantId) -> Option<TenantRow> = AnyTenantBatch via fetch_any_tenants;
         /// A tenant's settings, and what of it is set up.
         provisioned(TenantId) -> Option<Provisioned> = AnyProvisionBatch via fetch_any_provisioned;
+        /// When a tenant meets its customers.
+        booking(TenantId) -> Option<Booking> = AnyBookingBatch via fetch_any_booking;
         /// Any person.
         user(UserId) -> Option<UserRow> = AnyUserBatch via fetch_any_users;
         /// The sections of a bundle of the base.
@@ -199,6 +207,21 @@ async fn fetch_provisioned(cx: &TenantCore, _: &[()]) -> Outcome<HashMap<(), Opt
     let own = cx.scope.tenant();
     let mut found = cx.read(async |tx| provisioning::find_many(tx, &[own]).await).await?;
     Ok(HashMap::from([((), found.remove(&own))]))
+}
+
+async fn fetch_booking(cx: &TenantCore, _: &[()]) -> Outcome<HashMap<(), Option<Booking>>> {
+    let own = cx.scope.tenant();
+    let mut found = cx.read(async |tx| booking::find_many(tx, &[own]).await).await?;
+    Ok(HashMap::from([((), found.remove(&own))]))
+}
+
+async fn fetch_any_booking(cx: &AdminCore, keys: &[TenantId]) -> Outcome<HashMap<TenantId, Option<Booking>>> {
+    let found = cx.administer(async |tx| booking::find_many(tx, keys).await).await?;
+    Ok(found.into_iter().map(|(id, found)| (id, Some(found))).collect())
+}
+
+async fn fetch_meetings(cx: &TenantCore, keys: &[MeetingId]) -> Outcome<HashMap<MeetingId, Option<MeetingRow>>> {
+    Ok(by_key(cx.read(async |tx| meetings::find_many(tx, keys).await).await?, |row| row.id))
 }
 
 async fn fetch_leads(cx: &TenantCore, keys: &[LeadId]) -> Outcome<HashMap<LeadId, Option<LeadRow>>> {

@@ -28,6 +28,11 @@ const CONFLICTS: &[(&str, &str, &str)] = &[
     ),
     ("voice_settings_phone_number_key", "phoneNumber", "This number can't be used; it is connected already."),
     ("voice_settings_assistant_id_key", "assistantId", "This assistant can't be used; it is connected already."),
+    (
+        "meetings_no_overlap",
+        "startsAt",
+        "Somebody else just took this time. Ask for `availableSlots` and choose another.",
+    ),
     ("prompt_bundles_version_key", "name", "Another version was made at the same moment. Try again."),
 ];
 

@@ -17,6 +17,24 @@ diesel::table! {
 }
 
 diesel::table! {
+    booking_settings (tenant_id) {
+        tenant_id -> Int8,
+        slot_minutes -> Int4,
+        notice_minutes -> Int4,
+        horizon_days -> Int4,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    closed_days (tenant_id, day) {
+        tenant_id -> Int8,
+        day -> Date,
+        reason -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
     conversations (id) {
         id -> Int8,
         tenant_id -> Int8,
@@ -112,6 +130,22 @@ diesel::table! {
 }
 
 diesel::table! {
+    meetings (id) {
+        id -> Int8,
+        tenant_id -> Int8,
+        lead_id -> Nullable<Int8>,
+        conversation_id -> Nullable<Int8>,
+        starts_at -> Timestamptz,
+        ends_at -> Timestamptz,
+        status -> Text,
+        title -> Nullable<Text>,
+        notes -> Nullable<Text>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     messages (id) {
         id -> Int8,
         tenant_id -> Int8,
@@ -147,6 +181,15 @@ diesel::table! {
         allow_fallback -> Bool,
         max_output_tokens -> Nullable<Int4>,
         updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    opening_hours (tenant_id, weekday, opens_minute) {
+        tenant_id -> Int8,
+        weekday -> Text,
+        opens_minute -> Int4,
+        closes_minute -> Int4,
     }
 }
 

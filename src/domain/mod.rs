@@ -1,17 +1,20 @@
 //! The verbs of the business: what may be done, in which order, and what the audit log says of it. A verb takes a context
 //! and a plain form, and answers with rows. Must not know GraphQL, HTTP or a provider.
 
+pub mod booking;
 pub mod conversations;
 pub mod deliveries;
 pub mod demo;
 pub mod impersonations;
 pub mod knowledge;
 pub mod leads;
+pub mod meetings;
 pub mod models;
 pub mod onboarding;
 pub mod prompts;
 pub mod sessions;
 pub mod settings;
+pub mod slots;
 pub mod tenants;
 pub mod usage;
 pub mod users;

@@ -16,7 +16,7 @@ use crate::{
         email,
         failure::{Outcome, Refusal},
         ids::TenantId,
-        origin, phone, slug, text, web,
+        origin, phone, slug, text, web, zone,
     },
 };
 
@@ -219,17 +219,14 @@ pub async fn update_profile(cx: &TenantCx, edit: ProfileEdit) -> Outcome<TenantR
     .await
 }
 
-/// The shape of a name of the time zone database; which names there are changes several times a year.
+/// A name of the time zone database, as far as this build knows it.
 fn time_zone(name: &str) -> Result<String, Refusal> {
-    let name = name.trim();
-    let shaped = name.len() <= 64
-        && name.starts_with(|c: char| c.is_ascii_uppercase())
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/_+-".contains(&byte));
-    if shaped {
-        Ok(name.to_owned())
-    } else {
-        Err(Refusal::input("timeZone", "`timeZone` must be a name such as `America/New_York` or `UTC`."))
-    }
+    zone::parse(name.trim()).map(|zone| zone.name().to_owned()).ok_or_else(|| {
+        Refusal::input(
+            "timeZone",
+            "`timeZone` must be a name of the time zone database, such as `America/New_York` or `UTC`.",
+        )
+    })
 }
 
 fn quota(quota: Option<i32>) -> Result<Option<i32>, Refusal> {

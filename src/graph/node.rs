@@ -7,7 +7,8 @@ use crate::{
     context::{TenantCx, View},
     graph::types::{
         audit::AuditEntry, conversation::Conversation, delivery::WebhookDelivery, impersonation::Impersonation,
-        knowledge::KnowledgeDocument, lead::Lead, message::Message, prompt::PromptBundle, tenant::Tenant, user::User,
+        knowledge::KnowledgeDocument, lead::Lead, meeting::Meeting, message::Message, prompt::PromptBundle,
+        tenant::Tenant, user::User,
     },
     kernel::{
         failure::{ErrorCode, Outcome, Refusal},
@@ -24,6 +25,7 @@ pub enum Node {
     Lead(Lead),
     Conversation(Conversation),
     Message(Message),
+    Meeting(Meeting),
     PromptBundle(PromptBundle),
     KnowledgeDocument(KnowledgeDocument),
     Impersonation(Impersonation),
@@ -43,7 +45,7 @@ pub(super) async fn find(view: &View, id: &ID) -> Outcome<Option<Node>> {
         "impersonation" => Ok(Impersonation::load(view, ids::parse(id, "id")?).await?.map(Node::from)),
         "audit" => Ok(AuditEntry::load(view, ids::parse(id, "id")?).await?.map(Node::from)),
         "delivery" => Ok(WebhookDelivery::load(view, ids::parse(id, "id")?).await?.map(Node::from)),
-        "lead" | "conversation" | "message" | "document" => match view {
+        "lead" | "conversation" | "message" | "meeting" | "document" => match view {
             View::Tenant(cx) => in_tenant(cx, noun, id).await,
             View::Platform(_) => Err(Refusal::new(
                 ErrorCode::TenantRequired,
@@ -64,6 +66,7 @@ async fn in_tenant(cx: &TenantCx, noun: &str, id: &ID) -> Outcome<Option<Node>> 
             cx.loaders().conversation(ids::parse(id, "id")?).await?.map(|row| Conversation { row, cx }.into())
         }
         "message" => cx.loaders().message(ids::parse(id, "id")?).await?.map(|row| Message { row, cx }.into()),
+        "meeting" => cx.loaders().meeting(ids::parse(id, "id")?).await?.map(|row| Meeting { row, cx }.into()),
         _ => cx.loaders().document(ids::parse(id, "id")?).await?.map(|row| KnowledgeDocument { row, cx }.into()),
     })
 }

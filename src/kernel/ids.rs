@@ -81,6 +81,8 @@ ids! {
     ImpersonationId = "impersonation";
     /// A document that answers are found in.
     DocumentId = "document";
+    /// An appointment.
+    MeetingId = "meeting";
     /// An event that a provider delivered.
     DeliveryId = "delivery";
 }

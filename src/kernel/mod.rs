@@ -15,3 +15,4 @@ pub mod task;
 pub mod text;
 pub mod vocabulary;
 pub mod web;
+pub mod zone;

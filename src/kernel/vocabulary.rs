@@ -228,6 +228,30 @@ vocabulary! {
         /// Given up after too many tries; `retryWebhookDelivery` puts it in line again.
         Dead = "DEAD",
     }
+    /// What has become of a meeting.
+    MeetingStatus {
+        /// It takes place, or took place.
+        Booked = "BOOKED",
+        /// It was called off; its time is free again.
+        Cancelled = "CANCELLED",
+    }
+    /// A day of the week.
+    Weekday {
+        /// The first by ISO 8601.
+        Monday = "MONDAY",
+        /// The second.
+        Tuesday = "TUESDAY",
+        /// The third.
+        Wednesday = "WEDNESDAY",
+        /// The fourth.
+        Thursday = "THURSDAY",
+        /// The fifth.
+        Friday = "FRIDAY",
+        /// The sixth.
+        Saturday = "SATURDAY",
+        /// The seventh.
+        Sunday = "SUNDAY",
+    }
     /// Why a reply ended.
     FinishReason {
         /// The model had said all.
@@ -260,6 +284,20 @@ impl ReplyFailure {
             | Self::EmptyAnswer
             | Self::CutOff
             | Self::ServerStopped => ErrorCode::UpstreamUnavailable,
+        }
+    }
+}
+
+impl From<chrono::Weekday> for Weekday {
+    fn from(day: chrono::Weekday) -> Self {
+        match day {
+            chrono::Weekday::Mon => Self::Monday,
+            chrono::Weekday::Tue => Self::Tuesday,
+            chrono::Weekday::Wed => Self::Wednesday,
+            chrono::Weekday::Thu => Self::Thursday,
+            chrono::Weekday::Fri => Self::Friday,
+            chrono::Weekday::Sat => Self::Saturday,
+            chrono::Weekday::Sun => Self::Sunday,
         }
     }
 }

@@ -21,6 +21,7 @@ mod impersonations;
 mod knowledge;
 mod leads;
 mod lists;
+mod meetings;
 mod metrics;
 mod migrations;
 mod models;

@@ -77,6 +77,7 @@ async fn a_tenants_administrator_says_what_the_business_is_called() {
         (r#"{ websiteUrl: "javascript:alert(1)" }"#, "websiteUrl"),
         (r#"{ email: "nobody" }"#, "email"),
         (r#"{ timeZone: "'; DROP TABLE" }"#, "timeZone"),
+        (r#"{ timeZone: "America/Atlantis" }"#, "timeZone"),
     ] {
         let answer = update(input).await;
         assert_eq!((code(&answer), &answer["errors"][0]["extensions"]["field"]), ("BAD_USER_INPUT", &json!(field)));

@@ -2,11 +2,13 @@
 //! may run it, it says so by a generic. Must not decide anything: rules are the domain's.
 
 pub mod audit;
+pub mod booking;
 pub mod conversations;
 pub mod deliveries;
 pub mod impersonations;
 pub mod knowledge;
 pub mod leads;
+pub mod meetings;
 pub mod messages;
 pub mod prompts;
 pub mod provisioning;

@@ -6,6 +6,7 @@ mod identity;
 mod impersonations;
 mod knowledge;
 mod leads;
+mod meetings;
 mod prompts;
 mod settings;
 mod tenants;
@@ -22,6 +23,7 @@ pub struct Mutation(
     users::UserMutation,
     prompts::PromptMutation,
     leads::LeadMutation,
+    meetings::MeetingMutation,
     conversations::ConversationMutation,
     knowledge::KnowledgeMutation,
     settings::SettingsMutation,

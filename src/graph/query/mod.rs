@@ -7,6 +7,7 @@ mod identity;
 mod impersonations;
 mod knowledge;
 mod leads;
+mod meetings;
 mod prompts;
 mod tenants;
 mod usage;
@@ -21,6 +22,7 @@ pub struct Query(
     tenants::TenantQuery,
     users::UserQuery,
     leads::LeadQuery,
+    meetings::MeetingQuery,
     conversations::ConversationQuery,
     prompts::PromptQuery,
     knowledge::KnowledgeQuery,

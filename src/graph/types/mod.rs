@@ -2,12 +2,14 @@
 //! context's loaders.
 
 pub mod audit;
+pub mod booking;
 pub mod chat_event;
 pub mod conversation;
 pub mod delivery;
 pub mod impersonation;
 pub mod knowledge;
 pub mod lead;
+pub mod meeting;
 pub mod message;
 pub mod order;
 pub mod prompt;

@@ -17,6 +17,7 @@ use crate::{
         connection::connection,
         scalars::{DateTime, PhoneNumber},
         types::{
+            booking::BookingSettings,
             change, given,
             settings::{EmailSettings, ModelSettings, RetrievalSettings, SmsSettings, VoiceSettings, secret},
         },
@@ -114,6 +115,14 @@ impl Tenant {
     async fn model(&self) -> Result<ModelSettings> {
         Ok(ModelSettings::new(&self.provisioned().await?))
     }
+    /// When it meets its customers.
+    async fn booking(&self) -> Result<BookingSettings> {
+        let found = match &self.view {
+            View::Tenant(cx) => cx.loaders().booking(()).await?,
+            View::Platform(cx) => cx.loaders().booking(self.row.id).await?,
+        };
+        Ok(found.unwrap_or_default().into())
+    }
     /// What there is to do until it is answered for everywhere, worked out from what is really there.
     async fn onboarding(&self) -> Result<Vec<OnboardingStep>> {
         let steps = onboarding::steps(&self.row, &self.provisioned().await?);
@@ -176,7 +185,7 @@ pub struct TenantProfileInput {
     phone_number: MaybeUndefined<PhoneNumber>,
     /// The address to write to; null clears it.
     email: MaybeUndefined<String>,
-    /// A name of the time zone database, such as `America/New_York`; null clears it. Its shape is checked, not that it exists.
+    /// A name of the time zone database, such as `America/New_York`; null clears it.
     time_zone: MaybeUndefined<String>,
 }
 

@@ -189,6 +189,14 @@ async fn the_database_refuses_a_row_that_points_into_another_tenant() {
             "INSERT INTO messages (id, tenant_id, conversation_id, role, status, content, created_at, updated_at) VALUES (9, 2, 1, 'CUSTOMER', 'COMPLETE', 'x', now(), now())",
         ),
         (
+            "a meeting with a lead",
+            "INSERT INTO meetings (tenant_id, lead_id, starts_at, ends_at, status, created_at, updated_at) VALUES (2, 1, now(), now() + interval '1 hour', 'BOOKED', now(), now())",
+        ),
+        (
+            "a meeting from a conversation",
+            "INSERT INTO meetings (tenant_id, conversation_id, starts_at, ends_at, status, created_at, updated_at) VALUES (2, 1, now(), now() + interval '1 hour', 'BOOKED', now(), now())",
+        ),
+        (
             "a conversation",
             "INSERT INTO conversations (id, tenant_id, channel, status, lead_id, created_at, updated_at) VALUES (9, 2, 'WEB', 'BOT', 1, now(), now())",
         ),

@@ -51,6 +51,13 @@ async fn each_operation_costs_a_fixed_number_of_statements() {
     note("audit log, few entries", statements(&admin, LOG).await);
     note("all tenants, 1 tenant", statements(&root, PLATFORM).await);
     fill(&admin, 99).await;
+    let hours = r#"updateBookingSettings(input: { openingHours: [{ weekday: MONDAY, opensAt: "09:00", closesAt: "10:00" }] }) { slotMinutes }"#;
+    let book = |name: &str, time: &str, conversation: &str| {
+        format!(
+            r#"{name}: bookMeeting(input: {{ startsAt: "2026-11-23T09:{time}:00Z", conversationId: "conversation_{conversation}" }}) {{ id }}"#
+        )
+    };
+    admin.data(&format!("mutation {{ {hours} {} {} }}", book("a", "00", "1"), book("b", "30", "2"))).await;
     for slug in ["two", "three", "four"] {
         gateway.tenant(slug).await;
     }
@@ -73,6 +80,7 @@ async fn each_operation_costs_a_fixed_number_of_statements() {
         ("20 leads", "{ leads { nodes { name email phone source status createdAt } } }"),
         ("20 leads, counted", "{ leads { nodes { name } totalCount } }"),
         ("create a lead", r#"mutation { createLead(input: { name: "x" }) { id } }"#),
+        ("meetings with both ends", "{ meetings { nodes { lead { name } conversation { subject } } } }"),
         ("composed prompt", "{ composedPrompt { text } }"),
     ] {
         note(name, statements(&admin, document).await);

@@ -16,6 +16,9 @@ async fn belongings(admin: &Actor<'_>) -> Vec<(&'static str, String)> {
         admin.data(r#"mutation { setupPrompt(input: { name: "Canary", businessPrompt: "canary" }) { id } }"#).await;
     let document =
         admin.data(r#"mutation { addKnowledgeDocument(input: { title: "Canary", content: "canary" }) { id } }"#).await;
+    let hours = r#"updateBookingSettings(input: { openingHours: [{ weekday: MONDAY, opensAt: "09:00", closesAt: "17:00" }], closedDays: [{ date: "2026-12-24", reason: "canary" }] }) { slotMinutes }"#;
+    let book = r#"bookMeeting(input: { startsAt: "2026-11-23T09:00:00Z", title: "Canary", notes: "canary" }) { id }"#;
+    let meeting = admin.data(&format!("mutation {{ {hours} {book} }}")).await;
     let root = admin.gateway.root().await;
     let lease = r#"mutation { impersonateTenant(input: { tenantId: "tenant_1001", reason: "canary" }) { id } }"#;
     let lease = root.data(lease).await;
@@ -36,6 +39,7 @@ async fn belongings(admin: &Actor<'_>) -> Vec<(&'static str, String)> {
         ("message", id(&sent["sendMessage"]["reply"])),
         ("prompt", id(&prompt["setupPrompt"])),
         ("document", id(&document["addKnowledgeDocument"])),
+        ("meeting", id(&meeting["bookMeeting"])),
         ("impersonation", id(&lease["impersonateTenant"])),
         ("delivery", "delivery_1".to_owned()),
         ("audit", id(&me["auditLog"]["nodes"][0])),
@@ -104,9 +108,11 @@ async fn answered(actor: &Actor<'_>, document: &str, is_subscription: bool) -> S
 async fn snapshot(owner: &Actor<'_>) -> Value {
     owner
         .data(
-            "{ tenant { name isActive } users { nodes { email isActive } } leads { nodes { name } totalCount } \
+            "{ tenant { name isActive booking { closedDays { reason } } } users { nodes { email isActive } } leads { nodes { name } totalCount } \
              promptBundles { nodes { name sections { content } } } knowledgeDocuments { nodes { title chunkCount } } \
              searchKnowledge(question: \"canary\") { text } webhookDeliveries { nodes { eventId status lastError } } \
+             meetings { totalCount nodes { title notes status lead { id } conversation { id } } } \
+             availableSlots(from: \"2026-11-23T00:00:00Z\", to: \"2026-11-23T09:30:00Z\") { startsAt } \
              impersonations { nodes { reason actor { email } } } \
              conversations { totalCount nodes { status subject lead { id } messages(last: 50) { totalCount nodes { role content } } } } }",
         )
