@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    channels::jackrabbit::Jackrabbit,
     chat::{Engine, EngineSettings},
     config::{Config, Environment},
     context::{AdminCx, Origins, RequestId, Services, Throttle},
@@ -91,7 +92,7 @@ pub fn open_settings(config: &Config, private_url: Option<&SecretString>) -> Opt
 /// What every command that writes needs.
 ///
 /// # Errors
-/// When the machine gives no randomness, or a setting makes no sense.
+/// When the machine gives no randomness, a setting makes no sense, or no HTTP client can be made.
 pub fn services(config: &Config, db: Db, clock: Clock) -> anyhow::Result<Arc<Services>> {
     tokens::install_provider();
     let tokens = &config.tokens;
@@ -101,6 +102,7 @@ pub fn services(config: &Config, db: Db, clock: Clock) -> anyhow::Result<Arc<Ser
         refresh: RefreshKeys::new(&tokens.secret),
         refresh_lifetime: tokens.refresh_lifetime,
         secrets: SecretKeys::new(&config.secret_key)?,
+        jackrabbit: Jackrabbit::new(config.jackrabbit.clone(), clock.clone())?,
         public_url: config.http.public_url.trim_end_matches('/').to_owned(),
         visitors: config.visitors.clone(),
         throttle: Throttle::new(clock.clone()),

@@ -6,13 +6,14 @@ mod keys;
 mod reader;
 mod retrieval;
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use chrono::TimeDelta;
 use jsonwebtoken::Algorithm;
 use secrecy::SecretString;
 
 use crate::{
+    channels::jackrabbit::{JackrabbitSettings, Prefill},
     context::{Rate, VisitorSettings},
     llm::{ModelSettings, Provider, RemoteSettings},
     retrieval::RetrieverSettings,
@@ -51,6 +52,8 @@ pub struct Config {
     pub models: ModelSettings,
     /// Where passages are looked for.
     pub retrieval: RetrieverSettings,
+    /// How class schedules are asked for.
+    pub jackrabbit: JackrabbitSettings,
     /// The first global administrator (`ADMIN_EMAIL`, `ADMIN_PASSWORD`).
     pub first_admin: Option<FirstAdmin>,
     /// Seed demo tenants (`DEMO_DATA`).
@@ -168,6 +171,7 @@ impl Config {
             redis: read.redis_url("REDIS_URL"),
             models: models(&mut read),
             retrieval: retrieval::read(&mut read, is_production),
+            jackrabbit: jackrabbit(&mut read),
             first_admin: first_admin(&mut read),
             demo_data: read.switch("DEMO_DATA", !is_production),
             json_logs: match read.text("LOG_FORMAT").as_deref() {
@@ -289,6 +293,24 @@ fn remote(
         key: keys.iter().find_map(|name| read.text(name)).map(SecretString::from),
         model: read.text(model.0).unwrap_or_else(|| model.1.to_owned()),
     }
+}
+
+fn jackrabbit(read: &mut Reader<'_>) -> JackrabbitSettings {
+    let org_id = read.text("JACKRABBIT_ORG_ID");
+    if org_id.as_ref().is_some_and(|id| id.len() > 20 || !id.bytes().all(|byte| byte.is_ascii_digit())) {
+        read.problem("JACKRABBIT_ORG_ID", "must be the school's number");
+    }
+    let prefill = match read.text("JACKRABBIT_PREFILL").as_deref().map(Prefill::parse) {
+        None => Prefill::default(),
+        Some(Some(prefill)) => prefill,
+        Some(None) => {
+            let what =
+                "must be `none`, or a list such as first_name=MFName,last_name=MLName,email=MEmail,phone=MCPhone";
+            read.wrong("JACKRABBIT_PREFILL", what, Prefill::default())
+        }
+    };
+    let base_url = read.url("JACKRABBIT_BASE_URL").unwrap_or_else(|| "https://app.jackrabbitclass.com".to_owned());
+    JackrabbitSettings { base_url, org_id, prefill, patience: Duration::from_secs(15) }
 }
 
 fn first_admin(read: &mut Reader<'_>) -> Option<FirstAdmin> {

@@ -56,12 +56,15 @@ fn all_faults_are_named_at_once_and_no_value_is_repeated() {
         ("PINECONE_API_VERSION", "canary canary"),
         ("PINECONE_PROJECT_ID", "canary.example/"),
         ("PINECONE_ALLOWED_HOSTS", "127.0.0.1:5081"),
+        ("JACKRABBIT_BASE_URL", "canary"),
+        ("JACKRABBIT_ORG_ID", "canary"),
+        ("JACKRABBIT_PREFILL", "canary"),
     ])
     .expect_err("faulty");
     let text = problems.to_string();
     assert!(!text.contains("canary"), "{text}");
     insta::assert_snapshot!(text, @"
-    22 setting(s) need mending:
+    25 setting(s) need mending:
       PORT must be a number from 0 to 65535
       HOST must be an IP address such as 0.0.0.0
       BACKEND_CORS_ORIGINS must be a comma list or a JSON array of strings
@@ -81,6 +84,9 @@ fn all_faults_are_named_at_once_and_no_value_is_repeated() {
       PINECONE_API_VERSION must be letters, digits and dashes
       PINECONE_PROJECT_ID must be letters, digits and dashes
       PINECONE_ALLOWED_HOSTS is for development alone
+      JACKRABBIT_ORG_ID must be the school's number
+      JACKRABBIT_PREFILL must be `none`, or a list such as first_name=MFName,last_name=MLName,email=MEmail,phone=MCPhone
+      JACKRABBIT_BASE_URL must be an http or https URL
       ADMIN_PASSWORD must be at least 10 characters long
       DEMO_DATA must be `true` or `false`
       LOG_FORMAT must be `json` or `text`

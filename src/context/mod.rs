@@ -18,6 +18,7 @@ pub use origins::Origins;
 pub use throttle::{Rate, Throttle};
 
 use crate::{
+    channels::jackrabbit::Jackrabbit,
     db::{
         Db,
         identity::{Door, Standing},
@@ -45,6 +46,8 @@ pub struct Services {
     pub refresh_lifetime: TimeDelta,
     /// What tenants' secrets are sealed with.
     pub secrets: SecretKeys,
+    /// Schools' class schedules.
+    pub jackrabbit: Jackrabbit,
     /// How the outside reaches this server, without a slash at the end (`PUBLIC_URL`).
     pub public_url: String,
     /// What website visitors are held to.

@@ -31,6 +31,8 @@ pub const TWILIO_AUTH_TOKEN: &str = "twilio_auth_token";
 /// The name under which a tenant's Pinecone API key is kept.
 pub const PINECONE_API_KEY: &str = "pinecone_api_key";
 
+/// What a tenant's registration address may hold in braces.
+const REGISTRATION_NAMES: &[&str] = &["org_id", "class_id", "location", "level"];
 /// Longest secret, in characters.
 const SECRET_MAX: usize = 4_096;
 /// Shortest secret whose last four characters are shown: of a shorter one they would tell too much.
@@ -115,7 +117,9 @@ pub async fn update_voice(cx: &TenantCx, edit: VoiceEdit) -> Outcome<Provisioned
         phone_number: checked(edit.phone_number, |text| phone::normalise("phoneNumber", text))?,
         assistant_id: checked(edit.assistant_id, |text| text::required("assistantId", text, 100))?,
         jackrabbit_org_id: checked(edit.jackrabbit_org_id, |text| text::required("jackrabbitOrgId", text, 50))?,
-        registration_url: checked(edit.registration_url, |text| web::address("registrationUrl", text))?,
+        registration_url: checked(edit.registration_url, |text| {
+            web::pattern("registrationUrl", text, REGISTRATION_NAMES)
+        })?,
         updated_at: cx.now(),
     };
     let detail = audit::said(&[

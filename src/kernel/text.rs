@@ -39,3 +39,59 @@ fn bounded(field: &'static str, text: &str, max: usize) -> Result<(), Refusal> {
     }
     Ok(())
 }
+
+/// Takes the escapes of HTML back, once: what was escaped twice stays escaped once.
+#[must_use]
+pub fn unescaped(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('&') {
+        plain.push_str(before);
+        let named = after.split_once(';').and_then(|(name, behind)| Some((character(name)?, behind)));
+        if let Some((character, behind)) = named {
+            plain.push(character);
+            rest = behind;
+        } else {
+            plain.push('&');
+            rest = after;
+        }
+    }
+    plain + rest
+}
+
+fn character(name: &str) -> Option<char> {
+    Some(match name {
+        "amp" => '&',
+        "lt" => '<',
+        "gt" => '>',
+        "quot" => '"',
+        "apos" => '\'',
+        "nbsp" => ' ',
+        _ => {
+            let digits = name.strip_prefix('#').filter(|digits| digits.len() <= 8)?;
+            let number = match digits.strip_prefix(['x', 'X']) {
+                Some(hex) => u32::from_str_radix(hex, 16),
+                None => digits.parse(),
+            };
+            char::from_u32(number.ok()?)?
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_are_taken_back_once() {
+        for (text, plain) in [
+            ("a &amp; b", "a & b"),
+            ("&amp;amp;", "&amp;"),
+            ("&lt;b&gt; &quot;x&quot; &#39;y&apos; &#xe9;", "<b> \"x\" 'y' é"),
+            ("R&B; x & y &", "R&B; x & y &"),
+            ("&#99999999; &#xD800; &#;", "&#99999999; &#xD800; &#;"),
+        ] {
+            assert_eq!(unescaped(text), plain);
+        }
+    }
+}

@@ -112,7 +112,8 @@ pub struct VoiceSettings {
     assistant_id: Option<String>,
     /// The organisation at Jackrabbit whose classes are offered.
     jackrabbit_org_id: Option<String>,
-    /// Where callers are sent to register.
+    /// Where customers are sent to register; may hold `{org_id}`, `{class_id}`, `{location}` and `{level}`. Without one they are
+    /// sent to Jackrabbit.
     registration_url: Option<String>,
     /// What to enter at Telnyx.
     webhook_urls: Vec<WebhookUrl>,
@@ -285,7 +286,8 @@ pub struct VoiceSettingsInput {
     assistant_id: MaybeUndefined<String>,
     /// The organisation at Jackrabbit; null clears it.
     jackrabbit_org_id: MaybeUndefined<String>,
-    /// Where callers are sent to register; null clears it.
+    /// Where customers are sent to register, by http or https; may hold `{org_id}`, `{class_id}`, `{location}` and `{level}`
+    /// behind its host; null clears it.
     registration_url: MaybeUndefined<String>,
 }
 

@@ -37,6 +37,10 @@ pub struct Plan {
     pub patience: Patience,
     /// How waits before another try pass.
     pub pace: Pace,
+    /// Where class schedules come from; from nowhere, if it is not said.
+    pub jackrabbit: Option<String>,
+    /// The school of tenants that name none.
+    pub shared_school: Option<String>,
     /// How long one query or mutation may take.
     pub operation: Duration,
     /// How HTTP is served.
@@ -61,6 +65,8 @@ impl Default for Plan {
             model: None,
             gemini: None,
             retrieval: None,
+            jackrabbit: None,
+            shared_school: None,
             patience: Patience::default(),
             pace: Pace::new(|_| Box::pin(async {}), || 0.0),
             operation: app::OPERATION,
@@ -120,6 +126,8 @@ impl Gateway {
             settings.model = (if provider == Provider::OpenAi { "test-model" } else { "test-gemini" }).into();
         }
         config.retrieval = plan.retrieval.unwrap_or(config.retrieval);
+        config.jackrabbit.base_url = plan.jackrabbit.unwrap_or_else(|| "http://127.0.0.1:9".to_owned());
+        config.jackrabbit.org_id = plan.shared_school;
         let db = Db::new(&DbSettings { url: cluster::login_url(&database), pool_size: 8 }).expect("pool");
         config.redis = plan.redis.map(Into::into);
         let clock = plan.clock;

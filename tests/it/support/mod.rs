@@ -3,6 +3,7 @@
 mod actor;
 pub mod browser;
 pub mod cluster;
+pub mod fake_jackrabbit;
 pub mod fake_model;
 pub mod fake_pinecone;
 mod gateway;

@@ -8,6 +8,7 @@ const ROOMS: &[&str] = &[
     "tokens",
     "secrets",
     "db",
+    "channels",
     "context",
     "llm",
     "domain",
