@@ -38,6 +38,20 @@ impl TenantCore {
         audit::record(tx, &NewEntry { detail, ..self.entry(action, target) }).await
     }
 
+    /// Records that `action` on `target` was tried, and what became of it.
+    ///
+    /// # Errors
+    /// As [`TenantCore::audit`].
+    pub async fn audit_try(
+        &self,
+        tx: &mut Tx<Tenant>,
+        action: &'static str,
+        target: impl Display,
+        outcome: AuditOutcome,
+    ) -> Outcome<()> {
+        audit::record(tx, &NewEntry { outcome, ..self.entry(action, target) }).await
+    }
+
     /// Records `action` on `target`.
     ///
     /// # Errors

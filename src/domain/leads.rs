@@ -3,13 +3,16 @@
 use crate::{
     context::{TenantCx, audit},
     db::{
-        tables::leads::{self, LeadChanges, LeadRow, NewLead},
+        tables::{
+            conversations::{self, ConversationChanges, ConversationRow},
+            leads::{self, LeadChanges, LeadRow, NewLead},
+        },
         tx::{Tenant, Tx},
     },
     kernel::{
         email,
         failure::{ErrorCode, Outcome, Refusal},
-        ids::LeadId,
+        ids::{ConversationId, LeadId},
         phone, text,
         vocabulary::{Channel, LeadStatus},
     },
@@ -42,7 +45,8 @@ const TRIES: usize = 3;
 /// # Errors
 /// `BAD_USER_INPUT` naming the argument, and when there is nothing to know the person by.
 pub async fn create(cx: &TenantCx, form: &LeadForm) -> Outcome<LeadRow> {
-    noted_or_found(cx, form, true).await
+    let lead = checked(cx, form)?;
+    cx.write(async |tx| note_or_find(cx, tx, &lead, true).await).await
 }
 
 /// As [`create`], for what somebody says of themselves without proof: a lead that is known already is left as it is, since
@@ -51,10 +55,55 @@ pub async fn create(cx: &TenantCx, form: &LeadForm) -> Outcome<LeadRow> {
 /// # Errors
 /// As [`create`].
 pub async fn claim(cx: &TenantCx, form: &LeadForm) -> Outcome<LeadRow> {
-    noted_or_found(cx, form, false).await
+    let lead = checked(cx, form)?;
+    cx.write(async |tx| note_or_find(cx, tx, &lead, false).await).await
 }
 
-async fn noted_or_found(cx: &TenantCx, form: &LeadForm, learns: bool) -> Outcome<LeadRow> {
+/// Keeps what a customer said of themselves in a conversation: of the lead that it is linked to, or, where there is none,
+/// of one as of [`claim`], which it is linked to from then on. What is known stays, and what is another lead's stays
+/// theirs. A visitor of the website changes nothing of a lead that was there before their conversation.
+///
+/// # Errors
+/// As [`create`]; `NOT_FOUND` for a conversation that is not there, `CONFLICT` if it was linked at the same moment.
+pub async fn capture(cx: &TenantCx, conversation: ConversationId, form: &LeadForm) -> Outcome<LeadRow> {
+    let mut lead = checked(cx, form)?;
+    cx.write(async |tx| {
+        let missing = || Refusal::not_found("conversation");
+        let thread = conversations::find(tx, conversation).await?.ok_or_else(missing)?;
+        lead.source = thread.channel;
+        if let Some(own) = thread.lead_id {
+            let known = leads::lock_known(tx, lead.phone.as_deref(), lead.email.as_deref(), Some(own)).await?;
+            let (own, others): (Vec<_>, Vec<_>) = known.into_iter().partition(|row| row.id == own);
+            let own = own.first().ok_or_else(missing_lead)?;
+            if !is_its_own(&thread, own) {
+                return as_it_is(cx, tx, own).await;
+            }
+            return learn(cx, tx, own, &lead, &others.iter().collect::<Vec<_>>()).await;
+        }
+        let row = note_or_find(cx, tx, &lead, false).await?;
+        // Locked last: while it waits for a lead, nothing else of the conversation waits for it.
+        let thread = conversations::lock(tx, conversation).await?.ok_or_else(missing)?;
+        if let Some(linked) = thread.lead_id {
+            // With another one, what was noted here is taken back.
+            return if linked == row.id { Ok(row) } else { Err(changed_meanwhile().into()) };
+        }
+        let link =
+            ConversationChanges { status: None, lead_id: Some(Some(row.id)), subject: None, updated_at: cx.now() };
+        conversations::update(tx, conversation, &link).await?;
+        cx.audit_change(tx, "conversation.update", conversation, Some("lead".to_owned())).await?;
+        Ok(row)
+    })
+    .await
+}
+
+/// Whether the lead is who writes in the conversation, rather than who somebody says they are: noted since it began, or
+/// linked by a channel that shows whom a message comes from.
+fn is_its_own(thread: &ConversationRow, lead: &LeadRow) -> bool {
+    thread.channel != Channel::Web || lead.created_at >= thread.created_at
+}
+
+/// A form as a lead to be.
+fn checked(cx: &TenantCx, form: &LeadForm) -> Result<NewLead, Refusal> {
     let now = cx.now();
     let lead = NewLead {
         tenant_id: cx.scope().tenant(),
@@ -68,60 +117,82 @@ async fn noted_or_found(cx: &TenantCx, form: &LeadForm, learns: bool) -> Outcome
         updated_at: now,
     };
     if lead.name.is_none() && lead.email.is_none() && lead.phone.is_none() {
-        return Err(nothing_known().into());
+        return Err(nothing_known());
     }
-    cx.write(async |tx| {
-        for _ in 0..TRIES {
-            if let Some(row) = leads::insert_if_new(tx, &lead).await? {
-                cx.audit(tx, "lead.create", row.id).await?;
-                return Ok(row);
-            }
-            let known = leads::lock_known(tx, lead.phone.as_deref(), lead.email.as_deref()).await?;
-            if let Some(row) = known.iter().find(|row| row.phone == lead.phone).or(known.first()) {
-                if !learns {
-                    cx.audit(tx, "lead.found", row.id).await?;
-                    return Ok(row.clone());
-                }
-                return learn(cx, tx, row, &lead, known.len() > 1).await;
-            }
-        }
-        Err(Refusal::new(ErrorCode::Conflict, "Somebody else changed this lead at the same moment. Try again.").into())
-    })
-    .await
+    Ok(lead)
 }
 
-/// Adds to a known lead what was not known of it. What is another than what is known, or is another lead's (with `two`
-/// leads known by what was given, one by the number and one by the address), is kept among the notes.
-async fn learn(cx: &TenantCx, tx: &mut Tx<Tenant>, known: &LeadRow, lead: &NewLead, two: bool) -> Outcome<LeadRow> {
+async fn note_or_find(cx: &TenantCx, tx: &mut Tx<Tenant>, lead: &NewLead, learns: bool) -> Outcome<LeadRow> {
+    for _ in 0..TRIES {
+        if let Some(row) = leads::insert_if_new(tx, lead).await? {
+            cx.audit(tx, "lead.create", row.id).await?;
+            return Ok(row);
+        }
+        let known = leads::lock_known(tx, lead.phone.as_deref(), lead.email.as_deref(), None).await?;
+        if let Some(row) = known.iter().find(|row| row.phone == lead.phone).or(known.first()) {
+            if !learns {
+                return as_it_is(cx, tx, row).await;
+            }
+            let others: Vec<_> = known.iter().filter(|other| other.id != row.id).collect();
+            return learn(cx, tx, row, lead, &others).await;
+        }
+    }
+    Err(changed_meanwhile().into())
+}
+
+async fn as_it_is(cx: &TenantCx, tx: &mut Tx<Tenant>, known: &LeadRow) -> Outcome<LeadRow> {
+    cx.audit(tx, "lead.found", known.id).await?;
+    Ok(known.clone())
+}
+
+/// Adds to a known lead what was not known of it. What is another than what is known, or is one of the `others`', is kept
+/// among the notes.
+async fn learn(
+    cx: &TenantCx,
+    tx: &mut Tx<Tenant>,
+    known: &LeadRow,
+    lead: &NewLead,
+    others: &[&LeadRow],
+) -> Outcome<LeadRow> {
     let missing = |known: &Option<String>, said: &Option<String>| said.clone().filter(|_| known.is_none()).map(Some);
+    let taken = Taken {
+        email: lead.email.is_some() && others.iter().any(|other| other.email == lead.email),
+        phone: lead.phone.is_some() && others.iter().any(|other| other.phone == lead.phone),
+    };
     let changes = LeadChanges {
         name: missing(&known.name, &lead.name),
-        email: missing(&known.email, &lead.email).filter(|_| !two),
-        phone: missing(&known.phone, &lead.phone).filter(|_| !two),
+        email: missing(&known.email, &lead.email).filter(|_| !taken.email),
+        phone: missing(&known.phone, &lead.phone).filter(|_| !taken.phone),
         status: None,
-        notes: noted(known, lead, two).map(Some),
+        notes: noted(known, lead, &taken).map(Some),
         updated_at: cx.now(),
     };
     let Some(news) = said(&changes) else {
-        cx.audit(tx, "lead.found", known.id).await?;
-        return Ok(known.clone());
+        return as_it_is(cx, tx, known).await;
     };
     let row = leads::update(tx, known.id, &changes).await?.ok_or_else(missing_lead)?;
     cx.audit_change(tx, "lead.update", known.id, Some(news)).await?;
     Ok(row)
 }
 
+/// What of a lead to be is another lead's already.
+struct Taken {
+    email: bool,
+    phone: bool,
+}
+
 /// The notes with what has no other place and they do not say yet, as far as it fits; nothing if there is nothing new.
-fn noted(known: &LeadRow, lead: &NewLead, two: bool) -> Option<String> {
-    let elsewhere = |what: &str, known: &Option<String>, said: &Option<String>| {
-        let said = said.as_ref().filter(|_| two || known.is_some()).filter(|said| known.as_ref() != Some(*said))?;
+fn noted(known: &LeadRow, lead: &NewLead, taken: &Taken) -> Option<String> {
+    let elsewhere = |what: &str, known: &Option<String>, said: &Option<String>, is_taken: bool| {
+        let said =
+            said.as_ref().filter(|_| is_taken || known.is_some()).filter(|said| known.as_ref() != Some(*said))?;
         Some(format!("{what}: {said}"))
     };
     let mut notes = known.notes.clone().unwrap_or_default();
     let more = [
         lead.notes.clone(),
-        elsewhere("Phone", &known.phone, &lead.phone),
-        elsewhere("E-mail", &known.email, &lead.email),
+        elsewhere("Phone", &known.phone, &lead.phone, taken.phone),
+        elsewhere("E-mail", &known.email, &lead.email, taken.email),
     ];
     for said in more.into_iter().flatten() {
         let glue = if notes.is_empty() { "" } else { "\n" };
@@ -196,6 +267,10 @@ fn said(changes: &LeadChanges) -> Option<String> {
 
 fn missing_lead() -> Refusal {
     Refusal::not_found("lead")
+}
+
+fn changed_meanwhile() -> Refusal {
+    Refusal::new(ErrorCode::Conflict, "Somebody else changed this lead at the same moment. Try again.")
 }
 
 fn nothing_known() -> Refusal {

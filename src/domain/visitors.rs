@@ -63,11 +63,12 @@ pub async fn start(cx: &PublicCx, form: VisitorForm) -> Outcome<VisitorPass> {
     let tenant = scope.tenant();
     services.throttle.take("visitors of a tenant", &tenant.to_string(), rules.sessions_per_tenant).await?;
     let inside = TenantCx::new(scope, services.clone(), cx.request.clone());
+    // Read first: a lead that is no older than the conversation was noted in it.
+    let now = inside.now();
     let lead = match form.lead {
         Some(lead) => Some(leads::claim(&inside, &LeadForm { source: Some(Channel::Web), ..lead }).await?.id),
         None => None,
     };
-    let now = inside.now();
     let (session, expires_at) = (Uuid::new_v4(), now + rules.lifetime);
     let new = NewConversation {
         tenant_id: tenant,

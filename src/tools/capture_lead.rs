@@ -1,49 +1,51 @@
-//! `capture_lead`: notes who the customer is, and links the conversation to them.
+//! `capture_lead`: keeps what the customer said of themselves. Tells only what was said in the call: who is known already,
+//! and by what, is nobody's business.
 
 use serde::Deserialize;
-use serde_json::json;
 
 use crate::{
     context::TenantCx,
-    domain::{
-        conversations::{self, ConversationEdit},
-        leads::{self, LeadForm},
-    },
-    kernel::failure::{Outcome, Refusal},
-    tools::{Call, Declaration},
+    db::tables::conversations::ConversationRow,
+    domain::leads::{self, LeadForm},
+    kernel::failure::Outcome,
+    tools::{Declaration, answer::Answer, schema},
 };
 
-pub(super) const NAME: &str = "capture_lead";
-
-pub(super) fn declaration() -> Declaration {
-    Declaration {
-        name: NAME,
-        description: "Notes the customer's name, e-mail address or phone number, as soon as they have given any of them.",
-        parameters: json!({
-            "type": "object",
-            "properties": {
-                "name": { "type": "string", "description": "What the customer is called." },
-                "email": { "type": "string", "description": "Their e-mail address." },
-                "phone": { "type": "string", "description": "Their phone number." },
-            },
-        }),
-    }
-}
-
+/// What the model gives.
 #[derive(Deserialize)]
-struct Arguments {
+#[serde(deny_unknown_fields)]
+pub(super) struct Arguments {
     name: Option<String>,
     email: Option<String>,
     phone: Option<String>,
 }
 
-pub(super) async fn run(cx: &TenantCx, call: &Call<'_>) -> Outcome<String> {
-    let Ok(said) = Arguments::deserialize(call.arguments) else {
-        return Err(Refusal::input("arguments", "`name`, `email` and `phone` must be texts.").into());
-    };
+pub(super) fn declaration() -> Declaration {
+    Declaration {
+        name: "capture_lead",
+        description: "Keeps the customer's name, e-mail address and phone number. Call it as soon as the customer says one \
+                      of them; give only what they said themselves.",
+        parameters: schema::object(&[
+            ("name", schema::optional_text("The customer's name, up to 200 characters; null if it was not said.")),
+            ("email", schema::optional_text("The customer's e-mail address; null if it was not said.")),
+            (
+                "phone",
+                schema::optional_text(
+                    "The customer's phone number with its country code, such as +15550100123; null if it was not said.",
+                ),
+            ),
+        ]),
+    }
+}
+
+pub(super) async fn run(cx: &TenantCx, conversation: &ConversationRow, said: Arguments) -> Outcome<Answer> {
     let form = LeadForm { name: said.name, email: said.email, phone: said.phone, ..LeadForm::default() };
-    let lead = leads::create(cx, &form).await?;
-    let edit = ConversationEdit { lead: Some(Some(lead.id)), ..ConversationEdit::default() };
-    conversations::update(cx, call.conversation, &edit).await?;
-    Ok("Noted.".to_owned())
+    leads::capture(cx, conversation.id, &form).await?;
+    let said = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.trim().is_empty());
+    let noted: Vec<_> = [("name", said(&form.name)), ("email", said(&form.email)), ("phone", said(&form.phone))]
+        .into_iter()
+        .filter(|(_, is_said)| *is_said)
+        .map(|(name, _)| name.into())
+        .collect();
+    Ok(Answer::default().listing("noted", noted))
 }

@@ -164,23 +164,38 @@ async fn the_first_token_is_here_before_the_model_has_sent_its_second() {
           "type": "function",
           "function": {
             "name": "capture_lead",
-            "description": "Notes the customer's name, e-mail address or phone number, as soon as they have given any of them.",
+            "description": "Keeps the customer's name, e-mail address and phone number. Call it as soon as the customer says one of them; give only what they said themselves.",
             "parameters": {
               "type": "object",
               "properties": {
                 "name": {
-                  "type": "string",
-                  "description": "What the customer is called."
+                  "type": [
+                    "string",
+                    "null"
+                  ],
+                  "description": "The customer's name, up to 200 characters; null if it was not said."
                 },
                 "email": {
-                  "type": "string",
-                  "description": "Their e-mail address."
+                  "type": [
+                    "string",
+                    "null"
+                  ],
+                  "description": "The customer's e-mail address; null if it was not said."
                 },
                 "phone": {
-                  "type": "string",
-                  "description": "Their phone number."
+                  "type": [
+                    "string",
+                    "null"
+                  ],
+                  "description": "The customer's phone number with its country code, such as +15550100123; null if it was not said."
                 }
-              }
+              },
+              "required": [
+                "name",
+                "email",
+                "phone"
+              ],
+              "additionalProperties": false
             },
             "strict": false
           }

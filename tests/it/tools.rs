@@ -108,7 +108,7 @@ async fn openai_calls_a_tool_and_goes_on_with_what_it_said() {
       },
       {
         "role": "tool",
-        "content": "Noted.",
+        "content": "{\"noted\":[\"name\",\"email\"]}",
         "tool_call_id": "call_7"
       }
     ]
@@ -186,7 +186,7 @@ async fn gemini_calls_a_tool_and_gets_its_signature_back() {
               "name": "capture_lead",
               "response": {
                 "name": "capture_lead",
-                "content": "Noted."
+                "content": "{\"noted\":[\"name\"]}"
               }
             }
           },
@@ -195,7 +195,7 @@ async fn gemini_calls_a_tool_and_gets_its_signature_back() {
               "name": "capture_lead",
               "response": {
                 "name": "capture_lead",
-                "content": "Noted."
+                "content": "{\"noted\":[\"phone\"]}"
               },
               "id": "f2"
             }
@@ -237,18 +237,20 @@ async fn what_can_not_be_run_is_told_to_the_model() {
     let told = model.call().await;
     let results =
         told.body["messages"].as_array().expect("messages").iter().filter(|message| message["role"] == "tool");
-    let results: Vec<_> =
-        results.map(|message| format!("{} {}", message["tool_call_id"], message["content"]).replace('"', "")).collect();
+    let text = |value: &Value| value.as_str().expect("text").to_owned();
+    let results: Vec<_> = results
+        .map(|message| text(&message["tool_call_id"]) + " " + &text(&message["content"]).replace('"', ""))
+        .collect();
     insta::assert_json_snapshot!(results, @r#"
     [
       "a Error: there is no such tool.",
       "b Error: the arguments are not a JSON object.",
       "c Error: the arguments are not a JSON object.",
-      "d `email` must be an e-mail address such as `ada@example.com`.",
-      "e `name`, `email` and `phone` must be texts.",
-      "f A lead needs a `name`, an `email` or a `phone`.",
-      "g Noted.",
-      "h Noted.",
+      "d {error:`email` must be an e-mail address such as `ada@example.com`.}",
+      "e {error:The arguments are not as the tool takes them: invalid type: integer `7`, expected a string}",
+      "f {error:A lead needs a `name`, an `email` or a `phone`.}",
+      "g {noted:[name,email]}",
+      "h {noted:[name,email]}",
       "i Error: not run. At most 8 tools are run at once; call again for the rest."
     ]
     "#);

@@ -230,16 +230,21 @@ pub async fn insert_if_new(tx: &mut Tx<Tenant>, lead: &NewLead) -> Outcome<Optio
         .optional()?)
 }
 
-/// The leads with this number or this address, locked until the transaction ends; two at the most.
+/// The leads with this number, this address or this id, locked until the transaction ends; three at the most.
 ///
 /// # Errors
 /// Database faults.
-pub async fn lock_known(tx: &mut Tx<Tenant>, phone: Option<&str>, email: Option<&str>) -> Outcome<Vec<LeadRow>> {
+pub async fn lock_known(
+    tx: &mut Tx<Tenant>,
+    phone: Option<&str>,
+    email: Option<&str>,
+    id: Option<LeadId>,
+) -> Outcome<Vec<LeadRow>> {
     let tenant = tx.tenant();
     Ok(leads::table
         .filter(leads::tenant_id.eq(tenant))
         // Addresses are stored in lower case.
-        .filter(leads::phone.eq(phone).or(lower(leads::email).eq(email)))
+        .filter(leads::phone.eq(phone).or(lower(leads::email).eq(email)).or(leads::id.nullable().eq(id)))
         .order(leads::id.asc())
         .select(LeadRow::as_select())
         .for_update()

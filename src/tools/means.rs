@@ -1,0 +1,50 @@
+//! What a tenant's tools can draw on, read anew for each call.
+
+use chrono::{DateTime, Utc};
+
+use crate::{
+    context::TenantCx,
+    db::tables::{booking, settings},
+    domain::slots,
+    kernel::{failure::Outcome, zone::Tz},
+};
+
+/// What a tenant's tools can draw on.
+pub(super) struct Means {
+    /// The school at Jackrabbit: its own, or the one that all share.
+    pub org: Option<String>,
+    /// The pattern of its own registration address.
+    pub registration_url: Option<String>,
+    /// Whether it is ever open for meetings.
+    pub has_hours: bool,
+    /// By which clock it lives.
+    pub zone: Tz,
+}
+
+impl Means {
+    pub(super) async fn of(cx: &TenantCx) -> Outcome<Self> {
+        let own = cx.scope().tenant();
+        let (settings, booking) = cx
+            .read(async |tx| Ok((settings::find_many(tx, &[own]).await?, booking::find_many(tx, &[own]).await?)))
+            .await?;
+        let voice = settings.into_iter().next().map(|(_, settings)| settings.voice).unwrap_or_default();
+        let booking = booking.into_values().next().unwrap_or_default();
+        let shared = || cx.services().jackrabbit.shared_org().map(str::to_owned);
+        Ok(Self {
+            org: voice.jackrabbit_org_id.or_else(shared),
+            registration_url: voice.registration_url,
+            has_hours: !booking.hours.is_empty(),
+            zone: slots::zone_of(&booking),
+        })
+    }
+
+    /// A moment as people there say it, such as `Monday, November 23 at 9:30 AM`.
+    pub(super) fn said(&self, at: DateTime<Utc>) -> String {
+        at.with_timezone(&self.zone).format("%A, %B %-d at %-I:%M %p").to_string()
+    }
+
+    /// A moment by the clock there, as programs write it.
+    pub(super) fn written(&self, at: DateTime<Utc>) -> String {
+        at.with_timezone(&self.zone).to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+    }
+}
