@@ -125,14 +125,15 @@ async fn a_tenant_that_used_up_its_month_goes_on_with_the_next_or_with_more() {
     admin.data("mutation { updateModelSettings(input: { provider: BUILT_IN }) { provider } }").await;
     assert_eq!(last_of(&admin, &conversation, "Hello").await["__typename"], "ReplyCompleted");
     admin.data("mutation { updateModelSettings(input: { provider: PLATFORM }) { provider } }").await;
-    allow(&gateway, Some(1_000)).await;
+    allow(&gateway, Some(9_000)).await;
     assert_eq!(last_of(&admin, &conversation, "Hello").await["__typename"], "ReplyCompleted");
     allow(&gateway, Some(25)).await;
     assert_eq!(last_of(&admin, &conversation, "Hello").await["code"], "QUOTA_EXCEEDED");
-    allow(&gateway, Some(500)).await;
+    allow(&gateway, Some(9_000)).await;
     assert_eq!(last_of(&admin, &conversation, "Hello").await["__typename"], "ReplyCompleted");
-    // With 50 used, the next month still begins with all of it.
-    allow(&gateway, Some(400)).await;
+    let spend = "UPDATE token_months SET used = 8990";
+    owner(&gateway.database).await.batch_execute(spend).await.expect("spent");
+    assert_eq!(last_of(&admin, &conversation, "Hello").await["code"], "QUOTA_EXCEEDED");
     gateway.clock.advance(TimeDelta::days(15));
     let admin = gateway.sign_in("admin@acme.example").await;
     assert_eq!(last_of(&admin, &conversation, "Hello").await["__typename"], "ReplyCompleted");
