@@ -5,7 +5,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, errors::ErrorKind};
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
 use crate::kernel::{
@@ -158,20 +158,24 @@ impl TokenKeys {
         Ok(jsonwebtoken::encode(&Header::new(self.algorithm), &claims, &self.encoding)?)
     }
 
+    /// The claims of a token of ours, of whatever kind: algorithm, signature, issuer and audience are checked.
+    pub(super) fn opened<C: DeserializeOwned>(&self, token: &str) -> Result<C, Refusal> {
+        let mut rules = Validation::new(self.algorithm);
+        rules.set_issuer(&[ISSUER]);
+        rules.set_audience(&[AUDIENCE]);
+        rules.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+        // Time is judged by who asks, by the injected clock.
+        rules.validate_exp = false;
+        rules.validate_nbf = false;
+        Ok(jsonwebtoken::decode::<C>(token, &self.decoding, &rules).map_err(|error| broken(&error))?.claims)
+    }
+
     /// Checks a token: algorithm, signature, issuer, audience, kind, and time by our own clock.
     ///
     /// # Errors
     /// `UNAUTHENTICATED`, saying whether the token expired, lacks its tenant, or is no token of ours.
     pub fn verify(&self, token: &str) -> Result<VerifiedToken, Refusal> {
-        let mut rules = Validation::new(self.algorithm);
-        rules.set_issuer(&[ISSUER]);
-        rules.set_audience(&[AUDIENCE]);
-        rules.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
-        // Time is judged below, by the injected clock.
-        rules.validate_exp = false;
-        rules.validate_nbf = false;
-        let claims =
-            jsonwebtoken::decode::<Claims>(token, &self.decoding, &rules).map_err(|error| broken(&error))?.claims;
+        let claims: Claims = self.opened(token)?;
         if claims.typ != KIND {
             return Err(refused("This token is for another purpose. Sign in to get an access token."));
         }
@@ -201,7 +205,7 @@ impl TokenKeys {
 }
 
 /// Why a token can't be read.
-pub(in crate::tokens) fn broken(error: &jsonwebtoken::errors::Error) -> Refusal {
+fn broken(error: &jsonwebtoken::errors::Error) -> Refusal {
     refused(match error.kind() {
         ErrorKind::InvalidSignature => "The token's signature is wrong. Sign in again.",
         ErrorKind::InvalidAlgorithm => "The token's algorithm is not the one this server signs with.",
