@@ -105,7 +105,11 @@ async fn write(
     stop: &CancellationToken,
 ) -> Ending {
     let found = match reply.reply_to_id {
-        Some(question) => passages::find(engine, cx, question, stop).await,
+        Some(question) => {
+            let looking = passages::find(engine, cx, question, stop);
+            let Some(found) = lease::during(cx, reply.id, stop, looking).await else { return Ending::bare(How::Taken) };
+            found
+        }
         None => Vec::new(),
     };
     let tokens = engine.settings.models.context_tokens();

@@ -27,6 +27,24 @@ pub(super) fn heartbeat() -> Interval {
     beat
 }
 
+/// Does `work` with the lease renewed meanwhile. `None` when the reply is not ours any more.
+pub(super) async fn during<T>(
+    cx: &TenantCx,
+    reply: MessageId,
+    stop: &CancellationToken,
+    work: impl Future<Output = T>,
+) -> Option<T> {
+    tokio::pin!(work);
+    let mut beat = heartbeat();
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut work => return Some(done),
+            _ = beat.tick() => if !keep(cx, reply, None, stop).await { return None },
+        }
+    }
+}
+
 /// Renews the lease, and minds a stop that was asked for on another node. `false` when the reply is not ours any more; a
 /// database that is away is no reason to stop.
 pub(super) async fn keep(cx: &TenantCx, reply: MessageId, text: Option<&str>, stop: &CancellationToken) -> bool {
