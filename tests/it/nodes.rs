@@ -1,6 +1,7 @@
 //! Several nodes, one conversation: whatever happens to a node, or to the Redis between them, every watcher ends up with the
 //! same text.
 
+use frontdesk::kernel::clock::Clock;
 use serde_json::{Value, json};
 
 use crate::{
@@ -305,6 +306,11 @@ async fn a_redis_that_says_nothing_holds_nobody_up_and_one_that_forgets_everythi
     assert_eq!(shown(&seen_far), "One two three four.");
 }
 
+/// A gateway that leaves dead nodes' replies to the processes that share its database, and its time with them.
+async fn beside_processes() -> Gateway {
+    Gateway::planned(Plan { clock: Clock::system(), housekeeping: None, ..Plan::default() }).await
+}
+
 /// Two processes over the database of `gateway`, and its administrator at each.
 async fn two_processes<'g>(gateway: &'g Gateway, redis: &Redis, model: &FakeModel) -> [(Server, Actor<'g>); 2] {
     let admin = with_faq(gateway).await;
@@ -318,8 +324,7 @@ async fn two_processes<'g>(gateway: &'g Gateway, redis: &Redis, model: &FakeMode
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_is_killed_in_the_middle_of_a_reply_leaves_it_failed_with_all_its_text() {
     let (redis, model) = (Redis::start().await, FakeModel::start(Script::ByHand).await);
-    let plan = Plan { clock: frontdesk::kernel::clock::Clock::system(), housekeeping: None, ..Plan::default() };
-    let gateway = Gateway::planned(plan).await;
+    let gateway = beside_processes().await;
     let [(doomed, here), (_there, there)] = two_processes(&gateway, &redis, &model).await;
     let conversation = there.conversation().await;
     let mut watcher = there.watch(&conversation, None).await;
@@ -357,8 +362,7 @@ async fn a_node_that_is_killed_in_the_middle_of_a_reply_leaves_it_failed_with_al
 #[tokio::test(flavor = "multi_thread")]
 async fn two_processes_share_their_tokens_and_their_stops() {
     let (redis, model) = (Redis::start().await, FakeModel::start(Script::ByHand).await);
-    let plan = Plan { clock: frontdesk::kernel::clock::Clock::system(), housekeeping: None, ..Plan::default() };
-    let gateway = Gateway::planned(plan).await;
+    let gateway = beside_processes().await;
     let [(one, here), (two, there)] = two_processes(&gateway, &redis, &model).await;
     let conversation = here.conversation().await;
     let mut far = there.watch(&conversation, None).await;

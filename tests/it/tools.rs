@@ -323,3 +323,58 @@ async fn a_model_that_fails_after_its_tools_is_asked_again_but_nobody_else_is() 
     assert_eq!((&end["cause"], &end["message"]["content"]), (&json!("UNREACHABLE"), &json!("One moment.")));
     assert!(other.is_idle().await);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_customer_asks_when_says_who_they_are_and_is_booked_all_in_one_chat() {
+    let model = FakeModel::start(Script::ByHand).await;
+    let gateway = Gateway::with_model(model.base_url.clone()).await;
+    let admin = gateway.tenant("acme").await.admin().await;
+    admin
+        .data(
+            r#"mutation { updateBookingSettings(input: { openingHours: [{ weekday: MONDAY, opensAt: "09:00", closesAt: "10:00" }] }) { slotMinutes } }"#,
+        )
+        .await;
+    let conversation = admin.conversation().await;
+    let call = |id, name, arguments| Script::Bytes(calls(&[(id, name, arguments)]));
+    model.scripts([
+        call("call_1", "get_available_slots", r#"{"from_date":"2026-11-23","days":1}"#),
+        said("Monday at nine, or half past?"),
+    ]);
+    admin.chat(&conversation, "When could I come by?").await.all().await;
+    model.call().await;
+    let told = model.call().await.body["messages"].as_array().and_then(|all| all.last().cloned()).expect("a result");
+    let told: Value = serde_json::from_str(told["content"].as_str().expect("a text")).expect("JSON");
+    let times: Vec<_> = told["slots"].as_array().expect("slots").iter().map(|slot| slot["starts_at"].clone()).collect();
+    assert_eq!(times, ["2026-11-23T09:00:00Z", "2026-11-23T09:30:00Z"]);
+    model.scripts([
+        call("call_2", "capture_lead", ADA),
+        call("call_3", "book_meeting", r#"{"starts_at":"2026-11-23T09:30:00Z","title":"A first look"}"#),
+        said("See you then, Ada."),
+    ]);
+    let events = admin.chat(&conversation, "Half past. I am Ada, ada@example.com.").await.all().await;
+    assert_eq!((runs(&events), shown(&events).as_str()), (2, "See you then, Ada."));
+    let booked =
+        admin.data("{ meetings { nodes { startsAt status title lead { name email } conversation { id } } } }").await;
+    insta::assert_json_snapshot!(booked["meetings"]["nodes"], @r#"
+    [
+      {
+        "startsAt": "2026-11-23T09:30:00Z",
+        "status": "BOOKED",
+        "title": "A first look",
+        "lead": {
+          "name": "Ada",
+          "email": "ada@example.com"
+        },
+        "conversation": {
+          "id": "conversation_1"
+        }
+      }
+    ]
+    "#);
+    assert_eq!(
+        admin
+            .data(r#"{ availableSlots(from: "2026-11-23T00:00:00Z", to: "2026-11-24T00:00:00Z") { startsAt } }"#)
+            .await["availableSlots"],
+        json!([{ "startsAt": "2026-11-23T09:00:00Z" }])
+    );
+}
