@@ -26,7 +26,6 @@ const WORTHWHILE: i64 = 64;
 /// What a reply in progress holds of its month's tokens.
 #[derive(Default)]
 pub(super) struct Bill {
-    prompt: i64,
     reserved: i64,
 }
 
@@ -39,7 +38,8 @@ pub(super) enum Reserved {
 }
 
 impl Bill {
-    /// Reserves what one question may use. Where little is left of the month, the model may write less.
+    /// Reserves what one question may use, beside what those before it are known to have `used`. Where little is left of the
+    /// month, the model may write less.
     ///
     /// # Errors
     /// `QUOTA_EXCEEDED` when too little is left; database faults.
@@ -47,11 +47,14 @@ impl Bill {
         &mut self,
         cx: &TenantCx,
         reply: &MessageRow,
+        model: Option<&str>,
         request: &ModelRequest,
+        used: Usage,
     ) -> Outcome<Reserved> {
         let month = quotas::month(reply.created_at);
         let prompt = i64::from(llm::estimate(request));
-        let (asked, held) = (self.prompt + prompt, self.reserved);
+        let (asked, spent) = (i64::from(used.prompt) + prompt, i64::from(used.prompt) + i64::from(used.completion));
+        let held = self.reserved;
         let granted = cx.write(async |tx| {
             let quota = tenants::own(tx).await?.monthly_token_quota;
             // First the reply, then the month: as it is settled.
@@ -60,24 +63,25 @@ impl Bill {
             }
             let wish = request.max_output.map_or(OUTPUT, i64::from);
             let output = match quota {
-                Some(quota) => wish.min(quotas::left(tx, month, quota).await? - prompt),
+                Some(quota) => wish.min(quotas::left(tx, month, quota).await? + held - spent - prompt),
                 None => wish,
             };
             if output < WORTHWHILE.min(wish) {
-                return Err(spent().into());
+                return Err(used_up().into());
             }
-            messages::reserve(tx, reply.id, stored(asked), stored(held + prompt + output)).await?;
-            quotas::reserve(tx, month, prompt + output).await?;
-            Ok(Some((output, quota.is_some())))
+            let holds = spent + prompt + output;
+            messages::reserve(tx, reply.id, model, stored(asked), stored(holds)).await?;
+            quotas::reserve(tx, month, holds - held).await?;
+            Ok(Some((output, holds, quota.is_some())))
         });
-        let Some((output, is_bound)) = granted.await? else { return Ok(Reserved::Gone) };
-        (self.prompt, self.reserved) = (asked, held + prompt + output);
+        let Some((output, holds, is_bound)) = granted.await? else { return Ok(Reserved::Gone) };
+        self.reserved = holds;
         let most = if is_bound { u32::try_from(output).ok() } else { request.max_output };
         Ok(Reserved::Granted(most))
     }
 }
 
-fn spent() -> Refusal {
+fn used_up() -> Refusal {
     Refusal::new(
         ErrorCode::QuotaExceeded,
         "The assistant has used up its allowance for this month. Your message is kept, and a person can still answer it.",

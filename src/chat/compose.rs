@@ -73,6 +73,11 @@ impl Draft {
         written
     }
 
+    /// What the answers before cost.
+    fn used(&self) -> Usage {
+        self.lock().usage.unwrap_or_default()
+    }
+
     pub(super) fn text(&self) -> String {
         self.lock().text.clone()
     }
@@ -132,7 +137,7 @@ pub(super) async fn compose(place: &Place<'_>, line: &Arc<Line>, mut request: Mo
         }
         if line.is_metered() {
             request.max_output = wish;
-            request.max_output = match bill.reserve(place.cx, place.reply, &request).await {
+            request.max_output = match bill.reserve(place.cx, place.reply, line.model(), &request, draft.used()).await {
                 Ok(Reserved::Granted(most)) => most,
                 Ok(Reserved::Gone) => return How::Taken,
                 Err(failure) => return How::fault(failure),
@@ -181,13 +186,18 @@ async fn ask(
     let mut pieces = line.ask(request.clone(), place.engine.settings.patience, deadline);
     let (mut text, mut calls) = (String::new(), Vec::new());
     while let Some(piece) = pieces.next().await {
-        let piece = piece.inspect_err(|_| {
-            if text.is_empty() && calls.is_empty() {
+        let piece = piece.inspect_err(|error| {
+            if error.is_free() {
                 draft.refused();
             }
         });
         match piece? {
             Delta::Text(more) => {
+                // The one letter that PostgreSQL can't keep.
+                let more = more.replace('\0', "");
+                if more.is_empty() {
+                    continue;
+                }
                 let told = draft.add(more.clone(), text.is_empty());
                 text.push_str(&more);
                 place.tell(Body::ReplyDelta { message: place.reply.id, text: told });

@@ -130,22 +130,12 @@ async fn write(
     let request = ModelRequest { max_output: wish.max_output, ..request };
     let place = Place { engine, cx, conversation: conversation.id, reply };
     let draft = Draft::default();
-    let how = {
-        let composing = compose(&place, &line, request, &draft);
-        tokio::pin!(composing);
-        let mut beat = lease::heartbeat();
-        loop {
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => break How::Stopped,
-                () = engine.closing.cancelled() => break node_lost(),
-                how = &mut composing => break how,
-                _ = beat.tick() => {
-                    let text = draft.text();
-                    if !lease::keep(cx, reply.id, Some(&text), stop).await { break How::Taken }
-                }
-            }
-        }
+    let how = tokio::select! {
+        biased;
+        () = stop.cancelled() => How::Stopped,
+        () = engine.closing.cancelled() => node_lost(),
+        how = compose(&place, &line, request, &draft) => how,
+        () = lease::hold(cx, reply.id, stop, || Some(draft.text())) => How::Taken,
     };
     Ending { written: draft.written(), model: line.model().map(str::to_owned), how }
 }

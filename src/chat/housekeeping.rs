@@ -57,7 +57,11 @@ impl Engine {
         // What this node writes itself is not abandoned, however late its heartbeat.
         for (tenant, conversation, reply) in abandoned.into_iter().filter(|(tenant, _, id)| !self.writes(*tenant, *id))
         {
-            ended += usize::from(self.end_one((tenant, conversation), reply).await?);
+            // One that can't be ended keeps nobody else's from its end.
+            match self.end_one((tenant, conversation), reply).await {
+                Ok(is_ended) => ended += usize::from(is_ended),
+                Err(failure) => tracing::error!(%tenant, %reply, ?failure, "an abandoned reply could not be ended"),
+            }
         }
         Ok(ended)
     }

@@ -27,6 +27,23 @@ pub(super) fn heartbeat() -> Interval {
     beat
 }
 
+/// Renews the lease, with what is written by then, until the reply is not ours any more. To be polled beside the work, which
+/// may hold locks that a renewal waits for: neither may stand still for the other.
+pub(super) async fn hold(
+    cx: &TenantCx,
+    reply: MessageId,
+    stop: &CancellationToken,
+    written: impl Fn() -> Option<String>,
+) {
+    let mut beat = heartbeat();
+    loop {
+        beat.tick().await;
+        if !keep(cx, reply, written().as_deref(), stop).await {
+            return;
+        }
+    }
+}
+
 /// Does `work` with the lease renewed meanwhile. `None` when the reply is not ours any more.
 pub(super) async fn during<T>(
     cx: &TenantCx,
@@ -34,14 +51,10 @@ pub(super) async fn during<T>(
     stop: &CancellationToken,
     work: impl Future<Output = T>,
 ) -> Option<T> {
-    tokio::pin!(work);
-    let mut beat = heartbeat();
-    loop {
-        tokio::select! {
-            biased;
-            done = &mut work => return Some(done),
-            _ = beat.tick() => if !keep(cx, reply, None, stop).await { return None },
-        }
+    tokio::select! {
+        biased;
+        done = work => Some(done),
+        () = hold(cx, reply, stop, || None) => None,
     }
 }
 

@@ -3,8 +3,9 @@
 
 use crate::llm::{ModelRequest, Said};
 
-/// Characters to a token, as it is in English.
-const CHARS: usize = 4;
+/// Letters to a token, as it is in English. Letters outside of ASCII are a token each: in some scripts it is less than
+/// that, and more in none that many write.
+const LETTERS: usize = 4;
 /// Tokens that a turn costs beside its text.
 const OVERHEAD: u32 = 4;
 /// Tokens below which the beginning of an older turn is not worth telling.
@@ -12,10 +13,10 @@ const WORTHWHILE: u32 = 64;
 /// What stands where a text was cut.
 const CUT: &str = "\n[… cut: too long]";
 
-/// About how many tokens a text is: one for four characters, rounded up.
+/// About how many tokens a text is: one for four letters of ASCII or one of another script, rounded up.
 #[must_use]
 pub fn estimate_tokens(text: &str) -> u32 {
-    u32::try_from(text.chars().count().div_ceil(CHARS)).unwrap_or(u32::MAX)
+    u32::try_from(text.chars().map(weight).sum::<usize>().div_ceil(LETTERS)).unwrap_or(u32::MAX)
 }
 
 /// About how many tokens a model reads to answer a request.
@@ -27,6 +28,10 @@ pub fn estimate(request: &ModelRequest) -> u32 {
     });
     let turns = request.turns.iter().map(cost);
     turns.chain(tools).fold(estimate_tokens(&request.system), u32::saturating_add)
+}
+
+fn weight(letter: char) -> usize {
+    if letter.is_ascii() { 1 } else { LETTERS }
 }
 
 /// The newest of `turns` that fit into `budget` tokens, in their order. The last is always there; a turn that does not fit
@@ -66,12 +71,28 @@ fn cost(turn: &Said) -> u32 {
 
 /// Cut to `budget` tokens, as far as that goes. Calls and their results stay whole: half of one would be nonsense.
 fn shortened(turn: Said, budget: u32) -> Said {
-    let room = usize::try_from(budget.saturating_sub(OVERHEAD)).unwrap_or(usize::MAX).saturating_mul(CHARS);
+    let room = budget.saturating_sub(OVERHEAD);
     match turn {
-        Said::Customer(text) => Said::Customer(cut(&text, room)),
-        Said::Business(text) => Said::Business(cut(&text, room)),
+        Said::Customer(text) => Said::Customer(within(&text, room)),
+        Said::Business(text) => Said::Business(within(&text, room)),
         whole @ (Said::Called { .. } | Said::Results(_)) => whole,
     }
+}
+
+/// The text in at most `room` tokens, mark included.
+fn within(text: &str, room: u32) -> String {
+    if estimate_tokens(text) <= room {
+        return text.to_owned();
+    }
+    let room = usize::try_from(room).unwrap_or(usize::MAX).saturating_mul(LETTERS);
+    let mut left = room.saturating_sub(CUT.chars().map(weight).sum());
+    let fits = |letter: &char| {
+        let is_room = weight(*letter) <= left;
+        left = left.saturating_sub(weight(*letter));
+        is_room
+    };
+    let begin: String = text.chars().take_while(fits).collect();
+    format!("{begin}{CUT}")
 }
 
 /// The text in at most `room` characters, mark included; of a longer one its beginning and the mark.
@@ -127,11 +148,11 @@ mod tests {
         let kept = fit(vec![Said::Business("Hi".into()), Said::Customer("x".repeat(1_000))], 24);
         assert_eq!(kept.len(), 1);
         let told = text(&kept[0]);
-        assert!(told.ends_with(CUT) && told.chars().count() == 80, "{told}");
+        assert!(told.ends_with(CUT) && cost(&kept[0]) == 24, "{told}");
     }
 
     #[test]
-    fn an_estimate_is_a_quarter_of_the_characters() {
-        assert_eq!(["", "a", "abcd", "abcde", "äöüß"].map(estimate_tokens), [0, 1, 1, 2, 1]);
+    fn an_estimate_is_a_quarter_of_the_letters_and_one_for_each_of_another_script() {
+        assert_eq!(["", "a", "abcd", "abcde", "äöüß", "你好 hello"].map(estimate_tokens), [0, 1, 1, 2, 4, 4]);
     }
 }

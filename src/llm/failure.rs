@@ -19,6 +19,7 @@ pub struct ModelError {
     /// What really happened, for the log.
     pub detail: String,
     pub(super) again: Again,
+    is_free: bool,
 }
 
 /// Whether the same request may do better.
@@ -34,13 +35,19 @@ pub(super) enum Again {
 
 impl ModelError {
     fn new(cause: ReplyFailure, reason: &'static str, detail: impl Into<String>) -> Self {
-        Self { cause, reason, detail: detail.into(), again: Again::Never }
+        Self { cause, reason, detail: detail.into(), again: Again::Never, is_free: false }
     }
 
     /// The code that clients see.
     #[must_use]
     pub fn code(&self) -> ErrorCode {
         self.cause.code()
+    }
+
+    /// Whether the provider did no work: it could not be reached, or refused at once. Everything else is owed.
+    #[must_use]
+    pub fn is_free(&self) -> bool {
+        self.is_free
     }
 
     /// Whether another model may do better.
@@ -56,7 +63,7 @@ impl ModelError {
 
     pub(super) fn unreachable(detail: impl Into<String>) -> Self {
         let reason = "The model's provider has a problem. Try again in a moment.";
-        Self { again: Again::After(None), ..Self::new(ReplyFailure::Unreachable, reason, detail) }
+        Self { again: Again::After(None), is_free: true, ..Self::new(ReplyFailure::Unreachable, reason, detail) }
     }
 
     pub(super) fn unreadable(detail: impl Into<String>) -> Self {
@@ -84,7 +91,8 @@ impl ModelError {
 
     pub(super) fn no_key() -> Self {
         let reason = "The assistant is not set up rightly: it has no key for the model's provider. Tell the business.";
-        Self::new(ReplyFailure::Misconfigured, reason, "no key is set for the provider that the tenant chose")
+        let detail = "no key is set for the provider that the tenant chose";
+        Self { is_free: true, ..Self::new(ReplyFailure::Misconfigured, reason, detail) }
     }
 
     /// The provider's filter refused, or cut.
@@ -121,7 +129,7 @@ impl ModelError {
         };
         let is_worth_it = cause == RateLimited || (cause == Unreachable && status >= 500);
         let again = if is_worth_it { Again::After(asked_wait(body, headers)) } else { Again::Never };
-        Self { again, ..Self::new(cause, reason, format!("HTTP {status}: {}", shorten(body))) }
+        Self { again, is_free: true, ..Self::new(cause, reason, format!("HTTP {status}: {}", shorten(body))) }
     }
 
     /// What genai reports.

@@ -77,7 +77,7 @@ impl Models {
             }
         }
         if chosen.is_none() || wish.allow_fallback {
-            places.push(Place { provider: None, model: Arc::new(BuiltIn) });
+            places.push(Place { provider: None, is_common: true, model: Arc::new(BuiltIn) });
         }
         Arc::new(Line { models: self.clone(), places, settled: OnceLock::new() })
     }
@@ -93,10 +93,11 @@ impl Models {
 
     fn remote(&self, provider: Provider, model: Option<&String>, key: Option<&SecretString>) -> Option<Place> {
         let settings = self.settings.of(provider);
+        let is_common = key.is_none() && model.is_none();
         let key = key.or(settings.key.as_ref())?;
         let model = model.unwrap_or(&settings.model).clone();
         let model = Arc::new(Remote::new(self.client.clone(), settings, model, key));
-        Some(Place { provider: Some(provider), model })
+        Some(Place { provider: Some(provider), is_common, model })
     }
 
     fn breaker(&self, provider: Provider) -> &Breaker {
@@ -117,6 +118,9 @@ pub struct Line {
 struct Place {
     /// `None` for the built-in responder, which can't fail.
     provider: Option<Provider>,
+    /// Asked as everybody's is: by the platform's key, for its own choice of model. What a tenant chose tells nothing of how
+    /// others fare, and leaves nobody else out.
+    is_common: bool,
     model: Arc<dyn ChatModel>,
 }
 
@@ -177,7 +181,7 @@ impl Line {
         patience: Patience,
         deadline: Instant,
     ) -> Result<Pieces, ModelError> {
-        let breaker = place.provider.map(|provider| self.models.breaker(provider));
+        let breaker = place.provider.filter(|_| place.is_common).map(|provider| self.models.breaker(provider));
         let mut tries = 0;
         loop {
             if breaker.is_some_and(|breaker| !breaker.admits()) {
@@ -197,6 +201,8 @@ impl Line {
             // Let go of before anything else: nobody may want it any more.
             drop(pieces);
             match breaker {
+                // Of a reply that ran out of its own time, the provider knows nothing.
+                Some(_) if Instant::now() >= deadline => {}
                 Some(breaker) if error.is_outage() => breaker.failed(),
                 Some(breaker) => breaker.answered(),
                 None => {}

@@ -158,11 +158,11 @@ impl TokenKeys {
         Ok(jsonwebtoken::encode(&Header::new(self.algorithm), &claims, &self.encoding)?)
     }
 
-    /// The claims of a token of ours, of whatever kind: algorithm, signature, issuer and audience are checked.
-    pub(super) fn opened<C: DeserializeOwned>(&self, token: &str) -> Result<C, Refusal> {
+    /// The claims of a token of ours for `audience`: algorithm, signature, issuer and audience are checked.
+    pub(super) fn opened<C: DeserializeOwned>(&self, token: &str, audience: &str) -> Result<C, Refusal> {
         let mut rules = Validation::new(self.algorithm);
         rules.set_issuer(&[ISSUER]);
-        rules.set_audience(&[AUDIENCE]);
+        rules.set_audience(&[audience]);
         rules.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         // Time is judged by who asks, by the injected clock.
         rules.validate_exp = false;
@@ -175,7 +175,7 @@ impl TokenKeys {
     /// # Errors
     /// `UNAUTHENTICATED`, saying whether the token expired, lacks its tenant, or is no token of ours.
     pub fn verify(&self, token: &str) -> Result<VerifiedToken, Refusal> {
-        let claims: Claims = self.opened(token)?;
+        let claims: Claims = self.opened(token, AUDIENCE)?;
         if claims.typ != KIND {
             return Err(refused("This token is for another purpose. Sign in to get an access token."));
         }

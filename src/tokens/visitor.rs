@@ -126,7 +126,7 @@ impl TokenKeys {
     /// # Errors
     /// As [`TokenKeys::verify_any`].
     pub fn verify_visitor(&self, token: &str) -> Result<VisitorToken, Refusal> {
-        let claims: Claims = self.opened(token)?;
+        let claims: Claims = self.opened(token, AUDIENCE)?;
         if claims.typ != KIND {
             return Err(refused("This token is for another purpose. Start a new session with startVisitorSession."));
         }

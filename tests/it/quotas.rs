@@ -202,9 +202,9 @@ async fn a_reply_whose_node_died_is_settled_with_what_it_noted() {
         .batch_execute(
             "INSERT INTO messages (tenant_id, conversation_id, role, status, content, created_at, updated_at)
              VALUES (1001, 1, 'CUSTOMER', 'COMPLETE', 'Hello', '2026-11-21 12:00Z', '2026-11-21 12:00Z');
-             INSERT INTO messages (tenant_id, conversation_id, role, status, content, reply_to_id, prompt_tokens, reserved_tokens,
+             INSERT INTO messages (tenant_id, conversation_id, role, status, content, reply_to_id, model, prompt_tokens, reserved_tokens,
                                    lease_expires_at, created_at, updated_at)
-             VALUES (1001, 1, 'ASSISTANT', 'STREAMING', 'Half ', 1, 100, 600, '2026-11-21 12:00:07Z', '2026-11-21 12:00Z', '2026-11-21 12:00Z');
+             VALUES (1001, 1, 'ASSISTANT', 'STREAMING', 'Half ', 1, 'large', 100, 600, '2026-11-21 12:00:07Z', '2026-11-21 12:00Z', '2026-11-21 12:00Z');
              INSERT INTO token_months (tenant_id, month, used, reserved) VALUES (1001, '2026-11-01', 50, 600)",
         )
         .await

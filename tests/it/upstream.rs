@@ -228,3 +228,39 @@ async fn a_server_that_is_told_to_stop_lets_replies_end() {
         owner.query_one("SELECT status, content FROM messages WHERE role = 'ASSISTANT'", &[]).await.expect("a row");
     assert_eq!((row.get::<_, String>(0).as_str(), row.get::<_, String>(1).as_str()), ("COMPLETE", "One two."));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_letter_that_can_not_be_kept_is_left_out() {
+    let model = FakeModel::start(Script::ByHand).await;
+    let gateway = impatient(model.base_url.clone()).await;
+    let admin = gateway.tenant("acme").await.admin().await;
+    let conversation = admin.conversation().await;
+    model.script(Script::Bytes(format!("{}{}{}", delta("One\0 "), delta("\0"), delta("two.") + &end())));
+    let events = admin.chat(&conversation, "Hello").await.all().await;
+    let end = events.last().expect("an end");
+    assert_eq!((&end["__typename"], &end["message"]["content"]), (&json!("ReplyCompleted"), &json!("One two.")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_that_can_not_be_ended_keeps_nobody_elses_from_its_end() {
+    let gateway = Gateway::start().await;
+    let admin = gateway.tenant("acme").await.admin().await;
+    let conversation = admin.conversation().await;
+    admin.conversation().await;
+    let owner = crate::support::cluster::owner(&gateway.database).await;
+    owner
+        .batch_execute(
+            "INSERT INTO messages (tenant_id, conversation_id, role, status, content, lease_expires_at, created_at, updated_at)
+             SELECT 1001, 3 - n, 'ASSISTANT', 'STREAMING', 'Half ', '2026-11-21 12:00:07Z', '2026-11-21 12:00Z', '2026-11-21 12:00Z'
+             FROM generate_series(1, 2) n;
+             CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not this one'; END $$;
+             CREATE TRIGGER refuse BEFORE UPDATE ON messages FOR EACH ROW WHEN (OLD.id = 1) EXECUTE FUNCTION refuse()",
+        )
+        .await
+        .expect("rows");
+    let mut watcher = admin.watch(&conversation, None).await;
+    gateway.until_watched().await;
+    gateway.clock.advance(chrono::TimeDelta::seconds(10));
+    gateway.web.engine.end_abandoned().await.expect("looked");
+    assert_eq!(watcher.expect("ReplyFailed").await["message"]["id"], "message_2");
+}

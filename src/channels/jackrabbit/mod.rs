@@ -137,8 +137,9 @@ impl Jackrabbit {
     fn shelf(&self, org: &str) -> Arc<tokio::sync::Mutex<Shelf>> {
         let mut orgs = self.orgs.lock().unwrap_or_else(PoisonError::into_inner);
         if orgs.len() >= ORGS_MAX && !orgs.contains_key(org) {
-            // Those that somebody is looking at stay, or two would fetch one list.
-            orgs.retain(|_, shelf| Arc::strong_count(shelf) > 1);
+            // One makes room. Those that somebody is looking at stay, or two would fetch one list.
+            let idle = orgs.iter().find(|(_, shelf)| Arc::strong_count(shelf) == 1).map(|(org, _)| org.clone());
+            idle.map(|org| orgs.remove(&org));
         }
         orgs.entry(org.to_owned()).or_default().clone()
     }

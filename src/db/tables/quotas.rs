@@ -37,7 +37,7 @@ pub async fn left(tx: &mut Tx<Tenant>, month: NaiveDate, quota: i32) -> Outcome<
     Ok(i64::from(quota).saturating_sub(used).saturating_sub(reserved))
 }
 
-/// Reserves tokens of a month.
+/// Reserves more tokens of a month, or, below zero, gives some back.
 ///
 /// # Errors
 /// Database faults.

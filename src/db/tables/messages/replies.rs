@@ -160,14 +160,15 @@ pub async fn lock_open(tx: &mut Tx<Tenant>, id: MessageId) -> Outcome<bool> {
     Ok(open.select(messages::id).for_update().get_result::<MessageId>(tx.conn()).await.optional()?.is_some())
 }
 
-/// Notes what a reply may use: tokens of all its prompts, by estimate, and all that it holds of its month's quota.
+/// Notes which model is asked for a reply, and what it may use: tokens of all its prompts, by estimate, and all that it
+/// holds of its month's quota. For whoever has to end it if this node can't.
 ///
 /// # Errors
 /// Database faults.
-pub async fn reserve(tx: &mut Tx<Tenant>, id: MessageId, prompt: i32, tokens: i32) -> Outcome<()> {
+pub async fn reserve(tx: &mut Tx<Tenant>, id: MessageId, model: Option<&str>, prompt: i32, tokens: i32) -> Outcome<()> {
     let tenant = tx.tenant();
     diesel::update(messages::table.find(id).filter(messages::tenant_id.eq(tenant)))
-        .set((messages::prompt_tokens.eq(prompt), messages::reserved_tokens.eq(tokens)))
+        .set((messages::model.eq(model), messages::prompt_tokens.eq(prompt), messages::reserved_tokens.eq(tokens)))
         .execute(tx.conn())
         .await?;
     Ok(())
