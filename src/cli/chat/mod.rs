@@ -9,7 +9,11 @@ use std::{
 };
 
 use serde_json::Value;
-use tokio::{signal::ctrl_c, sync::mpsc, time::sleep};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::mpsc,
+    time::sleep,
+};
 use uuid::Uuid;
 
 use client::{Trouble, Visitor};
@@ -36,11 +40,13 @@ pub(super) async fn run(options: Options) -> anyhow::Result<()> {
     let is_terminal = std::io::stdin().is_terminal();
     super::say(&format!("Chatting with {} at {}. Ctrl-C stops a reply; Ctrl-D leaves.", options.tenant, options.url))?;
     let mut lines = typed();
+    // Listened to from here on: one that is pressed while a word is shown is not lost.
+    let mut interrupts = signal(SignalKind::interrupt())?;
     loop {
         show("\n> ")?;
         let line = tokio::select! {
             line = lines.recv() => line,
-            _ = ctrl_c() => None,
+            _ = interrupts.recv() => None,
         };
         let Some(line) = line else { return show("\n") };
         let line = line.trim();
@@ -51,7 +57,7 @@ pub(super) async fn run(options: Options) -> anyhow::Result<()> {
             // Nobody's keyboard has shown it.
             super::say(line)?;
         }
-        Reply::default().follow(&visitor, line).await?;
+        Reply::default().follow(&visitor, line, &mut interrupts).await?;
     }
 }
 
@@ -79,10 +85,10 @@ struct Reply {
 
 impl Reply {
     /// Sends a message and shows its reply to the end, also over a line that breaks.
-    async fn follow(mut self, visitor: &Visitor, content: &str) -> anyhow::Result<()> {
+    async fn follow(mut self, visitor: &Visitor, content: &str, interrupts: &mut Signal) -> anyhow::Result<()> {
         let id = Uuid::new_v4().to_string();
         for attempt in 0..TRIES {
-            match self.once(visitor, content, &id).await? {
+            match self.once(visitor, content, &id, interrupts).await? {
                 Ok(()) => return Ok(()),
                 Err(Trouble::Broken(what)) if attempt + 1 == TRIES => {
                     return super::say(&format!("\n[the server can't be reached: {what}]"));
@@ -100,7 +106,13 @@ impl Reply {
     }
 
     /// Follows the reply until it ends or the line breaks. The same message, sent again, is told again from where it is.
-    async fn once(&mut self, visitor: &Visitor, content: &str, id: &str) -> anyhow::Result<Result<(), Trouble>> {
+    async fn once(
+        &mut self,
+        visitor: &Visitor,
+        content: &str,
+        id: &str,
+        interrupts: &mut Signal,
+    ) -> anyhow::Result<Result<(), Trouble>> {
         let mut events = match visitor.chat(content, id).await {
             Ok(events) => events,
             Err(trouble) => return Ok(Err(trouble)),
@@ -108,7 +120,7 @@ impl Reply {
         loop {
             let event = tokio::select! {
                 event = events.next() => event,
-                _ = ctrl_c() => {
+                _ = interrupts.recv() => {
                     self.is_stopped = true;
                     if let Err(trouble) = self.stop(visitor).await {
                         return Ok(Err(trouble));
