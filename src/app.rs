@@ -71,6 +71,7 @@ impl Parts {
                 trusted_proxies: config.http.trusted_proxies,
                 is_development: config.environment == Environment::Development,
                 metrics_token: config.http.metrics_token.clone(),
+                inbox: config.inbox.clone(),
                 ..WebSettings::default()
             },
         }

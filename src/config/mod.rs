@@ -13,8 +13,12 @@ use jsonwebtoken::Algorithm;
 use secrecy::SecretString;
 
 use crate::{
-    channels::jackrabbit::{JackrabbitSettings, Prefill},
+    channels::{
+        jackrabbit::{JackrabbitSettings, Prefill},
+        telnyx,
+    },
     context::{Rate, VisitorSettings},
+    domain::inbox::InboxSettings,
     llm::{ModelSettings, Provider, RemoteSettings},
     retrieval::RetrieverSettings,
 };
@@ -54,6 +58,8 @@ pub struct Config {
     pub retrieval: RetrieverSettings,
     /// How class schedules are asked for.
     pub jackrabbit: JackrabbitSettings,
+    /// What phone providers sign with (`TELNYX_PUBLIC_KEY`, `TWILIO_AUTH_TOKEN`, `PUBLIC_URL`).
+    pub inbox: InboxSettings,
     /// The first global administrator (`ADMIN_EMAIL`, `ADMIN_PASSWORD`).
     pub first_admin: Option<FirstAdmin>,
     /// Seed demo tenants (`DEMO_DATA`).
@@ -172,6 +178,7 @@ impl Config {
             models: models(&mut read),
             retrieval: retrieval::read(&mut read, is_production),
             jackrabbit: jackrabbit(&mut read),
+            inbox: inbox(&mut read, &http.public_url),
             first_admin: first_admin(&mut read),
             demo_data: read.switch("DEMO_DATA", !is_production),
             json_logs: match read.text("LOG_FORMAT").as_deref() {
@@ -211,6 +218,15 @@ fn http(read: &mut Reader<'_>, is_production: bool) -> HttpConfig {
     let metrics_token = read.text("METRICS_TOKEN").is_some().then(|| read.strong_secret("METRICS_TOKEN"));
     let trusted_proxies = read.number("TRUSTED_PROXIES", 0, 0..=10);
     HttpConfig { address, public_url, cors_origins, trusted_proxies, metrics_token }
+}
+
+/// `TELNYX_PUBLIC_KEY` and `TWILIO_AUTH_TOKEN`.
+fn inbox(read: &mut Reader<'_>, public_url: &str) -> InboxSettings {
+    let telnyx_public_key = read.text("TELNYX_PUBLIC_KEY").map(|key| {
+        if telnyx::is_key(&key) { key } else { read.wrong("TELNYX_PUBLIC_KEY", "must be base64 of 32 bytes", key) }
+    });
+    let twilio_auth_token = read.text("TWILIO_AUTH_TOKEN").map(Into::into);
+    InboxSettings { telnyx_public_key, twilio_auth_token, public_url: public_url.to_owned() }
 }
 
 /// `VISITOR_TOKEN_EXPIRE_MINUTES` and `RATE_LIMIT_VISITOR_…`.

@@ -52,6 +52,7 @@ fn all_faults_are_named_at_once_and_no_value_is_repeated() {
         ("TRUSTED_PROXIES", "canary"),
         ("LLM_CONTEXT_TOKENS", "499"),
         ("METRICS_TOKEN", "canary"),
+        ("TELNYX_PUBLIC_KEY", "canary"),
         ("PINECONE_CONTROLLER_HOST", "http://canary"),
         ("PINECONE_API_VERSION", "canary canary"),
         ("PINECONE_PROJECT_ID", "canary.example/"),
@@ -64,7 +65,7 @@ fn all_faults_are_named_at_once_and_no_value_is_repeated() {
     let text = problems.to_string();
     assert!(!text.contains("canary"), "{text}");
     insta::assert_snapshot!(text, @"
-    25 setting(s) need mending:
+    26 setting(s) need mending:
       PORT must be a number from 0 to 65535
       HOST must be an IP address such as 0.0.0.0
       BACKEND_CORS_ORIGINS must be a comma list or a JSON array of strings

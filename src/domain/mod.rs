@@ -6,6 +6,7 @@ pub mod conversations;
 pub mod deliveries;
 pub mod demo;
 pub mod impersonations;
+pub mod inbox;
 pub mod knowledge;
 pub mod leads;
 pub mod meetings;

@@ -1,9 +1,9 @@
 //! How a tenant is reached, and where its assistant looks for passages. Secrets go in sealed, and never come out here.
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
+    channels::telnyx,
     context::{Services, TenantCx, audit},
     db::{
         tables::{
@@ -286,7 +286,7 @@ pub(super) fn checked(edit: Edit, check: impl Fn(&str) -> Result<String, Refusal
 /// Telnyx's public key: 32 bytes in base64 (the portal's "Public key").
 fn ed25519_key(text: &str) -> Result<String, Refusal> {
     let text = text.trim();
-    if STANDARD.decode(text).is_ok_and(|bytes| bytes.len() == 32) {
+    if telnyx::is_key(text) {
         Ok(text.to_owned())
     } else {
         Err(Refusal::input(

@@ -1,17 +1,15 @@
 //! GraphQL over HTTP. Every choice of a status stands in this file. Must not know what an operation means.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use async_graphql::{Response as Answer, parser::types::OperationType};
 use async_graphql_axum::GraphQLResponse;
 use axum::{
     Extension,
-    body::{Body, Bytes},
     extract::{Request, State},
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    http::{HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use futures_util::StreamExt;
 use serde_json::json;
 
 use crate::{
@@ -19,18 +17,14 @@ use crate::{
     graph::is_request_error,
     http::{
         Web,
-        body::{self, BODY_MAX, BadRequest},
+        body::{self, BadRequest},
         caller::Proof,
+        intake,
         negotiate::{self, Form},
         sse,
     },
     kernel::failure::ErrorCode,
 };
-
-/// How long a body may take to arrive.
-const BODY_PATIENCE: Duration = Duration::from_secs(10);
-/// How much of a body over the limit is listened to, in bytes.
-const BODY_HEARD: usize = 4 * BODY_MAX;
 
 /// `/graphql`: queries and mutations, and any operation for a client that accepts events.
 pub(super) async fn serve(
@@ -66,7 +60,7 @@ async fn answer(web: Arc<Web>, id: RequestId, request: Request, form: Option<For
     let read = if parts.method == Method::GET {
         body::from_get(&parts.headers, parts.uri.query().unwrap_or_default())
     } else {
-        match read_body(&parts.headers, body).await {
+        match intake::read(&parts.headers, body).await {
             Ok(bytes) => body::from_post(&parts.headers, &bytes),
             Err(refused) => Err(refused),
         }
@@ -100,42 +94,6 @@ async fn answer(web: Arc<Web>, id: RequestId, request: Request, form: Option<For
         return refuse(StatusCode::BAD_REQUEST, message, form, &id);
     }
     respond(web.graph.execute(checked, cx).await, form)
-}
-
-async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, BadRequest> {
-    let too_large = BadRequest {
-        status: StatusCode::PAYLOAD_TOO_LARGE,
-        message: "The body is larger than the limit of 1 MiB. Send less at once.",
-    };
-    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > BODY_HEARD) {
-        return Err(too_large);
-    }
-    let slow = BadRequest { status: StatusCode::REQUEST_TIMEOUT, message: "The body took too long to arrive." };
-    match tokio::time::timeout(BODY_PATIENCE, heard(body)).await {
-        Ok(read) => read.ok_or(too_large),
-        Err(_) => Err(slow),
-    }
-}
-
-/// A body within the limit. What is over it is listened to for a while and thrown away: to answer while the client still
-/// writes would break the connection, and the answer with it.
-async fn heard(body: Body) -> Option<Bytes> {
-    let (mut kept, mut length) = (Vec::new(), 0);
-    let mut pieces = body.into_data_stream();
-    while let Some(piece) = pieces.next().await {
-        let piece = piece.ok()?;
-        length += piece.len();
-        if length > BODY_HEARD {
-            return None;
-        }
-        if length <= BODY_MAX {
-            kept.extend_from_slice(&piece);
-        } else {
-            kept = Vec::new();
-        }
-    }
-    (length <= BODY_MAX).then(|| kept.into())
 }
 
 /// The answer to an operation, in the form that the client takes.

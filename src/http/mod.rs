@@ -7,6 +7,7 @@ mod client;
 mod cors;
 mod graphql;
 mod health;
+mod intake;
 mod metrics;
 mod negotiate;
 mod playground;
@@ -14,6 +15,7 @@ mod problem;
 mod request_id;
 mod sse;
 mod watch;
+mod webhooks;
 mod ws;
 
 use std::{sync::Arc, time::Duration};
@@ -22,7 +24,7 @@ use axum::{
     Router,
     http::{HeaderName, HeaderValue, header},
     middleware,
-    routing::{any, get},
+    routing::{any, get, post},
 };
 use secrecy::SecretString;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -31,6 +33,7 @@ use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLaye
 use crate::{
     chat::Engine,
     context::{Client, RequestId, Services},
+    domain::inbox::InboxSettings,
     graph::Graph,
 };
 
@@ -61,6 +64,8 @@ pub struct WebSettings {
     pub trusted_proxies: usize,
     /// What `/metrics` asks for; none to show it to the server's own network.
     pub metrics_token: Option<SecretString>,
+    /// What phone providers sign with.
+    pub inbox: InboxSettings,
     /// Whether there is a playground of our own to serve.
     pub has_playground: bool,
     /// How often the caller of an open stream is looked at again.
@@ -78,6 +83,7 @@ impl Default for WebSettings {
             is_development: true,
             trusted_proxies: 0,
             metrics_token: None,
+            inbox: InboxSettings::default(),
             has_playground: playground::is_built(),
             recheck: Duration::from_secs(3),
             init_patience: Duration::from_secs(3),
@@ -98,6 +104,8 @@ pub fn router(web: Arc<Web>) -> Router {
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(metrics::scrape))
+        .route("/api/v1/telnyx/sms", post(webhooks::telnyx_sms))
+        .route("/api/v1/twilio/sms", post(webhooks::twilio_sms))
         .fallback(problem::no_such_route)
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(CatchPanicLayer::custom(problem::panicked))

@@ -18,6 +18,7 @@ mod documents;
 mod full_text;
 mod identity;
 mod impersonations;
+mod inbox;
 mod jackrabbit;
 mod knowledge;
 mod leads;

@@ -6,6 +6,7 @@ pub mod booking;
 pub mod conversations;
 pub mod deliveries;
 pub mod impersonations;
+pub mod inbox;
 pub mod knowledge;
 pub mod leads;
 pub mod meetings;

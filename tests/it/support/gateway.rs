@@ -135,6 +135,7 @@ impl Gateway {
         let web = WebSettings {
             is_development: !plan.is_production,
             trusted_proxies: config.http.trusted_proxies,
+            inbox: config.inbox.clone(),
             ..plan.web
         };
         let parts = Parts {

@@ -9,6 +9,7 @@ pub mod fake_pinecone;
 mod gateway;
 pub mod leaky;
 pub mod log;
+pub mod phones;
 pub mod process;
 pub mod redis;
 pub mod socket;

@@ -1,0 +1,124 @@
+//! Telnyx: SMS webhooks in its envelope (<https://developers.telnyx.com/docs/messaging/messages/receiving-webhooks>). Must
+//! not know tenants, nor keep anything.
+
+mod signature;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::channels::delivery::{Event, Rejection, Verified};
+
+pub use signature::{Signature, is_key};
+
+/// As it stands in the database.
+const PROVIDER: &str = "TELNYX";
+/// Longest id, and kind, of an event.
+const NAME_MAX: usize = 200;
+/// Of a group message, so many recipients are looked at.
+const RECIPIENTS_MAX: usize = 16;
+
+/// A post that anybody may have sent, read as far as is needed to tell whose key it must be signed with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    event: Event,
+    numbers: Vec<String>,
+    body: Vec<u8>,
+}
+
+#[derive(Deserialize)]
+struct Envelope {
+    data: Data,
+}
+
+#[derive(Deserialize)]
+struct Data {
+    id: String,
+    event_type: String,
+    #[serde(default)]
+    payload: Value,
+}
+
+impl Claim {
+    /// Reads a body.
+    ///
+    /// # Errors
+    /// `Unreadable` for anything but Telnyx's envelope.
+    pub fn read(body: &[u8]) -> Result<Self, Rejection> {
+        let Envelope { data } = serde_json::from_slice(body).map_err(|_| {
+            Rejection::Unreadable("The body is not a Telnyx event: JSON with `data.id` and `data.event_type`.")
+        })?;
+        let is_name = |text: &str| !text.is_empty() && text.len() <= NAME_MAX && !text.contains('\0');
+        if !is_name(&data.id) || !is_name(&data.event_type) {
+            return Err(Rejection::Unreadable("`data.id` and `data.event_type` must be short texts."));
+        }
+        let numbers = numbers(&data.payload);
+        let event = Event { id: data.id, kind: data.event_type };
+        Ok(Self { event, numbers, body: body.to_vec() })
+    }
+
+    /// Numbers of which one should be ours: who was written to, and of a receipt, who wrote.
+    #[must_use]
+    pub fn numbers(&self) -> &[String] {
+        &self.numbers
+    }
+
+    /// Holds the signature against a key.
+    ///
+    /// # Errors
+    /// `Unsigned` when it does not hold, or is older, or further ahead, than five minutes from `now` in Unix seconds.
+    pub fn verify(self, signature: &Signature<'_>, key: &str, now: i64) -> Result<Verified, Rejection> {
+        signature.holds(key, &self.body, now)?;
+        Ok(Verified::new(PROVIDER, self.event, self.body))
+    }
+}
+
+/// Of what came in, who it was sent to; of what we sent, who sent it.
+fn numbers(payload: &Value) -> Vec<String> {
+    let number = |who: &Value| who.get("phone_number").unwrap_or(who).as_str().map(str::to_owned);
+    if payload["direction"] == "outbound" {
+        return number(&payload["from"]).into_iter().collect();
+    }
+    let several = |who: &Value| match who {
+        Value::Array(all) => all.iter().take(RECIPIENTS_MAX).filter_map(number).collect(),
+        one => number(one).into_iter().collect::<Vec<_>>(),
+    };
+    [several(&payload["to"]), several(&payload["cc"])].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claimed(payload: &str) -> Vec<String> {
+        let body = format!(r#"{{"data":{{"id":"e","event_type":"message.received","payload":{payload}}}}}"#);
+        Claim::read(body.as_bytes()).expect("an event").numbers
+    }
+
+    #[test]
+    fn the_number_that_should_be_ours_is_found_in_every_form() {
+        let inbound = r#"{"direction":"inbound","from":{"phone_number":"+1"},"to":[{"phone_number":"+2"}],"cc":[{"phone_number":"+3"}]}"#;
+        assert_eq!(claimed(inbound), ["+2", "+3"]);
+        assert_eq!(
+            claimed(r#"{"direction":"outbound","from":{"phone_number":"+1"},"to":[{"phone_number":"+2"}]}"#),
+            ["+1"]
+        );
+        assert_eq!(claimed(r#"{"direction":"inbound","to":"+2"}"#), ["+2"]);
+        for odd in ["null", "[]", "7", r#"{"to":{"phone_number":7},"cc":"+4"}"#, r#"{"to":[null,[],"+4"]}"#] {
+            assert!(claimed(odd).iter().all(|number| number == "+4"), "{odd}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_event_is_refused() {
+        for body in ["", "null", "[]", "{", r#"{"data":{}}"#, r#"{"data":{"id":7,"event_type":"x"}}"#, "\u{feff}{}"] {
+            assert!(matches!(Claim::read(body.as_bytes()), Err(Rejection::Unreadable(_))), "{body}");
+        }
+        let long = format!(r#"{{"data":{{"id":"{}","event_type":"x"}}}}"#, "i".repeat(201));
+        assert!(matches!(Claim::read(long.as_bytes()), Err(Rejection::Unreadable(_))));
+        assert!(matches!(
+            Claim::read(br#"{"data":{"id":"a\u0000b","event_type":"x"}}"#),
+            Err(Rejection::Unreadable(_))
+        ));
+        assert!(matches!(Claim::read(b"{\"data\":{\"id\":\"\xff\"}}"), Err(Rejection::Unreadable(_))));
+    }
+}

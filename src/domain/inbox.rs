@@ -1,0 +1,144 @@
+//! Takes in what phone providers post: finds whose it is, checks that the provider signed it, and keeps it once. Must not act
+//! on it: whoever answers a provider answers at once.
+
+use std::sync::Arc;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::{
+    channels::{
+        delivery::{Rejection, Verified},
+        telnyx, twilio,
+    },
+    context::{RequestId, Services, TenantCx},
+    db::{
+        identity,
+        tables::{
+            inbox::{self, NewDelivery, NumberRow},
+            secrets,
+        },
+    },
+    domain::settings::TWILIO_AUTH_TOKEN,
+    kernel::{failure::Outcome, ids::TenantId, vocabulary::DeliveryStatus},
+};
+
+/// What the platform's own accounts at the providers sign with, and where we are.
+#[derive(Debug, Clone, Default)]
+pub struct InboxSettings {
+    /// `TELNYX_PUBLIC_KEY`: base64. For tenants that have set none.
+    pub telnyx_public_key: Option<String>,
+    /// `TWILIO_AUTH_TOKEN`. For tenants that have set none.
+    pub twilio_auth_token: Option<SecretString>,
+    /// `PUBLIC_URL`: the address that Twilio signs.
+    pub public_url: String,
+}
+
+/// What became of a post.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// It is kept.
+    Kept,
+    /// It was kept before.
+    KnownAlready,
+    /// It is kept apart: it is for no number that we know.
+    Quarantined,
+    /// It is not what it should be; nothing is kept.
+    Rejected(Rejection),
+}
+
+const NO_KEY: Rejection =
+    Rejection::Unsigned("No key is set to check the signature with: see updateSmsSettings, or the server's settings.");
+
+/// Where posts come in.
+pub struct Inbox<'a> {
+    /// Database, clock, keys.
+    pub services: &'a Arc<Services>,
+    /// What the platform's accounts sign with.
+    pub settings: &'a InboxSettings,
+    /// The request that brought it.
+    pub request: RequestId,
+}
+
+impl Inbox<'_> {
+    /// Takes in a post that says it is Telnyx's. The tenant is that of the number in the signed body, and its key, where it
+    /// has one, the only one that will do.
+    ///
+    /// # Errors
+    /// When the database is away: the provider will try again.
+    pub async fn telnyx(&self, body: &[u8], signature: &telnyx::Signature<'_>) -> Outcome<Taken> {
+        let claim = match telnyx::Claim::read(body) {
+            Ok(claim) => claim,
+            Err(rejection) => return Ok(Taken::Rejected(rejection)),
+        };
+        let ours = self.services.db.identify(async |tx| inbox::by_telnyx_numbers(tx, claim.numbers()).await).await?;
+        // A group with two tenants in it is neither's.
+        let owner = <[NumberRow; 1]>::try_from(ours).ok().map(|[row]| row);
+        let key =
+            owner.as_ref().and_then(|row| row.telnyx_public_key.as_ref()).or(self.settings.telnyx_public_key.as_ref());
+        let Some(key) = key else { return Ok(Taken::Rejected(NO_KEY)) };
+        match claim.verify(signature, key, self.services.clock.now().timestamp()) {
+            Ok(delivery) => self.keep(owner.map(|row| row.tenant_id), &delivery).await,
+            Err(rejection) => Ok(Taken::Rejected(rejection)),
+        }
+    }
+
+    /// Takes in a post that says it is Twilio's, sent to `path` (with its query). The tenant is that of the number, if the
+    /// account is its own too.
+    ///
+    /// # Errors
+    /// When the database is away, or the tenant's token can't be opened.
+    pub async fn twilio(&self, path: &str, body: &[u8], signature: &twilio::Signature<'_>) -> Outcome<Taken> {
+        let claim = match twilio::Claim::read(body) {
+            Ok(claim) => claim,
+            Err(rejection) => return Ok(Taken::Rejected(rejection)),
+        };
+        let ours = self.services.db.identify(async |tx| inbox::by_twilio_number(tx, claim.number()).await).await?;
+        let owner = ours
+            .filter(|row| row.twilio_account_sid.as_ref().is_none_or(|account| account == claim.account()))
+            .map(|row| row.tenant_id);
+        let own = match owner {
+            Some(tenant) => self.own_token(tenant).await?,
+            None => None,
+        };
+        let Some(token) = own.as_ref().or(self.settings.twilio_auth_token.as_ref()) else {
+            return Ok(Taken::Rejected(NO_KEY));
+        };
+        let key = twilio::Key { algorithm: twilio::Algorithm::AuthToken, secret: token.expose_secret() };
+        let url = format!("{}{path}", self.settings.public_url.trim_end_matches('/'));
+        match claim.verify(signature, &key, &url) {
+            Ok(delivery) => self.keep(owner, &delivery).await,
+            Err(rejection) => Ok(Taken::Rejected(rejection)),
+        }
+    }
+
+    async fn own_token(&self, tenant: TenantId) -> Outcome<Option<SecretString>> {
+        let sealed = self.inside(tenant).read(async |tx| secrets::sealed(tx, TWILIO_AUTH_TOKEN).await).await?;
+        let opened = sealed.map(|sealed| self.services.secrets.open(tenant, TWILIO_AUTH_TOKEN, &sealed));
+        Ok(opened.transpose().map_err(anyhow::Error::from)?)
+    }
+
+    async fn keep(&self, owner: Option<TenantId>, delivery: &Verified) -> Outcome<Taken> {
+        let row = NewDelivery {
+            tenant_id: owner,
+            provider: delivery.provider(),
+            event_id: &delivery.event().id,
+            event_type: &delivery.event().kind,
+            status: DeliveryStatus::Received,
+            body: delivery.body(),
+            received_at: self.services.clock.now(),
+        };
+        let (is_new, kept) = match owner {
+            Some(tenant) => (self.inside(tenant).write(async |tx| inbox::keep(tx, row).await).await?, Taken::Kept),
+            None => {
+                tracing::warn!(provider = delivery.provider(), event = delivery.event().id, "a delivery for nobody");
+                (self.services.db.housekeep(async |tx| inbox::quarantine(tx, row).await).await?, Taken::Quarantined)
+            }
+        };
+        Ok(if is_new { kept } else { Taken::KnownAlready })
+    }
+
+    /// In the server's own name: a provider is nobody.
+    fn inside(&self, tenant: TenantId) -> TenantCx {
+        TenantCx::new(identity::server_work(tenant), self.services.clone(), self.request.clone())
+    }
+}

@@ -1,0 +1,93 @@
+//! The routes that phone providers post to. Each answers at once, in the provider's form: what was kept is worked on later.
+//! Must not know tenants.
+
+use std::sync::Arc;
+
+use axum::{
+    Extension,
+    extract::{Request, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+
+use crate::{
+    channels::{delivery::Rejection, telnyx, twilio},
+    context::RequestId,
+    domain::inbox::{Inbox, Taken},
+    http::{Web, body::BadRequest, intake, problem::problem},
+    kernel::failure::{Failure, Outcome},
+};
+
+/// What Twilio is told: there is nothing to send at once. Plain text would go to the customer.
+const TWIML: &str = r#"<?xml version="1.0" encoding="UTF-8"?><Response/>"#;
+
+/// `POST /api/v1/telnyx/sms`.
+pub(super) async fn telnyx_sms(
+    State(web): State<Arc<Web>>,
+    Extension(id): Extension<RequestId>,
+    request: Request,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let body = match intake::read(&parts.headers, body).await {
+        Ok(body) => body,
+        Err(refused) => return unread(&refused),
+    };
+    let signature = telnyx::Signature {
+        signature: text(&parts.headers, "telnyx-signature-ed25519"),
+        timestamp: text(&parts.headers, "telnyx-timestamp"),
+    };
+    answer(web.inbox(id).telnyx(&body, &signature).await, || StatusCode::OK.into_response())
+}
+
+/// `POST /api/v1/twilio/sms`.
+pub(super) async fn twilio_sms(
+    State(web): State<Arc<Web>>,
+    Extension(id): Extension<RequestId>,
+    request: Request,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let body = match intake::read(&parts.headers, body).await {
+        Ok(body) => body,
+        Err(refused) => return unread(&refused),
+    };
+    let signature = twilio::Signature {
+        signature: text(&parts.headers, "x-twilio-signature"),
+        settings: text(&parts.headers, "x-twilio-webhooks-signature-settings"),
+    };
+    let path = parts.uri.path_and_query().map_or("", |path| path.as_str());
+    answer(web.inbox(id).twilio(path, &body, &signature).await, || {
+        ([(header::CONTENT_TYPE, HeaderValue::from_static("text/xml; charset=utf-8"))], TWIML).into_response()
+    })
+}
+
+/// Good only for what is kept: a provider that hears anything else tries again.
+fn answer(taken: Outcome<Taken>, good: impl FnOnce() -> Response) -> Response {
+    match taken {
+        Ok(Taken::Kept | Taken::KnownAlready | Taken::Quarantined) => good(),
+        Ok(Taken::Rejected(Rejection::Unreadable(why))) => problem(StatusCode::BAD_REQUEST, why),
+        Ok(Taken::Rejected(Rejection::Unsigned(why))) => {
+            tracing::warn!(why, "a webhook whose signature does not hold");
+            problem(StatusCode::FORBIDDEN, why)
+        }
+        Err(failure) => {
+            if let Failure::Fault(error) = failure {
+                tracing::error!(error = %format!("{error:#}"), "a webhook could not be kept");
+            }
+            problem(StatusCode::SERVICE_UNAVAILABLE, "This can't be kept right now. Try again in a moment.")
+        }
+    }
+}
+
+fn unread(refused: &BadRequest) -> Response {
+    problem(refused.status, refused.message)
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name)?.to_str().ok()
+}
+
+impl Web {
+    fn inbox(&self, request: RequestId) -> Inbox<'_> {
+        Inbox { services: &self.services, settings: &self.settings.inbox, request }
+    }
+}
