@@ -9,18 +9,19 @@ use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    channels::jackrabbit::Jackrabbit,
+    channels::{jackrabbit::Jackrabbit, texting::Texting},
     chat::{Engine, EngineSettings},
     config::{Config, Environment},
     context::{AdminCx, Origins, RequestId, Services, Throttle},
     db::{Db, DbSettings, identity, migrate},
     graph::{Graph, Introspection},
     http::{self, Web, WebSettings},
-    kernel::{clock::Clock, metrics::Metrics},
+    kernel::{clock::Clock, metrics::Metrics, task},
     llm::{Models, Pace, Patience},
     retrieval::Retrieval,
     secrets::SecretKeys,
     tokens::{self, jwt::TokenKeys, password::Passwords, refresh::RefreshKeys},
+    work::{Tools, Worker},
 };
 
 /// Password hashes that may run at once.
@@ -38,6 +39,9 @@ const DRAIN: Duration = Duration::from_secs(20);
 pub struct App {
     /// What the handlers share.
     pub web: Arc<Web>,
+    /// What does the work that they put in line.
+    pub worker: Arc<Worker>,
+    works: bool,
 }
 
 /// What a test may hold still.
@@ -48,6 +52,8 @@ pub struct Parts {
     pub patience: Patience,
     /// How waits before another try pass.
     pub pace: Pace,
+    /// Whether the worker works by itself.
+    pub works: bool,
     /// How often the engine looks after abandoned replies; `None` leaves them alone.
     pub housekeeping: Option<Duration>,
     /// How long one query or mutation may take.
@@ -64,6 +70,7 @@ impl Parts {
             clock: Clock::system(),
             patience: Patience::default(),
             pace: Pace::real(),
+            works: true,
             housekeeping: Some(HOUSEKEEPING),
             operation: OPERATION,
             web: WebSettings {
@@ -109,6 +116,7 @@ pub fn services(config: &Config, db: Db, clock: Clock) -> anyhow::Result<Arc<Ser
         throttle: Throttle::new(clock.clone()),
         origins: Origins::new(db.clone(), clock.clone()),
         metrics: Metrics::new()?,
+        work: tokio::sync::Notify::new(),
         pinecone_hosts: config.retrieval.pinecone.hosts(),
         db,
         clock,
@@ -137,6 +145,8 @@ impl App {
             redis: config.redis.clone(),
         };
         let engine = Engine::start(services.clone(), settings)?;
+        let texting = Texting::new(config.texting.clone())?;
+        let worker = Worker::new(Tools { services: services.clone(), engine: engine.clone(), texting });
         let introspection = match config.environment {
             Environment::Development => Introspection::Open,
             Environment::Production => Introspection::Administrators,
@@ -149,7 +159,7 @@ impl App {
             closing: CancellationToken::new(),
             sockets: TaskTracker::new(),
         };
-        Ok(Self { web: Arc::new(web) })
+        Ok(Self { web: Arc::new(web), worker, works: parts.works })
     }
 
     /// Every route.
@@ -168,9 +178,13 @@ impl App {
     ) -> anyhow::Result<()> {
         let router = self.router();
         let (web, down) = (self.web.clone(), CancellationToken::new());
-        crate::kernel::task::spawn(tidy(web.clone()));
+        let worker = self.worker.clone();
+        task::spawn(tidy(web.clone()));
+        if self.works {
+            task::spawn(worker.clone().run());
+        }
         let told = down.clone();
-        let served = crate::kernel::task::spawn(async move {
+        let served = task::spawn(async move {
             axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
                 .with_graceful_shutdown(told.cancelled_owned())
                 .await
@@ -178,7 +192,9 @@ impl App {
         stop.await;
         tracing::info!("stopping: replies in progress may end, nothing new begins");
         down.cancel();
+        worker.close();
         web.engine.drain(DRAIN).await;
+        worker.drain(Duration::from_secs(5)).await;
         web.closing.cancel();
         web.sockets.close();
         let _ = tokio::time::timeout(Duration::from_secs(5), web.sockets.wait()).await;

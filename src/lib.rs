@@ -1,7 +1,7 @@
 //! Frontdesk answers customers for many businesses: a multi-tenant AI-chat backend whose face is one GraphQL graph.
 //!
 //! The rooms, from the door inwards. A room uses rooms below it, never above; `tests/it/walls/direction.rs` holds them to
-//! it: `cli` → `app` → `config` → `http` → `graph` → `chat` → `tools` → `retrieval` → `domain` → `llm` → `context` → `channels` → `db` → `secrets` → `tokens` → `kernel`.
+//! it: `cli` → `app` → `config` → `http` → `graph` → `work` → `chat` → `tools` → `retrieval` → `domain` → `llm` → `context` → `channels` → `db` → `secrets` → `tokens` → `kernel`.
 
 pub mod app;
 pub mod channels;
@@ -19,3 +19,4 @@ pub mod retrieval;
 pub mod secrets;
 pub mod tokens;
 pub mod tools;
+pub mod work;

@@ -16,6 +16,8 @@ pub struct Event {
     pub id: String,
     /// What happened, in the provider's words.
     pub kind: String,
+    /// Whom it came from, where a customer's message is: what one customer writes is worked on in its order.
+    pub from: Option<String>,
 }
 
 /// Why a post is not taken in.

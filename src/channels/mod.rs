@@ -4,4 +4,6 @@
 pub mod delivery;
 pub mod jackrabbit;
 pub mod telnyx;
+pub mod texting;
 pub mod twilio;
+pub(crate) mod wire;

@@ -11,9 +11,10 @@ use crate::{
         },
         tx::{Tenant, Tx},
     },
+    domain::texts,
     kernel::{
         failure::{ErrorCode, Outcome, Refusal},
-        ids::{ConversationId, MessageId},
+        ids::ConversationId,
         text,
         vocabulary::{Channel, ConversationStatus, MessageRole, MessageStatus},
     },
@@ -118,7 +119,9 @@ async fn store(
     client_message_id: Option<String>,
 ) -> Outcome<Accepted> {
     let now = cx.now();
-    let by_hand = conversation.status == ConversationStatus::Human;
+    // By text, the customer writes from their phone: whoever writes here is of the business.
+    let is_carried = conversation.channel == Channel::Sms;
+    let by_hand = is_carried || conversation.status == ConversationStatus::Human;
     // Where a person answers, the tenant's people do so; a website visitor stays the customer.
     let answers = by_hand && cx.scope().bound_to().is_none();
     let new = NewMessage {
@@ -135,24 +138,30 @@ async fn store(
         updated_at: now,
     };
     let message = messages::insert(tx, &new).await?;
+    if is_carried {
+        texts::carry(cx, tx, &conversation, &message).await?;
+    }
     let touched = ConversationChanges { status: None, lead_id: None, subject: None, updated_at: now };
     let conversation = conversations::update(tx, conversation.id, &touched).await?.unwrap_or(conversation);
-    let reply = if by_hand { None } else { Some(messages::insert(tx, &waiting_reply(&new, message.id)).await?) };
+    let reply = if by_hand { None } else { Some(await_reply(cx, tx, &message).await?) };
     Ok(Accepted { conversation, message, reply, is_new: true })
 }
 
-fn waiting_reply(question: &NewMessage, id: MessageId) -> NewMessage {
-    NewMessage {
-        tenant_id: question.tenant_id,
+/// Stores the reply that a message gets, waiting to be written.
+pub(super) async fn await_reply(cx: &TenantCx, tx: &mut Tx<Tenant>, question: &MessageRow) -> Outcome<MessageRow> {
+    let now = cx.now();
+    let reply = NewMessage {
+        tenant_id: cx.scope().tenant(),
         conversation_id: question.conversation_id,
         role: MessageRole::Assistant,
         status: MessageStatus::Pending,
         content: String::new(),
         author_id: None,
-        reply_to_id: Some(id),
+        reply_to_id: Some(question.id),
         client_message_id: None,
-        lease_expires_at: Some(question.created_at + LEASE),
-        created_at: question.created_at,
-        updated_at: question.updated_at,
-    }
+        lease_expires_at: Some(now + LEASE),
+        created_at: now,
+        updated_at: now,
+    };
+    messages::insert(tx, &reply).await
 }

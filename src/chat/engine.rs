@@ -18,7 +18,7 @@ use crate::{
     },
     context::{Services, TenantCx},
     db::tables::{
-        conversations,
+        conversations::{self, ConversationRow},
         messages::{self, MessageRow},
     },
     kernel::{
@@ -178,6 +178,11 @@ impl Engine {
         Ok(find().await?.unwrap_or(row))
     }
 
+    /// Tells the watchers of a conversation of a message that joined it.
+    pub fn tell(&self, cx: &TenantCx, message: &MessageRow) {
+        self.hub.publish(key(cx, message.conversation_id), Body::MessageAdded(Arc::new(message.clone())));
+    }
+
     /// What finds passages.
     #[must_use]
     pub fn retrieval(&self) -> &Retrieval {
@@ -202,17 +207,21 @@ impl Engine {
     }
 
     fn begin(self: &Arc<Self>, cx: &TenantCx, accepted: &Accepted) {
-        let place = key(cx, accepted.conversation.id);
-        self.hub.publish(place, Body::MessageAdded(Arc::new(accepted.message.clone())));
+        self.tell(cx, &accepted.message);
         if let Some(reply) = &accepted.reply {
-            let writing = self.stops.begin(cx.scope().tenant(), reply.id);
-            let (engine, cx) = (self.clone(), cx.clone());
-            let (conversation, reply) = (accepted.conversation.clone(), reply.clone());
-            let work = async move {
-                generate::reply(&engine, &cx, &conversation, &reply, &writing.stop).await;
-            };
-            self.tasks.spawn(work.in_current_span());
+            self.write(cx, &accepted.conversation, reply);
         }
+    }
+
+    /// Has a waiting reply written.
+    pub(super) fn write(self: &Arc<Self>, cx: &TenantCx, conversation: &ConversationRow, reply: &MessageRow) {
+        let writing = self.stops.begin(cx.scope().tenant(), reply.id);
+        let (engine, cx) = (self.clone(), cx.clone());
+        let (conversation, reply) = (conversation.clone(), reply.clone());
+        let work = async move {
+            generate::reply(&engine, &cx, &conversation, &reply, &writing.stop).await;
+        };
+        self.tasks.spawn(work.in_current_span());
     }
 }
 

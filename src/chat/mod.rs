@@ -4,6 +4,7 @@
 
 mod accept;
 mod allowance;
+mod answer;
 mod bill;
 mod compose;
 mod engine;
@@ -18,5 +19,6 @@ mod stops;
 mod turn;
 
 pub use accept::{Accepted, MessageForm};
+pub use answer::Answered;
 pub use engine::{Engine, EngineSettings};
 pub use events::{Body, Cursor, Event};

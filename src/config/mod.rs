@@ -16,6 +16,7 @@ use crate::{
     channels::{
         jackrabbit::{JackrabbitSettings, Prefill},
         telnyx,
+        texting::TextingSettings,
     },
     context::{Rate, VisitorSettings},
     domain::inbox::InboxSettings,
@@ -58,6 +59,8 @@ pub struct Config {
     pub retrieval: RetrieverSettings,
     /// How class schedules are asked for.
     pub jackrabbit: JackrabbitSettings,
+    /// Where texts are sent (`TELNYX_API_BASE_URL`, `TWILIO_API_BASE_URL`, `PUBLIC_URL`).
+    pub texting: TextingSettings,
     /// What phone providers sign with (`TELNYX_PUBLIC_KEY`, `TWILIO_AUTH_TOKEN`, `PUBLIC_URL`).
     pub inbox: InboxSettings,
     /// The first global administrator (`ADMIN_EMAIL`, `ADMIN_PASSWORD`).
@@ -178,6 +181,7 @@ impl Config {
             models: models(&mut read),
             retrieval: retrieval::read(&mut read, is_production),
             jackrabbit: jackrabbit(&mut read),
+            texting: texting(&mut read, &http.public_url),
             inbox: inbox(&mut read, &http.public_url),
             first_admin: first_admin(&mut read),
             demo_data: read.switch("DEMO_DATA", !is_production),
@@ -218,6 +222,19 @@ fn http(read: &mut Reader<'_>, is_production: bool) -> HttpConfig {
     let metrics_token = read.text("METRICS_TOKEN").is_some().then(|| read.strong_secret("METRICS_TOKEN"));
     let trusted_proxies = read.number("TRUSTED_PROXIES", 0, 0..=10);
     HttpConfig { address, public_url, cors_origins, trusted_proxies, metrics_token }
+}
+
+/// `TELNYX_API_BASE_URL` and `TWILIO_API_BASE_URL`.
+fn texting(read: &mut Reader<'_>, public_url: &str) -> TextingSettings {
+    let mut base = |name, default: &str| {
+        let url = read.url(name).unwrap_or_else(|| default.to_owned());
+        url.trim_end_matches('/').to_owned()
+    };
+    TextingSettings {
+        telnyx: base("TELNYX_API_BASE_URL", "https://api.telnyx.com/v2"),
+        twilio: base("TWILIO_API_BASE_URL", "https://api.twilio.com"),
+        public_url: public_url.trim_end_matches('/').to_owned(),
+    }
 }
 
 /// `TELNYX_PUBLIC_KEY` and `TWILIO_AUTH_TOKEN`.

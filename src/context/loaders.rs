@@ -24,6 +24,7 @@ use crate::{
         prompts::{self, BundleRow, SectionRow},
         provisioning::{self, Provisioned},
         tenants::{self, TenantRow},
+        texts::{self, TextRow},
         users::{self, UserRow},
     },
     kernel::{
@@ -138,6 +139,8 @@ loaders! {
         document_text(DocumentId) -> Option<String> = DocumentTextBatch via fetch_document_texts;
         /// A document.
         document(DocumentId) -> Option<DocumentRow> = DocumentBatch via fetch_documents;
+        /// The texts that carried a message.
+        texts(MessageId) -> Vec<TextRow> = TextBatch via fetch_texts;
         /// A message.
         message(MessageId) -> Option<MessageRow> = OneMessageBatch via fetch_single_messages;
         /// A prompt bundle.
@@ -233,6 +236,10 @@ async fn fetch_conversations(
     keys: &[ConversationId],
 ) -> Outcome<HashMap<ConversationId, Option<ConversationRow>>> {
     Ok(by_key(cx.read(async |tx| conversations::find_many(tx, keys).await).await?, |row| row.id))
+}
+
+async fn fetch_texts(cx: &TenantCore, keys: &[MessageId]) -> Outcome<HashMap<MessageId, Vec<TextRow>>> {
+    cx.read(async |tx| texts::of_messages(tx, keys).await).await
 }
 
 async fn fetch_users(cx: &TenantCore, keys: &[UserId]) -> Outcome<HashMap<UserId, Option<UserRow>>> {

@@ -11,6 +11,7 @@ mod wave;
 use std::{ops::Deref, sync::Arc};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use tokio::sync::Notify;
 
 pub use client::{Client, VisitorSettings};
 pub use loaders::{LeadPage, Loaders, MessagePage, PlatformLoaders};
@@ -58,6 +59,8 @@ pub struct Services {
     pub origins: Origins,
     /// What is counted and timed.
     pub metrics: Metrics,
+    /// Rung after jobs were put in line, for this node's worker; others find them a moment later.
+    pub work: Notify,
     /// The hosts that a tenant's index at Pinecone may have.
     pub pinecone_hosts: HostRule,
 }

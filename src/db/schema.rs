@@ -45,6 +45,7 @@ diesel::table! {
         contact -> Nullable<Text>,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        text_provider -> Nullable<Text>,
     }
 }
 
@@ -88,6 +89,7 @@ diesel::table! {
         last_error -> Nullable<Text>,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        delivery_id -> Nullable<Int8>,
     }
 }
 
@@ -194,6 +196,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    opt_outs (tenant_id, phone) {
+        tenant_id -> Int8,
+        phone -> Text,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     prompt_bundles (id) {
         id -> Int8,
         tenant_id -> Nullable<Int8>,
@@ -257,6 +267,7 @@ diesel::table! {
         twilio_phone_number -> Nullable<Text>,
         twilio_account_sid -> Nullable<Text>,
         updated_at -> Timestamptz,
+        answered_by -> Text,
     }
 }
 
@@ -284,6 +295,25 @@ diesel::table! {
         time_zone -> Nullable<Text>,
         allowed_origins -> Jsonb,
         monthly_token_quota -> Nullable<Int4>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    texts (id) {
+        id -> Uuid,
+        tenant_id -> Int8,
+        conversation_id -> Nullable<Int8>,
+        message_id -> Nullable<Int8>,
+        part -> Int4,
+        provider -> Text,
+        sender -> Text,
+        recipient -> Text,
+        content -> Text,
+        status -> Text,
+        provider_id -> Nullable<Text>,
+        failure -> Nullable<Text>,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
     }

@@ -3,6 +3,7 @@
 use crate::{
     context::TenantCx,
     db::tables::deliveries::{self, DeliveryRow},
+    domain::jobs::{self, Job},
     kernel::{
         failure::{ErrorCode, Outcome, Refusal},
         ids::DeliveryId,
@@ -17,6 +18,7 @@ pub async fn retry(cx: &TenantCx, id: DeliveryId) -> Outcome<DeliveryRow> {
     cx.write(async |tx| {
         if let Some(row) = deliveries::retry(tx, id).await? {
             cx.audit(tx, "delivery.retry", id).await?;
+            jobs::enqueue(cx, tx, None, &Job::Delivery { delivery: id, text: None }).await?;
             return Ok(row);
         }
         deliveries::find(tx, id).await?.ok_or_else(|| Refusal::not_found("delivery"))?;

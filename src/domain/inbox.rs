@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
+use uuid::Uuid;
 
 use crate::{
     channels::{
@@ -18,7 +19,10 @@ use crate::{
             secrets,
         },
     },
-    domain::settings::TWILIO_AUTH_TOKEN,
+    domain::{
+        jobs::{self, Job},
+        settings::TWILIO_AUTH_TOKEN,
+    },
     kernel::{failure::Outcome, ids::TenantId, vocabulary::DeliveryStatus},
 };
 
@@ -77,7 +81,7 @@ impl Inbox<'_> {
             owner.as_ref().and_then(|row| row.telnyx_public_key.as_ref()).or(self.settings.telnyx_public_key.as_ref());
         let Some(key) = key else { return Ok(Taken::Rejected(NO_KEY)) };
         match claim.verify(signature, key, self.services.clock.now().timestamp()) {
-            Ok(delivery) => self.keep(owner.map(|row| row.tenant_id), &delivery).await,
+            Ok(delivery) => self.keep(owner.map(|row| row.tenant_id), &delivery, None).await,
             Err(rejection) => Ok(Taken::Rejected(rejection)),
         }
     }
@@ -105,8 +109,10 @@ impl Inbox<'_> {
         };
         let key = twilio::Key { algorithm: twilio::Algorithm::AuthToken, secret: token.expose_secret() };
         let url = format!("{}{path}", self.settings.public_url.trim_end_matches('/'));
+        // The address of a receipt names the text that it is about, and is signed.
+        let text = path.split_once('?').and_then(|(_, query)| twilio::named(query));
         match claim.verify(signature, &key, &url) {
-            Ok(delivery) => self.keep(owner, &delivery).await,
+            Ok(delivery) => self.keep(owner, &delivery, text).await,
             Err(rejection) => Ok(Taken::Rejected(rejection)),
         }
     }
@@ -117,7 +123,8 @@ impl Inbox<'_> {
         Ok(opened.transpose().map_err(anyhow::Error::from)?)
     }
 
-    async fn keep(&self, owner: Option<TenantId>, delivery: &Verified) -> Outcome<Taken> {
+    /// Keeps a delivery and puts in line what is to be done about it: both, or neither.
+    async fn keep(&self, owner: Option<TenantId>, delivery: &Verified, text: Option<Uuid>) -> Outcome<Taken> {
         let row = NewDelivery {
             tenant_id: owner,
             provider: delivery.provider(),
@@ -127,14 +134,23 @@ impl Inbox<'_> {
             body: delivery.body(),
             received_at: self.services.clock.now(),
         };
-        let (is_new, kept) = match owner {
-            Some(tenant) => (self.inside(tenant).write(async |tx| inbox::keep(tx, row).await).await?, Taken::Kept),
-            None => {
-                tracing::warn!(provider = delivery.provider(), event = delivery.event().id, "a delivery for nobody");
-                (self.services.db.housekeep(async |tx| inbox::quarantine(tx, row).await).await?, Taken::Quarantined)
-            }
+        let Some(tenant) = owner else {
+            tracing::warn!(provider = delivery.provider(), event = delivery.event().id, "a delivery for nobody");
+            let kept = self.services.db.housekeep(async |tx| inbox::quarantine(tx, row).await).await?;
+            return Ok(if kept.is_some() { Taken::Quarantined } else { Taken::KnownAlready });
         };
-        Ok(if is_new { kept } else { Taken::KnownAlready })
+        let cx = self.inside(tenant);
+        let kept = cx.write(async |tx| {
+            let Some(id) = inbox::keep(tx, row).await? else { return Ok(false) };
+            let lane = delivery.event().from.as_ref().map(|from| format!("from:{from}"));
+            jobs::enqueue(&cx, tx, lane, &Job::Delivery { delivery: id, text }).await?;
+            Ok(true)
+        });
+        if !kept.await? {
+            return Ok(Taken::KnownAlready);
+        }
+        self.services.work.notify_one();
+        Ok(Taken::Kept)
     }
 
     /// In the server's own name: a provider is nobody.

@@ -59,6 +59,14 @@ pub async fn claim(cx: &TenantCx, form: &LeadForm) -> Outcome<LeadRow> {
     cx.write(async |tx| note_or_find(cx, tx, &lead, false).await).await
 }
 
+/// As [`create`], in the transaction of what it belongs to.
+///
+/// # Errors
+/// As [`create`].
+pub async fn noted_in(cx: &TenantCx, tx: &mut Tx<Tenant>, form: &LeadForm) -> Outcome<LeadRow> {
+    note_or_find(cx, tx, &checked(cx, form)?, true).await
+}
+
 /// Keeps what a customer said of themselves in a conversation: of the lead that it is linked to, or, where there is none,
 /// of one as of [`claim`], which it is linked to from then on. What is known stays, and what is another lead's stays
 /// theirs. A visitor of the website changes nothing of a lead that was there before their conversation.

@@ -19,7 +19,7 @@ use crate::{
         hosts::HostRule,
         ids::TenantId,
         phone, text,
-        vocabulary::{RetrievalProvider, SearchLanguage},
+        vocabulary::{RetrievalProvider, SearchLanguage, SmsAnswerer},
         web,
     },
 };
@@ -55,6 +55,7 @@ pub struct SmsEdit {
     pub twilio_phone_number: Edit,
     pub twilio_account_sid: Edit,
     pub twilio_auth_token: SecretEdit,
+    pub answered_by: Option<SmsAnswerer>,
 }
 
 /// Changes how the tenant is reached by text message.
@@ -71,6 +72,7 @@ pub async fn update_sms(cx: &TenantCx, edit: SmsEdit) -> Outcome<Provisioned> {
         telnyx_public_key: checked(edit.telnyx_public_key, ed25519_key)?,
         twilio_phone_number: checked(edit.twilio_phone_number, |text| phone::normalise("twilioPhoneNumber", text))?,
         twilio_account_sid: checked(edit.twilio_account_sid, account_sid)?,
+        answered_by: edit.answered_by,
         updated_at: cx.now(),
     };
     let api_key = sealed(cx.services(), cx.scope().tenant(), "telnyxApiKey", TELNYX_API_KEY, edit.telnyx_api_key)?;
@@ -85,6 +87,7 @@ pub async fn update_sms(cx: &TenantCx, edit: SmsEdit) -> Outcome<Provisioned> {
         ("twilioPhoneNumber", changes.twilio_phone_number.is_some()),
         ("twilioAccountSid", changes.twilio_account_sid.is_some()),
         ("twilioAuthToken", !matches!(token, Sealed::Left)),
+        ("answeredBy", changes.answered_by.is_some()),
     ]);
     cx.write(async |tx| {
         settings::change_sms(tx, &changes).await?;

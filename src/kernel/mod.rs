@@ -6,6 +6,7 @@ pub mod email;
 pub mod failure;
 pub mod hosts;
 pub mod ids;
+pub mod json;
 pub mod metrics;
 pub mod origin;
 pub mod page;

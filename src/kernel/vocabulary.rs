@@ -217,6 +217,44 @@ vocabulary! {
         /// Russian.
         Russian = "RUSSIAN",
     }
+    /// How far a job has come.
+    JobState {
+        /// In line.
+        Ready = "READY",
+        /// Taken, under a lease.
+        Running = "RUNNING",
+        /// Given up.
+        Dead = "DEAD",
+    }
+    /// By whom text messages are carried.
+    TextProvider {
+        /// Telnyx.
+        Telnyx = "TELNYX",
+        /// Twilio.
+        Twilio = "TWILIO",
+    }
+    /// Who answers a tenant's text messages. Never both, so that nobody gets two replies.
+    SmsAnswerer {
+        /// This server.
+        Frontdesk = "FRONTDESK",
+        /// An assistant at Telnyx, for the number at Telnyx. What customers write is kept here all the same.
+        TelnyxAssistant = "TELNYX_ASSISTANT",
+    }
+    /// How far a text message of ours has come.
+    TextStatus {
+        /// In line.
+        Queued = "QUEUED",
+        /// The provider is being asked.
+        Sending = "SENDING",
+        /// The provider, or the carrier, has it.
+        Sent = "SENT",
+        /// The customer's phone has it.
+        Delivered = "DELIVERED",
+        /// It will not arrive.
+        Failed = "FAILED",
+        /// The provider was asked, and what it answered was lost. It is not sent again, lest it arrive twice.
+        Unknown = "UNKNOWN",
+    }
     /// How far the work on a delivered event has come.
     DeliveryStatus {
         /// Stored, and waiting to be worked on.
@@ -284,6 +322,21 @@ impl ReplyFailure {
             | Self::EmptyAnswer
             | Self::CutOff
             | Self::ServerStopped => ErrorCode::UpstreamUnavailable,
+        }
+    }
+
+    /// Whether another try may succeed, with nobody changing anything.
+    #[must_use]
+    pub fn may_pass(self) -> bool {
+        match self {
+            Self::RateLimited
+            | Self::Unreachable
+            | Self::TimedOut
+            | Self::EmptyAnswer
+            | Self::CutOff
+            | Self::ServerStopped
+            | Self::Internal => true,
+            Self::ContentFiltered | Self::ContextTooLong | Self::QuotaExceeded | Self::Misconfigured => false,
         }
     }
 }

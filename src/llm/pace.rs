@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 
 use crate::{
     llm::{ModelError, failure::Again},
-    tokens::random,
+    tokens,
 };
 
 /// Tries after the first.
@@ -35,8 +35,7 @@ impl Pace {
     /// Waits as the world does.
     #[must_use]
     pub fn real() -> Self {
-        let chance = || random::<2>().map_or(0.5, |bytes| f64::from(u16::from_be_bytes(bytes)) / 65_536.0);
-        Self::new(|wait| Box::pin(tokio::time::sleep(wait)), chance)
+        Self::new(|wait| Box::pin(tokio::time::sleep(wait)), tokens::chance)
     }
 
     /// Lets `wait` pass.

@@ -1,11 +1,11 @@
 //! One call to a provider: bounded in time and size, never redirected, tried again where that may help. Must not know what
 //! is asked, nor keep or log what is answered.
 
-use std::{error::Error, time::Duration};
+use std::time::Duration;
 
 use anyhow::Context;
 use reqwest::{
-    Client, ClientBuilder, RequestBuilder, Response,
+    Client, ClientBuilder, RequestBuilder,
     dns::{Addrs, Name, Resolve, Resolving},
     header::HeaderValue,
     redirect::Policy,
@@ -14,7 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::{kernel::hosts, retrieval::Trouble};
+use crate::{channels::wire, kernel::hosts, retrieval::Trouble};
 
 /// Largest answer, in bytes: Pinecone sends no larger ones.
 const ANSWER_MAX: usize = 4 << 20;
@@ -108,39 +108,17 @@ impl Wire {
 }
 
 async fn once(who: &'static str, request: RequestBuilder) -> Result<Vec<u8>, Failed> {
-    let unreachable = |error: reqwest::Error| Failed(Trouble::Unreachable(who, cause(error)), None);
+    let unreachable = |error: reqwest::Error| Failed(Trouble::Unreachable(who, wire::cause(error)), None);
     let answer = request.send().await.map_err(unreachable)?;
     let status = answer.status();
     if status.is_success() {
-        let body = body(answer, ANSWER_MAX).await.map_err(unreachable)?;
+        let body = wire::body(answer, ANSWER_MAX).await.map_err(unreachable)?;
         return body.ok_or(Failed(Trouble::Garbled(who, "an answer that is too large"), None));
     }
     let wish = answer.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
-    let told = body(answer, ERROR_MAX).await.ok().flatten().unwrap_or_default();
+    let told = wire::body(answer, ERROR_MAX).await.ok().flatten().unwrap_or_default();
     let refused = Trouble::Refused { who, status: status.as_u16(), code: code(&told) };
     Err(Failed(refused, wish.map(Duration::from_secs)))
-}
-
-/// The whole body; `None` where it is larger than `max`, the rest of which is not waited for.
-async fn body(mut answer: Response, max: usize) -> Result<Option<Vec<u8>>, reqwest::Error> {
-    let mut whole = Vec::new();
-    while let Some(part) = answer.chunk().await? {
-        if whole.len() + part.len() > max {
-            return Ok(None);
-        }
-        whole.extend_from_slice(&part);
-    }
-    Ok(Some(whole))
-}
-
-/// The innermost cause, which is the telling one, and names no address.
-fn cause(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut inner: &dyn Error = &error;
-    while let Some(source) = inner.source() {
-        inner = source;
-    }
-    inner.to_string().chars().take(200).collect()
 }
 
 /// The code of an error, in each of the shapes that there are: `{"error":{"code":…}}` of Pinecone's control plane and of

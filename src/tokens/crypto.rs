@@ -88,6 +88,12 @@ pub fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
     Ok(bytes)
 }
 
+/// A number from 0 up to 1, for waits that are to differ.
+#[must_use]
+pub fn chance() -> f64 {
+    random::<2>().map_or(0.5, |bytes| f64::from(u16::from_be_bytes(bytes)) / 65_536.0)
+}
+
 /// HMAC-SHA-256 of `message` under `key`.
 #[must_use]
 pub fn hmac_sha256(key: &[u8], message: &[u8]) -> Vec<u8> {

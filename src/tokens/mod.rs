@@ -1,4 +1,5 @@
-//! Proofs of who somebody is: access tokens, visitors' tokens, refresh tokens, passwords. Must not know users' rows, tenants or HTTP.
+//! Proofs of who somebody is: access tokens, visitors' tokens, refresh tokens, passwords. Must not know users' rows, tenants
+//! or HTTP.
 
 mod crypto;
 pub mod jwt;
@@ -6,4 +7,4 @@ pub mod password;
 pub mod refresh;
 pub mod visitor;
 
-pub use crypto::{hmac_sha256, install_provider, random};
+pub use crypto::{chance, hmac_sha256, install_provider, random};

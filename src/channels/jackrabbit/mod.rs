@@ -17,9 +17,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::header;
 use url::Url;
 
-use crate::kernel::{
-    clock::Clock,
-    failure::{ErrorCode, Outcome, Refusal},
+use crate::{
+    channels::wire,
+    kernel::{
+        clock::Clock,
+        failure::{ErrorCode, Outcome, Refusal},
+    },
 };
 
 pub use choose::{Choice, Wish};
@@ -83,10 +86,7 @@ impl Jackrabbit {
     /// # Errors
     /// When no HTTP client can be made.
     pub fn new(settings: JackrabbitSettings, clock: Clock) -> anyhow::Result<Self> {
-        let http = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(Duration::from_secs(5))
-            .timeout(settings.patience)
+        let http = wire::bounded(settings.patience)
             .user_agent(concat!("Mozilla/5.0 (compatible; frontdesk/", env!("CARGO_PKG_VERSION"), ")"))
             .build()
             .context("HTTP client for Jackrabbit")?;
@@ -148,13 +148,10 @@ impl Jackrabbit {
         let mut url = Url::parse(&self.settings.base_url)?.join("/jr3.0/Openings/OpeningsJson")?;
         url.query_pairs_mut().append_pair("OrgID", org);
         let request = self.http.get(url).header(header::ACCEPT, "application/json");
-        let mut response = request.send().await.map_err(reqwest::Error::without_url)?;
+        let response = request.send().await.map_err(reqwest::Error::without_url)?;
         ensure!(response.status().is_success(), "HTTP {}", response.status());
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(reqwest::Error::without_url)? {
-            ensure!(body.len() + chunk.len() <= BODY_MAX, "the answer is larger than {BODY_MAX} bytes");
-            body.extend_from_slice(&chunk);
-        }
+        let body = wire::body(response, BODY_MAX).await.map_err(reqwest::Error::without_url)?;
+        let body = body.with_context(|| format!("the answer is larger than {BODY_MAX} bytes"))?;
         // Some megabytes of JSON take a while, in which this thread has other things to do.
         tokio::task::spawn_blocking(move || feed::read(&body)).await?
     }

@@ -2,13 +2,18 @@
 //! not know tenants, nor keep anything.
 
 mod signature;
+mod texts;
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::channels::delivery::{Event, Rejection, Verified};
+use crate::{
+    channels::delivery::{Event, Rejection, Verified},
+    kernel::json,
+};
 
 pub use signature::{Signature, is_key};
+pub use texts::told;
 
 /// As it stands in the database.
 const PROVIDER: &str = "TELNYX";
@@ -52,7 +57,8 @@ impl Claim {
             return Err(Rejection::Unreadable("`data.id` and `data.event_type` must be short texts."));
         }
         let numbers = numbers(&data.payload);
-        let event = Event { id: data.id, kind: data.event_type };
+        let from = number(json::at(&data.payload, "/from")).filter(|from| is_name(from));
+        let event = Event { id: data.id, kind: data.event_type, from };
         Ok(Self { event, numbers, body: body.to_vec() })
     }
 
@@ -72,17 +78,20 @@ impl Claim {
     }
 }
 
+fn number(who: &Value) -> Option<String> {
+    who.get("phone_number").unwrap_or(who).as_str().map(str::to_owned)
+}
+
 /// Of what came in, who it was sent to; of what we sent, who sent it.
 fn numbers(payload: &Value) -> Vec<String> {
-    let number = |who: &Value| who.get("phone_number").unwrap_or(who).as_str().map(str::to_owned);
-    if payload["direction"] == "outbound" {
-        return number(&payload["from"]).into_iter().collect();
+    if json::text(payload, "/direction") == Some("outbound") {
+        return number(json::at(payload, "/from")).into_iter().collect();
     }
     let several = |who: &Value| match who {
         Value::Array(all) => all.iter().take(RECIPIENTS_MAX).filter_map(number).collect(),
         one => number(one).into_iter().collect::<Vec<_>>(),
     };
-    [several(&payload["to"]), several(&payload["cc"])].concat()
+    [several(json::at(payload, "/to")), several(json::at(payload, "/cc"))].concat()
 }
 
 #[cfg(test)]

@@ -2,10 +2,12 @@
 //! keep anything.
 
 mod signature;
+mod texts;
 
 use crate::channels::delivery::{Event, Rejection, Verified};
 
 pub use signature::{Algorithm, Key, Signature};
+pub use texts::{named, told};
 
 /// As it stands in the database.
 const PROVIDER: &str = "TWILIO";
@@ -48,8 +50,10 @@ impl Claim {
         let status = named("MessageStatus").or_else(|| named("SmsStatus")).unwrap_or("received");
         let is_inbound = status == "received";
         let number = field(if is_inbound { "To" } else { "From" }).unwrap_or_default().to_owned();
+        let from = field("From").filter(|from| is_inbound && !from.is_empty() && from.len() <= NAME_MAX);
+        let from = from.map(str::to_owned);
         // An id is the account's own: nobody else's event can stand in its place.
-        let event = Event { id: format!("{account}:{message}:{status}"), kind: format!("message.{status}") };
+        let event = Event { id: format!("{account}:{message}:{status}"), kind: format!("message.{status}"), from };
         Ok(Self { event, account: account.to_owned(), number, body: body.to_vec(), fields })
     }
 

@@ -22,7 +22,7 @@ use crate::{
         failure::Outcome,
         ids::{ConversationId, LeadId, TenantId},
         page::{OrderBy, Page, Position, Slice, SortKey},
-        vocabulary::{Channel, ConversationStatus},
+        vocabulary::{Channel, ConversationStatus, TextProvider},
     },
 };
 
@@ -36,6 +36,9 @@ pub struct ConversationRow {
     pub status: ConversationStatus,
     pub lead_id: Option<LeadId>,
     pub subject: Option<String>,
+    /// Whom it is with, as the channel knows them: a phone number, for text messages.
+    pub contact: Option<String>,
+    pub text_provider: Option<TextProvider>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }
@@ -304,6 +307,19 @@ pub async fn open_for_contact(tx: &mut Tx<Tenant>, conversation: &NewConversatio
         .first(tx.conn())
         .await?;
     Ok((row, opened == 1))
+}
+
+/// Notes by whom its customer wrote last.
+///
+/// # Errors
+/// Database faults.
+pub async fn came_by(tx: &mut Tx<Tenant>, id: ConversationId, provider: TextProvider) -> Outcome<()> {
+    let tenant = tx.tenant();
+    diesel::update(conversations::table.find(id).filter(conversations::tenant_id.eq(tenant)))
+        .set(conversations::text_provider.eq(provider))
+        .execute(tx.conn())
+        .await?;
+    Ok(())
 }
 
 /// Notes that something happened in one.

@@ -9,7 +9,11 @@ use crate::{
         schema::{sms_settings, webhook_deliveries},
         tx::{Identity, Tenant, Tx, Worker},
     },
-    kernel::{failure::Outcome, ids::TenantId, vocabulary::DeliveryStatus},
+    kernel::{
+        failure::Outcome,
+        ids::{DeliveryId, TenantId},
+        vocabulary::DeliveryStatus,
+    },
 };
 
 /// Whose number it is, and what its provider signs with.
@@ -61,11 +65,11 @@ pub async fn by_twilio_number(tx: &mut Tx<Identity>, number: &str) -> Outcome<Op
         .optional()?)
 }
 
-/// Keeps a delivery of the tenant's. `false` when it is there already.
+/// Keeps a delivery of the tenant's. `None` when it is there already.
 ///
 /// # Errors
 /// Database faults.
-pub async fn keep(tx: &mut Tx<Tenant>, delivery: NewDelivery<'_>) -> Outcome<bool> {
+pub async fn keep(tx: &mut Tx<Tenant>, delivery: NewDelivery<'_>) -> Outcome<Option<DeliveryId>> {
     let delivery = NewDelivery { tenant_id: Some(tx.tenant()), ..delivery };
     insert(tx.conn(), &delivery).await
 }
@@ -74,18 +78,64 @@ pub async fn keep(tx: &mut Tx<Tenant>, delivery: NewDelivery<'_>) -> Outcome<boo
 ///
 /// # Errors
 /// Database faults.
-pub async fn quarantine(tx: &mut Tx<Worker>, delivery: NewDelivery<'_>) -> Outcome<bool> {
+pub async fn quarantine(tx: &mut Tx<Worker>, delivery: NewDelivery<'_>) -> Outcome<Option<DeliveryId>> {
     let delivery = NewDelivery { tenant_id: None, ..delivery };
     insert(tx.conn(), &delivery).await
 }
 
 /// Fifty copies at once are one row: the others find it there.
-async fn insert(conn: &mut AsyncPgConnection, delivery: &NewDelivery<'_>) -> Outcome<bool> {
-    let inserted = diesel::insert_into(webhook_deliveries::table)
+async fn insert(conn: &mut AsyncPgConnection, delivery: &NewDelivery<'_>) -> Outcome<Option<DeliveryId>> {
+    Ok(diesel::insert_into(webhook_deliveries::table)
         .values(delivery)
         .on_conflict((webhook_deliveries::provider, webhook_deliveries::event_id))
         .do_nothing()
-        .execute(conn)
+        .returning(webhook_deliveries::id)
+        .get_result(conn)
+        .await
+        .optional()?)
+}
+
+/// What was delivered, to be worked on.
+#[derive(Debug, Queryable, Selectable)]
+#[diesel(table_name = webhook_deliveries)]
+#[expect(missing_docs, reason = "the columns are described in the migration and in the graph")]
+pub struct KeptRow {
+    pub provider: String,
+    pub event_id: String,
+    pub event_type: String,
+    pub body: Vec<u8>,
+    pub received_at: DateTime<Utc>,
+}
+
+/// A delivery with its body.
+///
+/// # Errors
+/// Database faults.
+pub async fn kept(tx: &mut Tx<Tenant>, id: DeliveryId) -> Outcome<Option<KeptRow>> {
+    let tenant = tx.tenant();
+    Ok(webhook_deliveries::table
+        .find(id)
+        .filter(webhook_deliveries::tenant_id.eq(tenant))
+        .select(KeptRow::as_select())
+        .first(tx.conn())
+        .await
+        .optional()?)
+}
+
+/// Notes that a delivery was worked on, at the `attempts`th try.
+///
+/// # Errors
+/// Database faults.
+pub async fn processed(tx: &mut Tx<Tenant>, id: DeliveryId, attempts: i32, at: DateTime<Utc>) -> Outcome<()> {
+    let tenant = tx.tenant();
+    diesel::update(webhook_deliveries::table.find(id).filter(webhook_deliveries::tenant_id.eq(tenant)))
+        .set((
+            webhook_deliveries::status.eq(DeliveryStatus::Processed),
+            webhook_deliveries::attempts.eq(attempts),
+            webhook_deliveries::last_error.eq(None::<String>),
+            webhook_deliveries::processed_at.eq(at),
+        ))
+        .execute(tx.conn())
         .await?;
-    Ok(inserted == 1)
+    Ok(())
 }

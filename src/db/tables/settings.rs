@@ -1,5 +1,5 @@
-//! `sms_settings`, `voice_settings`, `email_settings`, `retrieval_settings`, `model_settings`: a row each for a tenant that ever set
-//! something. Secrets are not here.
+//! `sms_settings`, `voice_settings`, `email_settings`, `retrieval_settings`, `model_settings`: a row each for a tenant that
+//! ever set something. Secrets are not here.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
@@ -13,12 +13,12 @@ use crate::{
     kernel::{
         failure::Outcome,
         ids::TenantId,
-        vocabulary::{ModelProvider, RetrievalProvider, SearchLanguage},
+        vocabulary::{ModelProvider, RetrievalProvider, SearchLanguage, SmsAnswerer},
     },
 };
 
 /// How a tenant is reached by text message.
-#[derive(Debug, Clone, Default, Queryable, Selectable)]
+#[derive(Debug, Clone, Queryable, Selectable)]
 #[diesel(table_name = sms_settings)]
 #[expect(missing_docs, reason = "the columns are described in the migration and in the graph")]
 pub struct SmsRow {
@@ -28,6 +28,21 @@ pub struct SmsRow {
     pub telnyx_public_key: Option<String>,
     pub twilio_phone_number: Option<String>,
     pub twilio_account_sid: Option<String>,
+    pub answered_by: SmsAnswerer,
+}
+
+impl Default for SmsRow {
+    fn default() -> Self {
+        Self {
+            is_enabled: false,
+            telnyx_phone_number: None,
+            telnyx_messaging_profile_id: None,
+            telnyx_public_key: None,
+            twilio_phone_number: None,
+            twilio_account_sid: None,
+            answered_by: SmsAnswerer::Frontdesk,
+        }
+    }
 }
 
 /// How a tenant is reached by phone.
@@ -144,6 +159,16 @@ pub async fn find_many<V: Viewpoint>(tx: &mut Tx<V>, ids: &[TenantId]) -> Outcom
     Ok(rows.into_iter().map(whole).collect())
 }
 
+/// How the transaction's own tenant is reached by text message.
+///
+/// # Errors
+/// Database faults.
+pub async fn sms_of_own(tx: &mut Tx<Tenant>) -> Outcome<SmsRow> {
+    let tenant = tx.tenant();
+    let row = sms_settings::table.find(tenant).select(SmsRow::as_select()).first(tx.conn()).await;
+    Ok(row.optional()?.unwrap_or_default())
+}
+
 /// Where the transaction's own tenant's assistant looks for passages.
 ///
 /// # Errors
@@ -185,6 +210,7 @@ pub struct SmsChanges {
     pub telnyx_public_key: Option<Option<String>>,
     pub twilio_phone_number: Option<Option<String>>,
     pub twilio_account_sid: Option<Option<String>>,
+    pub answered_by: Option<SmsAnswerer>,
     pub updated_at: DateTime<Utc>,
 }
 

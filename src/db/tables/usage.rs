@@ -5,7 +5,7 @@ use diesel::{
     pg::Pg,
     prelude::*,
     query_builder::{AstPass, Query, QueryFragment, QueryId},
-    sql_types::{BigInt, Text, Timestamptz},
+    sql_types::{BigInt, Bool, Text, Timestamptz},
 };
 use diesel_async::RunQueryDsl;
 
@@ -35,7 +35,7 @@ pub struct NewUsage {
     pub created_at: DateTime<Utc>,
 }
 
-/// Settles a reply once; a second settlement of the same reply changes nothing.
+/// Enters what a reply used. One that is written anew, after it failed, adds to what its first try used.
 ///
 /// # Errors
 /// Database faults.
@@ -43,7 +43,12 @@ pub async fn settle(tx: &mut Tx<Tenant>, entry: &NewUsage) -> Outcome<()> {
     diesel::insert_into(usage_entries::table)
         .values(entry)
         .on_conflict((usage_entries::tenant_id, usage_entries::message_id))
-        .do_nothing()
+        .do_update()
+        .set((
+            usage_entries::prompt_tokens.eq(usage_entries::prompt_tokens + entry.prompt_tokens),
+            usage_entries::completion_tokens.eq(usage_entries::completion_tokens + entry.completion_tokens),
+            usage_entries::is_estimated.eq(usage_entries::is_estimated.or(entry.is_estimated.into_sql::<Bool>())),
+        ))
         .execute(tx.conn())
         .await?;
     Ok(())

@@ -10,7 +10,7 @@ use crate::{
         auth::{Access, auth},
         connection::connection,
         scalars::DateTime,
-        types::{conversation::Conversation, knowledge::RetrievedPassage, user::User},
+        types::{conversation::Conversation, knowledge::RetrievedPassage, text_message::TextMessage, user::User},
     },
     kernel::{
         failure::{Failure, Refusal},
@@ -76,6 +76,11 @@ impl Message {
     #[graphql(directive = auth::apply(Access::User))]
     async fn sources(&self) -> Vec<RetrievedPassage> {
         serde_json::from_value(self.row.sources.clone()).unwrap_or_default()
+    }
+    /// The texts that carried it to the customer's phone, in order. None for what was not sent by text.
+    #[graphql(directive = auth::apply(Access::User))]
+    async fn texts(&self) -> Result<Vec<TextMessage>> {
+        Ok(self.cx.loaders().texts(self.row.id).await?.into_iter().map(TextMessage::from).collect())
     }
     /// The sender's own id for it.
     async fn client_message_id(&self) -> Option<&str> {

@@ -16,6 +16,7 @@ pub mod prompt;
 pub mod session;
 pub mod settings;
 pub mod tenant;
+pub mod text_message;
 pub mod usage;
 pub mod user;
 pub mod visitor;

@@ -1,5 +1,5 @@
-//! How a tenant is reached, where its assistant looks for passages, and who writes its replies. Must not hold a secret: a secret goes in, and that
-//! it is set comes out.
+//! How a tenant is reached, where its assistant looks for passages, and who writes its replies. Must not hold a secret: a
+//! secret goes in, and that it is set comes out.
 
 use async_graphql::{InputObject, MaybeUndefined, SimpleObject};
 use secrecy::SecretString;
@@ -20,7 +20,7 @@ use crate::{
     kernel::{
         failure::Refusal,
         ids::TenantId,
-        vocabulary::{ModelProvider, RetrievalProvider, SearchLanguage},
+        vocabulary::{ModelProvider, RetrievalProvider, SearchLanguage, SmsAnswerer},
     },
 };
 
@@ -77,6 +77,8 @@ pub struct SmsSettings {
     twilio_account_sid: Option<String>,
     /// The token that Twilio signs with, and that replies are sent with.
     twilio_auth_token: SecretStatus,
+    /// Who answers.
+    answered_by: SmsAnswerer,
     /// What to enter at the providers.
     webhook_urls: Vec<WebhookUrl>,
 }
@@ -93,6 +95,7 @@ impl SmsSettings {
             twilio_phone_number: row.twilio_phone_number.map(PhoneNumber),
             twilio_account_sid: row.twilio_account_sid,
             twilio_auth_token: is.secret(TWILIO_AUTH_TOKEN).into(),
+            answered_by: row.answered_by,
             webhook_urls: vec![
                 url(services, "Telnyx: messaging profile, inbound webhook", "telnyx/sms"),
                 url(services, "Twilio: phone number, a message comes in (POST)", "twilio/sms"),
@@ -256,6 +259,8 @@ pub struct SmsSettingsInput {
     /// The token that Twilio signs with; null forgets it.
     #[graphql(secret)]
     twilio_auth_token: MaybeUndefined<String>,
+    /// Who answers.
+    answered_by: Option<SmsAnswerer>,
 }
 
 impl TryFrom<SmsSettingsInput> for SmsEdit {
@@ -271,6 +276,7 @@ impl TryFrom<SmsSettingsInput> for SmsEdit {
             twilio_phone_number: number(input.twilio_phone_number),
             twilio_account_sid: change(input.twilio_account_sid),
             twilio_auth_token: secret(input.twilio_auth_token),
+            answered_by: input.answered_by,
         })
     }
 }

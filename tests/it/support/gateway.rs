@@ -17,6 +17,7 @@ use frontdesk::{
     kernel::{clock::Clock, ids::TenantId, vocabulary::Role},
     llm::{Pace, Patience, Provider},
     retrieval::RetrieverSettings,
+    work::Worker,
 };
 use tokio::{net::TcpListener, sync::oneshot};
 
@@ -86,6 +87,7 @@ pub struct Gateway {
     pub clock: Clock,
     pub services: Arc<Services>,
     pub web: Arc<Web>,
+    pub worker: Arc<Worker>,
     pub database: String,
     pub http: reqwest::Client,
     stop: Option<oneshot::Sender<()>>,
@@ -142,12 +144,13 @@ impl Gateway {
             clock: clock.clone(),
             patience: plan.patience,
             pace: plan.pace,
+            works: false,
             housekeeping: plan.housekeeping,
             operation: plan.operation,
             web,
         };
         let app = App::build(&config, services.clone(), parts).expect("app");
-        let web = app.web.clone();
+        let (web, worker) = (app.web.clone(), app.worker.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("address");
         let (stop, told) = oneshot::channel();
@@ -160,6 +163,7 @@ impl Gateway {
             clock,
             services,
             web,
+            worker,
             database,
             http: reqwest::Client::new(),
             stop: Some(stop),
@@ -175,6 +179,11 @@ impl Gateway {
 
     pub fn operator(&self) -> AdminCx {
         app::operator(&self.services)
+    }
+
+    /// Has the worker do what is due, and what becomes due by that. Time stands still meanwhile.
+    pub async fn work(&self) -> usize {
+        self.worker.work_off().await.expect("a database")
     }
 
     /// Waits until somebody watches a conversation: a subscription is not answered when it is begun.

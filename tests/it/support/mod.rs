@@ -5,6 +5,7 @@ pub mod browser;
 pub mod cluster;
 pub mod fake_jackrabbit;
 pub mod fake_model;
+pub mod fake_phones;
 pub mod fake_pinecone;
 mod gateway;
 pub mod leaky;

@@ -15,6 +15,7 @@ const ROOMS: &[&str] = &[
     "retrieval",
     "tools",
     "chat",
+    "work",
     "graph",
     "http",
     "config",

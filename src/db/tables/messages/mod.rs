@@ -29,7 +29,7 @@ use crate::{
 
 pub use replies::{
     Kept, ReplyEnd, ReplyStart, abandoned, checkpoint, end_reply, is_next, lock_abandoned, lock_open, request_stop,
-    reserve, start_reply,
+    reserve, revive, start_reply,
 };
 
 /// One message. Nodes tell each other of it in this form.

@@ -193,6 +193,43 @@ pub async fn end_reply(tx: &mut Tx<Tenant>, id: MessageId, end: &ReplyEnd) -> Ou
     .optional()?)
 }
 
+/// Makes a reply that failed one that waits to be written, as if it had never begun. `None` when it has not failed.
+///
+/// # Errors
+/// Database faults.
+pub async fn revive(
+    tx: &mut Tx<Tenant>,
+    id: MessageId,
+    now: DateTime<Utc>,
+    lease: DateTime<Utc>,
+) -> Outcome<Option<MessageRow>> {
+    let tenant = tx.tenant();
+    let end = ReplyEnd {
+        status: MessageStatus::Pending,
+        content: String::new(),
+        model: None,
+        prompt_tokens: None,
+        completion_tokens: None,
+        finish_reason: None,
+        failure_code: None,
+        failure_reason: None,
+        failure_cause: None,
+        lease_expires_at: Some(lease),
+        updated_at: now,
+    };
+    let failed = messages::table
+        .find(id)
+        .filter(messages::tenant_id.eq(tenant))
+        .filter(messages::status.eq(MessageStatus::Failed))
+        .filter(messages::reply_to_id.is_not_null());
+    Ok(diesel::update(failed)
+        .set((end, messages::reserved_tokens.eq(None::<i32>)))
+        .returning(MessageRow::as_returning())
+        .get_result(tx.conn())
+        .await
+        .optional()?)
+}
+
 /// One of them, locked, unless it was ended or renewed meanwhile.
 ///
 /// # Errors

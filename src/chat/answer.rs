@@ -1,0 +1,109 @@
+//! Has a message answered for somebody who waits for the whole: the worker, where a customer wrote by text or mail. A reply
+//! that failed and may succeed is written anew, in its own place. Must not know how the answer is carried.
+
+use std::{sync::Arc, time::Duration};
+
+use tracing::Instrument;
+
+use crate::{
+    chat::{
+        accept,
+        engine::{Engine, key},
+        follow,
+        lease::LEASE,
+    },
+    context::TenantCx,
+    db::{
+        tables::{
+            conversations::{self, ConversationRow},
+            messages::{self, MessageRow},
+        },
+        tx::{Tenant, Tx},
+    },
+    kernel::{
+        failure::{Failure, Outcome, Refusal},
+        ids::MessageId,
+        vocabulary::{ConversationStatus, MessageStatus, ReplyFailure},
+    },
+};
+
+/// How long one waits for an end that nobody tells of, before the database is asked.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What came of an answer.
+#[derive(Debug)]
+pub enum Answered {
+    /// There it is.
+    Whole(Box<MessageRow>),
+    /// None is wanted: a person answers, or it was stopped.
+    Unwanted,
+    /// Another node is writing it.
+    Open,
+    /// It failed, and may succeed later.
+    Later(String),
+    /// It failed, and will again.
+    Never(String),
+}
+
+impl Engine {
+    /// Has the answer to `question` written, unless it is there, and waits for its end. Asked twice, it is written once.
+    ///
+    /// # Errors
+    /// `NOT_FOUND` for a message that is not there.
+    pub async fn answer(self: &Arc<Self>, cx: &TenantCx, question: MessageId) -> Outcome<Answered> {
+        let (engine, own) = (self.clone(), cx.clone());
+        // In a task of its own: between the commit and the start of the reply nobody may leave.
+        let begin = async move {
+            let taken = own.write(async |tx| take_up(&own, tx, question).await).await?;
+            if let Some((conversation, reply, true)) = &taken {
+                engine.write(&own, conversation, reply);
+            }
+            Ok::<_, Failure>(taken)
+        };
+        let begun = self.tasks.spawn(begin.in_current_span()).await.map_err(|error| Failure::Fault(error.into()))??;
+        let Some((conversation, reply, _)) = begun else { return Ok(Answered::Unwanted) };
+        let mut watcher = self.hub.watch(key(cx, conversation.id), None).await;
+        loop {
+            let now = cx.read(async |tx| messages::find(tx, reply.id).await).await?;
+            let now = now.ok_or_else(|| Refusal::not_found("message"))?;
+            match now.status {
+                MessageStatus::Complete => return Ok(Answered::Whole(Box::new(now))),
+                MessageStatus::Cancelled => return Ok(Answered::Unwanted),
+                MessageStatus::Failed => return Ok(failed(&now)),
+                MessageStatus::Pending | MessageStatus::Streaming if !self.writes(cx.scope().tenant(), reply.id) => {
+                    return Ok(Answered::Open);
+                }
+                MessageStatus::Pending | MessageStatus::Streaming => {}
+            }
+            follow::until_ended(&mut watcher, reply.id, PATIENCE).await;
+        }
+    }
+}
+
+fn failed(reply: &MessageRow) -> Answered {
+    let why = reply.failure_reason.clone().unwrap_or_else(|| "the reply failed".to_owned());
+    if reply.failure_cause.is_none_or(ReplyFailure::may_pass) { Answered::Later(why) } else { Answered::Never(why) }
+}
+
+/// The reply to a message, made or made anew where it must be, and whether it is to be written by us; `None` where none is
+/// wanted.
+async fn take_up(
+    cx: &TenantCx,
+    tx: &mut Tx<Tenant>,
+    question: MessageId,
+) -> Outcome<Option<(ConversationRow, MessageRow, bool)>> {
+    let asked = messages::find(tx, question).await?.ok_or_else(|| Refusal::not_found("message"))?;
+    let conversation = conversations::lock(tx, asked.conversation_id).await?;
+    let conversation = conversation.ok_or_else(|| Refusal::not_found("conversation"))?;
+    let is_wanted = conversation.status == ConversationStatus::Bot;
+    let reply = match messages::reply_to(tx, question).await? {
+        None if is_wanted => Some((accept::await_reply(cx, tx, &asked).await?, true)),
+        Some(row) if is_wanted && row.status == MessageStatus::Failed && matches!(failed(&row), Answered::Later(_)) => {
+            let now = cx.now();
+            messages::revive(tx, row.id, now, now + LEASE).await?.map(|row| (row, true))
+        }
+        None => None,
+        Some(row) => Some((row, false)),
+    };
+    Ok(reply.map(|(row, is_ours)| (conversation, row, is_ours)))
+}

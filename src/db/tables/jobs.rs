@@ -1,0 +1,267 @@
+//! `jobs`: work to be done after the transaction that caused it. Whoever takes a job holds it by a lease, and must show its
+//! token to end it: so a job ends once, whoever thinks to hold it.
+
+use chrono::{DateTime, Utc};
+use diesel::{
+    pg::Pg,
+    prelude::*,
+    query_builder::{AstPass, Query, QueryFragment, QueryId},
+    sql_types::{Array, BigInt, Integer, Jsonb, Nullable, Timestamptz, Uuid as SqlUuid},
+};
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
+
+use crate::{
+    db::{
+        schema::{jobs, webhook_deliveries},
+        tx::{Tenant, Tx, Worker},
+    },
+    kernel::{
+        failure::Outcome,
+        ids::{DeliveryId, TenantId},
+        vocabulary::{DeliveryStatus, JobState},
+    },
+};
+
+/// A job to be.
+#[derive(Insertable)]
+#[diesel(table_name = jobs)]
+#[expect(missing_docs, reason = "as the row")]
+pub struct NewJob<'a> {
+    pub tenant_id: TenantId,
+    pub kind: &'a str,
+    pub lane: Option<String>,
+    pub payload: serde_json::Value,
+    pub state: JobState,
+    pub run_at: DateTime<Utc>,
+    pub delivery_id: Option<DeliveryId>,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// A job that was taken.
+#[derive(Debug, Clone, Queryable)]
+#[expect(missing_docs, reason = "the columns are described in the migration")]
+pub struct JobRow {
+    pub id: i64,
+    pub tenant_id: TenantId,
+    pub payload: serde_json::Value,
+    /// Tries, this one included.
+    pub attempts: i32,
+    pub delivery_id: Option<DeliveryId>,
+}
+
+/// A lease on a job.
+#[derive(Debug, Clone, Copy)]
+pub struct Lease {
+    /// What shows that it is held.
+    pub token: Uuid,
+    /// When it ends, unless it is renewed.
+    pub until: DateTime<Utc>,
+}
+
+/// Puts a job in line. A delivery's second one takes the place of the first, and is due at once.
+///
+/// # Errors
+/// Database faults.
+pub async fn put(tx: &mut Tx<Tenant>, job: &NewJob<'_>) -> Outcome<()> {
+    diesel::insert_into(jobs::table)
+        .values(job)
+        .on_conflict((jobs::tenant_id, jobs::delivery_id))
+        .do_update()
+        .set((
+            jobs::state.eq(JobState::Ready),
+            jobs::attempts.eq(0),
+            jobs::run_at.eq(job.run_at),
+            jobs::lease_token.eq(None::<Uuid>),
+            jobs::lease_expires_at.eq(None::<DateTime<Utc>>),
+            jobs::last_error.eq(None::<String>),
+            jobs::updated_at.eq(job.updated_at),
+        ))
+        .execute(tx.conn())
+        .await?;
+    Ok(())
+}
+
+/// Takes jobs that are due: at most `most`, at most `each` of one tenant, of every tenant one before a second of any; none of
+/// tenants that are `busy`; of a lane, only what is first in it.
+///
+/// # Errors
+/// Database faults.
+pub async fn take(
+    tx: &mut Tx<Worker>,
+    busy: &[TenantId],
+    now: DateTime<Utc>,
+    lease: Lease,
+    (most, each): (i64, i64),
+) -> Outcome<Vec<JobRow>> {
+    Ok(Take { busy: busy.to_vec(), now, lease, most, each }.load(tx.conn()).await?)
+}
+
+/// An update of what a lateral, locking query finds, which diesel has no words for.
+struct Take {
+    busy: Vec<TenantId>,
+    now: DateTime<Utc>,
+    lease: Lease,
+    most: i64,
+    each: i64,
+}
+
+impl QueryFragment<Pg> for Take {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("UPDATE jobs SET state = 'RUNNING', attempts = attempts + 1, lease_token = ");
+        out.push_bind_param::<SqlUuid, _>(&self.lease.token)?;
+        out.push_sql(", lease_expires_at = ");
+        out.push_bind_param::<Timestamptz, _>(&self.lease.until)?;
+        out.push_sql(", updated_at = ");
+        out.push_bind_param::<Timestamptz, _>(&self.now)?;
+        out.push_sql(" WHERE id IN (SELECT ready.id FROM (SELECT DISTINCT tenant_id FROM jobs WHERE state <> 'DEAD' AND run_at <= ");
+        out.push_bind_param::<Timestamptz, _>(&self.now)?;
+        out.push_sql(" AND tenant_id <> ALL(");
+        out.push_bind_param::<Array<BigInt>, _>(&self.busy)?;
+        out.push_sql(
+            ")) AS due CROSS JOIN LATERAL (SELECT own.id, row_number() OVER (ORDER BY own.run_at, own.id) AS nth FROM \
+             (SELECT id, run_at FROM jobs AS one WHERE tenant_id = due.tenant_id AND state <> 'DEAD' AND run_at <= ",
+        );
+        out.push_bind_param::<Timestamptz, _>(&self.now)?;
+        out.push_sql(" AND (lease_expires_at IS NULL OR lease_expires_at < ");
+        out.push_bind_param::<Timestamptz, _>(&self.now)?;
+        out.push_sql(
+            ") AND NOT EXISTS (SELECT FROM jobs AS earlier WHERE earlier.tenant_id = one.tenant_id \
+             AND earlier.lane = one.lane AND earlier.id < one.id AND earlier.state <> 'DEAD') \
+             ORDER BY run_at, id LIMIT ",
+        );
+        out.push_bind_param::<BigInt, _>(&self.each)?;
+        out.push_sql(" FOR UPDATE SKIP LOCKED) AS own) AS ready ORDER BY ready.nth, due.tenant_id LIMIT ");
+        out.push_bind_param::<BigInt, _>(&self.most)?;
+        out.push_sql(") RETURNING id, tenant_id, payload, attempts, delivery_id");
+        Ok(())
+    }
+}
+
+impl QueryId for Take {
+    type QueryId = Self;
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl Query for Take {
+    type SqlType = (BigInt, BigInt, Jsonb, Integer, Nullable<BigInt>);
+}
+
+/// Renews a lease. `false` when the job is not ours any more.
+///
+/// # Errors
+/// Database faults.
+pub async fn renew(tx: &mut Tx<Worker>, id: i64, lease: Lease) -> Outcome<bool> {
+    let renewed = diesel::update(jobs::table.find(id).filter(jobs::lease_token.eq(lease.token)))
+        .set(jobs::lease_expires_at.eq(lease.until))
+        .execute(tx.conn())
+        .await?;
+    Ok(renewed == 1)
+}
+
+/// Ends a job, in the transaction of what it did. `false` when it was not ours any more: the transaction must not stand.
+///
+/// # Errors
+/// Database faults.
+pub async fn end(tx: &mut Tx<Tenant>, id: i64, token: Uuid) -> Outcome<bool> {
+    let tenant = tx.tenant();
+    let ended =
+        diesel::delete(jobs::table.find(id).filter(jobs::tenant_id.eq(tenant)).filter(jobs::lease_token.eq(token)))
+            .execute(tx.conn())
+            .await?;
+    Ok(ended == 1)
+}
+
+/// What becomes of a job that did not end.
+#[derive(Debug, Clone, Copy)]
+pub enum Next {
+    /// It is due again then.
+    Again(DateTime<Utc>),
+    /// As before, and the try does not count.
+    Uncounted(DateTime<Utc>),
+    /// It is given up.
+    Dead,
+}
+
+/// Lets go of a job that did not end, and says so of its delivery. Nothing happens when it is not ours any more.
+///
+/// # Errors
+/// Database faults.
+pub async fn let_go(
+    tx: &mut Tx<Worker>,
+    job: &JobRow,
+    token: Uuid,
+    next: Next,
+    why: &str,
+    now: DateTime<Utc>,
+) -> Outcome<bool> {
+    let (state, run_at, attempts) = match next {
+        Next::Again(at) => (JobState::Ready, at, job.attempts),
+        Next::Uncounted(at) => (JobState::Ready, at, job.attempts - 1),
+        Next::Dead => (JobState::Dead, now, job.attempts),
+    };
+    let is_ours = diesel::update(jobs::table.find(job.id).filter(jobs::lease_token.eq(token)))
+        .set((
+            jobs::state.eq(state),
+            jobs::attempts.eq(attempts),
+            jobs::run_at.eq(run_at),
+            jobs::lease_token.eq(None::<Uuid>),
+            jobs::lease_expires_at.eq(None::<DateTime<Utc>>),
+            jobs::last_error.eq(why),
+            jobs::updated_at.eq(now),
+        ))
+        .execute(tx.conn())
+        .await?
+        == 1;
+    if let Some(delivery) = job.delivery_id.filter(|_| is_ours && !matches!(next, Next::Uncounted(_))) {
+        let status = if state == JobState::Dead { DeliveryStatus::Dead } else { DeliveryStatus::Failed };
+        diesel::update(webhook_deliveries::table.find(delivery))
+            .set((
+                webhook_deliveries::status.eq(status),
+                webhook_deliveries::attempts.eq(attempts),
+                webhook_deliveries::last_error.eq(why),
+            ))
+            .execute(tx.conn())
+            .await?;
+    }
+    Ok(is_ours)
+}
+
+/// What there is in line.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Backlog {
+    /// Jobs of each kind that are due or on their way.
+    pub waiting: Vec<(String, i64)>,
+    /// Jobs of each kind that were given up.
+    pub dead: Vec<(String, i64)>,
+    /// Since when the one waits that is due longest.
+    pub oldest: Option<DateTime<Utc>>,
+}
+
+/// Counts what is in line, over all tenants.
+///
+/// # Errors
+/// Database faults.
+pub async fn backlog(tx: &mut Tx<Worker>, now: DateTime<Utc>) -> Outcome<Backlog> {
+    let counts: Vec<(String, JobState, i64)> = jobs::table
+        .group_by((jobs::kind, jobs::state))
+        .select((jobs::kind, jobs::state, diesel::dsl::count_star()))
+        .load(tx.conn())
+        .await?;
+    let oldest = jobs::table
+        .filter(jobs::state.ne(JobState::Dead))
+        .filter(jobs::run_at.le(now))
+        .select(diesel::dsl::min(jobs::run_at))
+        .first(tx.conn())
+        .await?;
+    let mut backlog = Backlog { oldest, ..Backlog::default() };
+    for (kind, state, count) in counts {
+        let side = if state == JobState::Dead { &mut backlog.dead } else { &mut backlog.waiting };
+        match side.iter_mut().find(|(known, _)| *known == kind) {
+            Some((_, sum)) => *sum += count,
+            None => side.push((kind, count)),
+        }
+    }
+    Ok(backlog)
+}

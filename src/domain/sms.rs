@@ -1,0 +1,192 @@
+//! What a customer texts: their conversation found or opened, their lead, their message kept once, and their wish to be left
+//! alone obeyed, the same for every provider. Must not send or answer anything itself.
+
+use crate::{
+    channels::texting::{Inbound, Keyword},
+    context::TenantCx,
+    db::{
+        tables::{
+            conversations::{self, ConversationChanges, ConversationRow, NewConversation},
+            messages::{self, MessageRow, NewMessage},
+            settings, tenants, texts as rows,
+        },
+        tx::{Tenant, Tx},
+    },
+    domain::{
+        jobs::{self, Job},
+        leads::{self, LeadForm},
+        texts::{self, NewText},
+    },
+    kernel::{
+        failure::Outcome,
+        phone,
+        vocabulary::{Channel, ConversationStatus, MessageRole, MessageStatus, SmsAnswerer, TextProvider},
+    },
+};
+
+/// Longest message that is kept whole, in characters: two of the longest that providers carry.
+const CONTENT_MAX: usize = 4_000;
+/// Longest name of a sender that is no number.
+const SENDER_MAX: usize = 40;
+/// Messages of one customer in a day that are answered. Beyond it, two machines are talking.
+const ANSWERED_A_DAY: i64 = 100;
+
+/// Keeps what a customer wrote, and puts in line what follows from it. `None` when it was kept before.
+///
+/// # Errors
+/// `BAD_USER_INPUT` for a sender that can't be one.
+pub async fn hear(
+    cx: &TenantCx,
+    tx: &mut Tx<Tenant>,
+    provider: TextProvider,
+    event: &str,
+    said: &Inbound,
+) -> Outcome<Option<MessageRow>> {
+    let (contact, is_number) = sender(&said.from);
+    let conversation = conversation(cx, tx, &contact).await?;
+    // An id of Telnyx's is 36 characters long, one of ours of Twilio's twice that and some.
+    let known_as: String = format!("{}:{event}", provider.as_str()).chars().take(128).collect();
+    if messages::sent_before(tx, conversation.id, &known_as).await?.is_some() {
+        return Ok(None);
+    }
+    let conversation = with_lead(cx, tx, conversation, &contact, is_number).await?;
+    let now = cx.now();
+    let message = NewMessage {
+        tenant_id: cx.scope().tenant(),
+        conversation_id: conversation.id,
+        role: MessageRole::Customer,
+        status: MessageStatus::Complete,
+        content: content(said),
+        author_id: None,
+        reply_to_id: None,
+        client_message_id: Some(known_as),
+        lease_expires_at: None,
+        created_at: now,
+        updated_at: now,
+    };
+    let message = messages::insert(tx, &message).await?;
+    conversations::came_by(tx, conversation.id, provider).await?;
+    conversations::touch(tx, conversation.id, now).await?;
+    if is_answered(cx, tx, provider, &conversation, said, &contact).await? {
+        let lane = Some(conversation.id.to_string());
+        jobs::enqueue(cx, tx, lane, &Job::Answer { message: message.id }).await?;
+    }
+    Ok(Some(message))
+}
+
+/// A sender as it is kept, and whether it is a number. Short codes and names write too, and can't be texted back.
+fn sender(from: &str) -> (String, bool) {
+    match phone::normalise("from", from) {
+        Ok(number) => (number, true),
+        Err(_) => (from.chars().filter(|c| !c.is_control()).take(SENDER_MAX).collect(), false),
+    }
+}
+
+/// The customer's conversation, locked; opened again if it was closed.
+async fn conversation(cx: &TenantCx, tx: &mut Tx<Tenant>, contact: &str) -> Outcome<ConversationRow> {
+    let now = cx.now();
+    let new = NewConversation {
+        tenant_id: cx.scope().tenant(),
+        channel: Channel::Sms,
+        status: ConversationStatus::Bot,
+        lead_id: None,
+        subject: None,
+        contact: Some(contact.to_owned()),
+        created_at: now,
+        updated_at: now,
+    };
+    let (row, is_new) = conversations::open_for_contact(tx, &new).await?;
+    if is_new {
+        cx.audit(tx, "conversation.start", row.id).await?;
+    }
+    if row.status != ConversationStatus::Closed {
+        return Ok(row);
+    }
+    let open =
+        ConversationChanges { status: Some(ConversationStatus::Bot), lead_id: None, subject: None, updated_at: now };
+    cx.audit_change(tx, "conversation.update", row.id, Some("status".to_owned())).await?;
+    Ok(conversations::update(tx, row.id, &open).await?.unwrap_or(row))
+}
+
+/// The conversation with its lead: who writes from a number is known by it.
+async fn with_lead(
+    cx: &TenantCx,
+    tx: &mut Tx<Tenant>,
+    conversation: ConversationRow,
+    contact: &str,
+    is_number: bool,
+) -> Outcome<ConversationRow> {
+    if conversation.lead_id.is_some() || !is_number {
+        return Ok(conversation);
+    }
+    let form = LeadForm { phone: Some(contact.to_owned()), source: Some(Channel::Sms), ..LeadForm::default() };
+    let lead = leads::noted_in(cx, tx, &form).await?;
+    let link = ConversationChanges { status: None, lead_id: Some(Some(lead.id)), subject: None, updated_at: cx.now() };
+    Ok(conversations::update(tx, conversation.id, &link).await?.unwrap_or(conversation))
+}
+
+/// What is kept of a message: its words, and where to find what came with them. PostgreSQL keeps no NUL.
+fn content(said: &Inbound) -> String {
+    let text: String = said.text.chars().filter(|c| *c != '\0').take(CONTENT_MAX).collect();
+    let media = said.media.iter().map(|media| format!("[{}: {}]", media.content_type, media.url));
+    let lines: Vec<_> = Some(text.trim().to_owned()).into_iter().filter(|text| !text.is_empty()).chain(media).collect();
+    let whole = if lines.is_empty() { "[nothing]".to_owned() } else { lines.join("\n") };
+    whole.chars().filter(|c| *c != '\0').take(2 * CONTENT_MAX).collect()
+}
+
+/// Obeys a word for the channel, and says whether the message is to be answered by the assistant.
+async fn is_answered(
+    cx: &TenantCx,
+    tx: &mut Tx<Tenant>,
+    provider: TextProvider,
+    conversation: &ConversationRow,
+    said: &Inbound,
+    contact: &str,
+) -> Outcome<bool> {
+    let own = settings::sms_of_own(tx).await?;
+    let tenant = tenants::own(tx).await?;
+    let by_assistant = provider == TextProvider::Telnyx && own.answered_by == SmsAnswerer::TelnyxAssistant;
+    let we_answer = own.is_enabled && tenant.is_active && !by_assistant;
+    match said.keyword {
+        Some(Keyword::Stop) => {
+            rows::opt_out(tx, contact, cx.now()).await?;
+            cx.audit(tx, "sms.stop", conversation.id).await?;
+            // The provider confirms it: a text of ours would be one more after "no more".
+            return Ok(false);
+        }
+        Some(Keyword::Start) => {
+            rows::opt_in(tx, contact).await?;
+            cx.audit(tx, "sms.start", conversation.id).await?;
+            return Ok(false);
+        }
+        Some(Keyword::Help) => {
+            if we_answer && !said.is_answered {
+                let name = tenant.business_name.as_deref().unwrap_or(&tenant.name);
+                let reach = tenant.phone_number.as_deref().or(tenant.contact_email.as_deref());
+                let reach = reach.map_or_else(String::new, |reach| format!(" Reach us at {reach}."));
+                let content = format!("{name}: write your question here.{reach} Reply STOP for no more texts.");
+                let text = NewText { provider: Some(provider), to: contact, content: &content, message: None };
+                texts::queue(cx, tx, &text).await?;
+            }
+            return Ok(false);
+        }
+        None => {}
+    }
+    if rows::is_opted_out(tx, contact).await? {
+        if Keyword::is_yes(&said.text) {
+            rows::opt_in(tx, contact).await?;
+            cx.audit(tx, "sms.start", conversation.id).await?;
+        }
+        return Ok(false);
+    }
+    if !we_answer || conversation.status == ConversationStatus::Human {
+        return Ok(false);
+    }
+    let day = chrono::TimeDelta::days(1);
+    let first = messages::nth_newest_question(tx, conversation.id, ANSWERED_A_DAY + 1).await?;
+    let is_loop = first.is_some_and(|first| cx.now() - first < day);
+    if is_loop {
+        tracing::warn!(conversation = %conversation.id, "a customer who writes like a machine is not answered today");
+    }
+    Ok(!is_loop)
+}

@@ -1,0 +1,141 @@
+//! Text messages of ours: put in line part by part, and what becomes of them. Must not send any.
+
+use uuid::Uuid;
+
+use crate::{
+    channels::texting::{Receipt, split},
+    context::TenantCx,
+    db::{
+        tables::{
+            conversations::ConversationRow,
+            messages::MessageRow,
+            settings,
+            texts::{self, Progress, TextRow},
+        },
+        tx::{Tenant, Tx},
+    },
+    domain::jobs::{self, Job},
+    kernel::{
+        failure::Outcome,
+        ids::{ConversationId, MessageId},
+        vocabulary::{TextProvider, TextStatus},
+    },
+};
+
+/// A text to be.
+pub struct NewText<'a> {
+    /// By whom; by whichever the tenant has a number at, if it is not said.
+    pub provider: Option<TextProvider>,
+    /// To which number.
+    pub to: &'a str,
+    /// What it says, of any length.
+    pub content: &'a str,
+    /// The message that it carries.
+    pub message: Option<(ConversationId, MessageId)>,
+}
+
+/// Puts a text in line, in as many parts as it needs. `false` when the tenant has no number to send it from. What is in line
+/// for that message already is left as it is.
+///
+/// # Errors
+/// Database faults.
+pub async fn queue(cx: &TenantCx, tx: &mut Tx<Tenant>, text: &NewText<'_>) -> Outcome<bool> {
+    let own = settings::sms_of_own(tx).await?;
+    let by = |provider| match provider {
+        TextProvider::Telnyx => own.telnyx_phone_number.clone(),
+        TextProvider::Twilio => own.twilio_phone_number.clone(),
+    };
+    let choices = match text.provider {
+        Some(provider) => vec![provider],
+        None => vec![TextProvider::Telnyx, TextProvider::Twilio],
+    };
+    let Some((provider, sender)) = choices.into_iter().find_map(|provider| Some((provider, by(provider)?))) else {
+        return Ok(false);
+    };
+    let now = cx.now();
+    for (part, content) in (0..).zip(split(text.content)) {
+        let row = TextRow {
+            id: Uuid::now_v7(),
+            tenant_id: cx.scope().tenant(),
+            conversation_id: text.message.map(|(conversation, _)| conversation),
+            message_id: text.message.map(|(_, message)| message),
+            part,
+            provider,
+            sender: sender.clone(),
+            recipient: text.to.to_owned(),
+            content,
+            status: TextStatus::Queued,
+            provider_id: None,
+            failure: None,
+            created_at: now,
+            updated_at: now,
+        };
+        if texts::insert(tx, &row).await? {
+            // One after the other to each customer: parts, and replies, arrive in their order.
+            jobs::enqueue(cx, tx, Some(format!("to:{}", row.recipient)), &Job::Text { text: row.id }).await?;
+        }
+    }
+    Ok(true)
+}
+
+/// Puts a message of the business's in line for the customer of a conversation by text, by the provider that they wrote by.
+///
+/// # Errors
+/// Database faults.
+pub async fn carry(
+    cx: &TenantCx,
+    tx: &mut Tx<Tenant>,
+    conversation: &ConversationRow,
+    message: &MessageRow,
+) -> Outcome<bool> {
+    let Some(to) = conversation.contact.as_deref() else { return Ok(false) };
+    let text = NewText {
+        provider: conversation.text_provider,
+        to,
+        content: &message.content,
+        message: Some((conversation.id, message.id)),
+    };
+    queue(cx, tx, &text).await
+}
+
+/// Notes what a provider says of a text: by its own name for it or, where the answer that told us that was lost, by ours
+/// (`own`). `false` when there is no such text. Receipts come in any order: none takes a text back.
+///
+/// # Errors
+/// Database faults.
+pub async fn note(
+    cx: &TenantCx,
+    tx: &mut Tx<Tenant>,
+    provider: TextProvider,
+    receipt: &Receipt,
+    own: Option<Uuid>,
+) -> Outcome<bool> {
+    let known = match texts::lock_by_provider(tx, provider, &receipt.id).await? {
+        Some(row) => Some(row),
+        None => match own {
+            Some(id) => texts::lock(tx, id).await?.filter(|row| row.provider == provider && row.provider_id.is_none()),
+            None => None,
+        },
+    };
+    let Some(row) = known else { return Ok(false) };
+    let is_news = rank(receipt.status) > rank(row.status) || row.provider_id.is_none();
+    if is_news {
+        let progress = Progress {
+            status: if rank(receipt.status) > rank(row.status) { receipt.status } else { row.status },
+            provider_id: Some(receipt.id.clone()),
+            failure: Some(receipt.failure.clone()),
+            updated_at: cx.now(),
+        };
+        texts::progress(tx, row.id, &progress).await?;
+    }
+    Ok(true)
+}
+
+/// What came of a text is known better the higher this is.
+fn rank(status: TextStatus) -> u8 {
+    match status {
+        TextStatus::Queued | TextStatus::Sending | TextStatus::Unknown => 0,
+        TextStatus::Sent => 1,
+        TextStatus::Failed | TextStatus::Delivered => 2,
+    }
+}

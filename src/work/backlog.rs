@@ -1,0 +1,49 @@
+//! What the operator's scraper reads of the jobs in line. Every node measures the same line. Must not know whose jobs they
+//! are.
+
+use crate::{context::Services, db::tables::jobs, kernel::metrics::Metrics};
+
+/// Jobs that are in line or in hand, by `kind`.
+const DEPTH: &str = "frontdesk_jobs_waiting";
+/// Jobs that were given up, by `kind`.
+const DEAD: &str = "frontdesk_jobs_dead";
+/// How long the one waits that is due longest.
+const AGE: &str = "frontdesk_jobs_oldest_seconds";
+
+const KINDS: &[&str] = &["delivery", "answer", "text"];
+
+/// Says what there is to measure, and begins at none.
+pub(super) fn announce(metrics: &Metrics) {
+    metrics.record(|| {
+        metrics::describe_gauge!(DEPTH, "Jobs in line or in hand, by kind, over all nodes.");
+        metrics::describe_gauge!(DEAD, "Jobs that were given up, by kind, over all nodes.");
+        metrics::describe_gauge!(
+            AGE,
+            metrics::Unit::Seconds,
+            "How long the job waits that is due longest, in seconds."
+        );
+        set(&jobs::Backlog::default(), 0.0);
+    });
+}
+
+/// Counts what is in line.
+pub(super) async fn measure(services: &Services) {
+    let now = services.clock.now();
+    let backlog = match services.db.housekeep(async |tx| jobs::backlog(tx, now).await).await {
+        Ok(backlog) => backlog,
+        Err(failure) => return tracing::warn!(?failure, "the line of jobs could not be measured"),
+    };
+    let age = backlog.oldest.map_or(0.0, |since| (now - since).as_seconds_f64().max(0.0));
+    services.metrics.record(|| set(&backlog, age));
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a line of 2^52 jobs is not measured to the job")]
+fn set(backlog: &jobs::Backlog, age: f64) {
+    for (name, counts) in [(DEPTH, &backlog.waiting), (DEAD, &backlog.dead)] {
+        for kind in KINDS {
+            let count = counts.iter().find(|(known, _)| known == kind).map_or(0, |(_, count)| *count);
+            metrics::gauge!(name, "kind" => *kind).set(count as f64);
+        }
+    }
+    metrics::gauge!(AGE).set(age);
+}

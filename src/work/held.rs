@@ -1,0 +1,138 @@
+//! A job in hand: its lease renewed while it is worked on, and what becomes of it. Must not know what is to be done.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use uuid::Uuid;
+
+use crate::{
+    context::TenantCx,
+    db::{
+        tables::jobs::{self, JobRow, Lease, Next},
+        tx::{Tenant, Tx},
+    },
+    kernel::failure::{Failure, Outcome},
+    tokens,
+};
+
+/// After which a job that nobody renewed is somebody else's.
+pub(super) const LEASE: TimeDelta = TimeDelta::seconds(12);
+/// How often it is renewed.
+const HEARTBEAT: Duration = Duration::from_secs(4);
+/// Tries, the first included.
+const TRIES: i32 = 12;
+/// Before the second try; twice as long before each further one.
+const FIRST: Duration = Duration::from_secs(2);
+/// Longest wait between two tries that nobody asked for.
+const LONGEST: Duration = Duration::from_mins(15);
+
+/// What came of a job.
+pub(super) enum Verdict {
+    /// It was ended, in the transaction of what it did.
+    Done,
+    /// Something else must come first; the try does not count.
+    Wait(Duration),
+    /// It failed, and may succeed: after so long, where somebody says how long.
+    Later(String, Option<Duration>),
+    /// It failed, and will again.
+    Never(String),
+}
+
+/// A job in hand.
+pub(super) struct Held<'a> {
+    cx: &'a TenantCx,
+    job: JobRow,
+    token: Uuid,
+}
+
+impl<'a> Held<'a> {
+    pub(super) fn new(cx: &'a TenantCx, job: JobRow, token: Uuid) -> Self {
+        Self { cx, job, token }
+    }
+
+    pub(super) fn payload(&self) -> &serde_json::Value {
+        &self.job.payload
+    }
+
+    /// Tries, this one included.
+    pub(super) fn attempts(&self) -> i32 {
+        self.job.attempts
+    }
+
+    /// Tried more often than anything is: those who took it did not live to say so.
+    pub(super) fn is_worn_out(&self) -> bool {
+        self.job.attempts > TRIES
+    }
+
+    /// Ends the job, in the transaction of what it did: both, or neither.
+    ///
+    /// # Errors
+    /// When the job is not ours any more; nothing of the transaction stands then.
+    pub(super) async fn done(&self, tx: &mut Tx<Tenant>) -> Outcome<Verdict> {
+        if jobs::end(tx, self.job.id, self.token).await? {
+            Ok(Verdict::Done)
+        } else {
+            Err(Failure::fault("a job was lost to another node while it was worked on"))
+        }
+    }
+
+    /// Ends a job that had nothing to change.
+    ///
+    /// # Errors
+    /// As [`Held::done`].
+    pub(super) async fn let_it_be(&self) -> Outcome<Verdict> {
+        self.cx.write(async |tx| self.done(tx).await).await
+    }
+
+    /// Renews the lease until the job is not ours any more. To be polled beside the work.
+    pub(super) async fn renew(&self) {
+        loop {
+            tokio::time::sleep(HEARTBEAT).await;
+            let lease = Lease { token: self.token, until: self.cx.now() + LEASE };
+            let db = &self.cx.services().db;
+            match db.housekeep(async |tx| jobs::renew(tx, self.job.id, lease).await).await {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(failure) => tracing::warn!(job = self.job.id, ?failure, "a job's lease could not be renewed"),
+            }
+        }
+    }
+
+    /// Looks again after `pause`, without counting this look.
+    pub(super) async fn wait(&self, pause: Duration) {
+        self.let_go(Next::Uncounted(self.cx.now() + delta(pause)), "something else comes first").await;
+    }
+
+    /// Tries again: after `asked`, or longer each time; gives up after the last try.
+    pub(super) async fn put_back(&self, why: &str, asked: Option<Duration>) {
+        if self.job.attempts >= TRIES {
+            return self.bury(why).await;
+        }
+        let exponent = u32::try_from(self.job.attempts - 1).unwrap_or(0);
+        let usual = FIRST.saturating_mul(2_u32.saturating_pow(exponent)).min(LONGEST);
+        // Spread, so that what failed together does not come back together.
+        let pause = asked.unwrap_or(usual).mul_f64(0.75 + 0.5 * tokens::chance());
+        self.let_go(Next::Again(self.cx.now() + delta(pause)), why).await;
+    }
+
+    /// Gives up.
+    pub(super) async fn bury(&self, why: &str) {
+        tracing::error!(job = self.job.id, payload = %self.job.payload, why, "a job was given up");
+        self.let_go(Next::Dead, why).await;
+    }
+
+    async fn let_go(&self, next: Next, why: &str) {
+        let now = self.cx.now();
+        let why: String = why.chars().filter(|c| *c != '\0').take(500).collect();
+        let db = &self.cx.services().db;
+        let gone = db.housekeep(async |tx| jobs::let_go(tx, &self.job, self.token, next, &why, now).await).await;
+        if let Err(failure) = gone {
+            // Its lease runs out, and it is tried again.
+            tracing::warn!(job = self.job.id, ?failure, "a job could not be put back");
+        }
+    }
+}
+
+fn delta(duration: Duration) -> TimeDelta {
+    TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
+}

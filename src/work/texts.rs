@@ -1,0 +1,131 @@
+//! Sends a text. It is noted as being sent before its provider is asked: one that was asked for by a node that died, or whose
+//! answer was lost, is asked for again only where the provider knows it for the same one. Must not know what it says.
+
+use uuid::Uuid;
+
+use crate::{
+    channels::texting::{Account, Outgoing, Unsent},
+    context::TenantCx,
+    db::{
+        tables::{
+            secrets, settings,
+            texts::{self, Progress, TextRow},
+        },
+        tx::{Tenant, Tx},
+    },
+    domain::settings::{TELNYX_API_KEY, TWILIO_AUTH_TOKEN},
+    kernel::{
+        failure::{Outcome, Refusal},
+        vocabulary::{TextProvider, TextStatus},
+    },
+    work::{
+        Tools,
+        held::{Held, Verdict},
+    },
+};
+
+const STOPPED: &str = "The customer asked for no more texts.";
+const LOST: &str = "The provider was asked, and its answer was lost. It may have been sent.";
+
+/// What to do with a text, as its row stands.
+enum Stand {
+    /// To be sent, by this account.
+    Ready(TextRow, Box<Account>),
+    /// Nothing is left to do.
+    Over(Verdict),
+}
+
+/// Sends `id`.
+pub(super) async fn send(tools: &Tools, cx: &TenantCx, held: &Held<'_>, id: Uuid) -> Outcome<Verdict> {
+    let (text, account) = match cx.write(async |tx| take_up(cx, tx, held, id).await).await? {
+        Stand::Ready(text, account) => (text, account),
+        Stand::Over(verdict) => return Ok(verdict),
+    };
+    let outgoing = Outgoing { id, from: &text.sender, to: &text.recipient, text: &text.content };
+    let sent = tools.texting.send(&account, &outgoing).await;
+    if let Err(unsent) = &sent {
+        tracing::warn!(text = %id, ?unsent, "a text was not sent");
+    }
+    let end = async |status, provider_id, failure: Option<&str>| {
+        cx.write(async |tx| {
+            let row = texts::lock(tx, id).await?.ok_or_else(|| Refusal::not_found("text"))?;
+            // A receipt may have come meanwhile, and knows more.
+            let is_open = row.status == TextStatus::Sending;
+            let (status, failure) =
+                if is_open { (status, Some(failure.map(str::to_owned))) } else { (row.status, None) };
+            texts::progress(tx, id, &Progress { status, provider_id, failure, updated_at: cx.now() }).await?;
+            held.done(tx).await
+        })
+        .await
+    };
+    match sent {
+        Ok(name) => end(TextStatus::Sent, Some(name), None).await,
+        Err(Unsent::Later(why, pause)) => {
+            mark(cx, id, TextStatus::Queued, &why).await?;
+            Ok(Verdict::Later(why, pause))
+        }
+        Err(Unsent::Lost(why)) if text.provider == TextProvider::Telnyx => Ok(Verdict::Later(why, None)),
+        Err(Unsent::Lost(_)) => end(TextStatus::Unknown, None, Some(LOST)).await,
+        Err(Unsent::Never(why)) => end(TextStatus::Failed, None, Some(&why)).await,
+        Err(Unsent::OptedOut(why)) => {
+            cx.write(async |tx| texts::opt_out(tx, &text.recipient, cx.now()).await).await?;
+            end(TextStatus::Failed, None, Some(&why)).await
+        }
+    }
+}
+
+async fn mark(cx: &TenantCx, id: Uuid, status: TextStatus, why: &str) -> Outcome<()> {
+    let progress = Progress { status, provider_id: None, failure: Some(Some(why.to_owned())), updated_at: cx.now() };
+    cx.write(async |tx| texts::progress(tx, id, &progress).await).await
+}
+
+/// Marks a text as being sent, if it is to be.
+async fn take_up(cx: &TenantCx, tx: &mut Tx<Tenant>, held: &Held<'_>, id: Uuid) -> Outcome<Stand> {
+    let text = texts::lock(tx, id).await?.ok_or_else(|| Refusal::not_found("text"))?;
+    let over = async |tx: &mut Tx<Tenant>, status, failure: &str| {
+        let progress =
+            Progress { status, provider_id: None, failure: Some(Some(failure.to_owned())), updated_at: cx.now() };
+        texts::progress(tx, id, &progress).await?;
+        Ok(Stand::Over(held.done(tx).await?))
+    };
+    let may_go = match (text.status, text.provider) {
+        (TextStatus::Queued, _) | (TextStatus::Sending, TextProvider::Telnyx) => true,
+        (TextStatus::Sending, TextProvider::Twilio) => return over(tx, TextStatus::Unknown, LOST).await,
+        _ => false,
+    };
+    if !may_go {
+        return Ok(Stand::Over(held.done(tx).await?));
+    }
+    if texts::is_opted_out(tx, &text.recipient).await? {
+        return over(tx, TextStatus::Failed, STOPPED).await;
+    }
+    let account = match account(cx, tx, text.provider).await? {
+        Ok(account) => account,
+        Err(missing) => return over(tx, TextStatus::Failed, missing).await,
+    };
+    let progress =
+        Progress { status: TextStatus::Sending, provider_id: None, failure: Some(None), updated_at: cx.now() };
+    texts::progress(tx, id, &progress).await?;
+    Ok(Stand::Ready(text, Box::new(account)))
+}
+
+/// The tenant's account, or what it lacks.
+async fn account(cx: &TenantCx, tx: &mut Tx<Tenant>, provider: TextProvider) -> Outcome<Result<Account, &'static str>> {
+    let own = settings::sms_of_own(tx).await?;
+    let name = match provider {
+        TextProvider::Telnyx => TELNYX_API_KEY,
+        TextProvider::Twilio => TWILIO_AUTH_TOKEN,
+    };
+    let sealed = secrets::sealed(tx, name).await?;
+    let opened = sealed.map(|sealed| cx.services().secrets.open(cx.scope().tenant(), name, &sealed));
+    let secret = opened.transpose().map_err(anyhow::Error::from)?;
+    Ok(match (provider, secret) {
+        (TextProvider::Telnyx, Some(key)) => Ok(Account::Telnyx { key, profile: own.telnyx_messaging_profile_id }),
+        (TextProvider::Telnyx, None) => Err("No key for Telnyx is set. Set telnyxApiKey with updateSmsSettings."),
+        (TextProvider::Twilio, Some(token)) => match own.twilio_account_sid {
+            Some(sid) => Ok(Account::Twilio { sid, token }),
+            None => Err("No account at Twilio is set. Set twilioAccountSid with updateSmsSettings."),
+        },
+        (TextProvider::Twilio, None) => Err("No token for Twilio is set. Set twilioAuthToken with updateSmsSettings."),
+    })
+}
