@@ -1,9 +1,14 @@
 # Two commands are all that a newcomer needs: `make run` and `make test`.
-.PHONY: run demo-chat test check playground schema build image
+.PHONY: run run-fakes demo-chat test check playground schema build image
 
 run: ## start a development server, with everything it needs
 	@scripts/setup
 	cargo run --locked
+
+run-fakes: ## as `run`, with fake providers on loopback: texts are printed, and nothing leaves the machine
+	@scripts/setup
+	cargo build --locked --bin frontdesk --example fake_providers
+	target/debug/examples/fake_providers target/debug/frontdesk serve
 
 demo-chat: ## chat in this terminal with a demo tenant of the running server; ARGS="--tenant cornerbikes" for the other
 	@cargo run --locked --quiet -- chat $(ARGS)

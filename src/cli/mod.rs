@@ -2,9 +2,11 @@
 
 mod chat;
 mod database;
+mod http;
 mod log;
 mod seed;
 mod serve;
+mod simulate;
 mod verify;
 
 use std::{io::Write, process::ExitCode};
@@ -41,6 +43,9 @@ enum Command {
     Verify(verify::Options),
     /// Chat with a live server in this terminal, as a website visitor.
     Chat(chat::Options),
+    /// Post to a development server what a provider would.
+    #[command(subcommand)]
+    Simulate(simulate::What),
 }
 
 /// Runs the command that the arguments name.
@@ -73,6 +78,13 @@ fn execute(command: Command) -> anyhow::Result<()> {
     };
     crate::tokens::install_provider();
     let config = Config::from_env()?;
+    let command = match command {
+        Command::Simulate(what) => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            return runtime.block_on(simulate::run(&config, what));
+        }
+        command => command,
+    };
     log::start(config.json_logs);
     // The private database is started before the runtime and stopped after it.
     let private = database::private(&config)?;
@@ -92,7 +104,7 @@ fn execute(command: Command) -> anyhow::Result<()> {
             }
             Command::SeedAdmin => seed::admin(&config, &open).await,
             Command::SeedBasePrompt => seed::base_prompt(&config, &open).await,
-            Command::Schema | Command::Verify(_) | Command::Chat(_) => Ok(()),
+            Command::Schema | Command::Verify(_) | Command::Chat(_) | Command::Simulate(_) => Ok(()),
         }
     })
 }

@@ -15,7 +15,7 @@ use secrecy::SecretString;
 use crate::{
     channels::{
         jackrabbit::{JackrabbitSettings, Prefill},
-        telnyx,
+        telnyx::{self, StandIn},
         texting::TextingSettings,
     },
     context::{Rate, VisitorSettings},
@@ -160,6 +160,8 @@ impl Config {
         };
         let is_production = environment == Environment::Production;
         let http = http(&mut read, is_production);
+        let secret_key = read.hex_key("SECRET_KEY");
+        let stand_in = if is_production { None } else { StandIn::of(&secret_key) };
         let config = Self {
             environment,
             data_dir: data_dir(&vars),
@@ -176,13 +178,13 @@ impl Config {
                 refresh_lifetime: TimeDelta::days(read.number("REFRESH_TOKEN_EXPIRE_DAYS", 30, 1..=365)),
             },
             visitors: visitors(&mut read, is_production),
-            secret_key: read.hex_key("SECRET_KEY"),
+            secret_key,
             redis: read.redis_url("REDIS_URL"),
             models: models(&mut read),
             retrieval: retrieval::read(&mut read, is_production),
             jackrabbit: jackrabbit(&mut read),
             texting: texting(&mut read, &http.public_url),
-            inbox: inbox(&mut read, &http.public_url),
+            inbox: inbox(&mut read, &http.public_url, stand_in.as_ref()),
             first_admin: first_admin(&mut read),
             demo_data: read.switch("DEMO_DATA", !is_production),
             json_logs: match read.text("LOG_FORMAT").as_deref() {
@@ -237,11 +239,13 @@ fn texting(read: &mut Reader<'_>, public_url: &str) -> TextingSettings {
     }
 }
 
-/// `TELNYX_PUBLIC_KEY` and `TWILIO_AUTH_TOKEN`.
-fn inbox(read: &mut Reader<'_>, public_url: &str) -> InboxSettings {
-    let telnyx_public_key = read.text("TELNYX_PUBLIC_KEY").map(|key| {
-        if telnyx::is_key(&key) { key } else { read.wrong("TELNYX_PUBLIC_KEY", "must be base64 of 32 bytes", key) }
-    });
+/// `TELNYX_PUBLIC_KEY` and `TWILIO_AUTH_TOKEN`. In development, `frontdesk simulate` stands in for Telnyx where it has no key.
+fn inbox(read: &mut Reader<'_>, public_url: &str, stand_in: Option<&StandIn>) -> InboxSettings {
+    let telnyx_public_key = match read.text("TELNYX_PUBLIC_KEY") {
+        Some(key) if telnyx::is_key(&key) => Some(key),
+        Some(_) => read.wrong("TELNYX_PUBLIC_KEY", "must be base64 of 32 bytes", None),
+        None => stand_in.map(StandIn::public_key),
+    };
     let twilio_auth_token = read.text("TWILIO_AUTH_TOKEN").map(Into::into);
     InboxSettings { telnyx_public_key, twilio_auth_token, public_url: public_url.to_owned() }
 }

@@ -38,6 +38,7 @@ mod retrieval_failures;
 mod schools;
 mod sessions;
 mod settings;
+mod simulate;
 mod sockets;
 mod startup;
 mod support;

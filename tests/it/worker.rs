@@ -200,6 +200,10 @@ async fn a_server_that_is_killed_again_and_again_answers_everybody_once() {
             }
         }
         if round < 3 {
+            // At once, or while it is sending.
+            if round > 0 {
+                phones.next(phones.asked().len()).await;
+            }
             server.kill().await;
             continue;
         }

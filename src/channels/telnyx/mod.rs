@@ -2,6 +2,7 @@
 //! not know tenants, nor keep anything.
 
 mod signature;
+mod stand_in;
 mod texts;
 
 use serde::Deserialize;
@@ -13,6 +14,7 @@ use crate::{
 };
 
 pub use signature::{Signature, is_key};
+pub use stand_in::StandIn;
 pub use texts::told;
 
 /// As it stands in the database.

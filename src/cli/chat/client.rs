@@ -6,6 +6,8 @@ use std::time::Duration;
 use anyhow::Context;
 use serde_json::{Value, json};
 
+use crate::cli::http;
+
 const START: &str = "mutation($tenant: String!) { startVisitorSession(input: { subdomain: $tenant }) { accessToken } }";
 const CHAT: &str = "subscription($input: SendMessageInput!) { chat(input: $input) { __typename \
     ... on ReplyStarted { message { id } } ... on ReplyDelta { text } ... on ReplySnapshot { messageId text } \
@@ -31,16 +33,9 @@ pub(super) struct Visitor {
 impl Visitor {
     /// Opens a session.
     pub(super) async fn start(url: &str, tenant: &str, origin: Option<String>) -> anyhow::Result<Self> {
-        let mut http = reqwest::Client::builder()
-            .connect_timeout(Duration::from_secs(10))
-            // The server says something every few seconds, if only that it is there.
-            .read_timeout(Duration::from_secs(40))
-            .redirect(reqwest::redirect::Policy::none());
-        if !url.starts_with("https:") {
-            // Without TLS there is no need of the system's certificates, which a small container may not have.
-            http = http.tls_certs_only([]);
-        }
-        let http = http.build().context("making an HTTP client")?;
+        // The server says something every few seconds, if only that it is there.
+        let http = http::client(url).read_timeout(Duration::from_secs(40)).build();
+        let http = http.context("making an HTTP client")?;
         let mut visitor = Self { http, url: url.trim_end_matches('/').to_owned(), origin, token: None };
         match visitor.ask(START, json!({ "tenant": tenant })).await {
             Ok(data) => {
@@ -128,9 +123,5 @@ fn data(mut answer: Value) -> Result<Value, Trouble> {
 }
 
 fn broken(error: &reqwest::Error) -> Trouble {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    Trouble::Broken(cause.to_string())
+    Trouble::Broken(http::cause(error))
 }

@@ -10,7 +10,7 @@ use anyhow::Context;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 
-use crate::cli::verify::report::Verdict;
+use crate::cli::{http, verify::report::Verdict};
 
 /// Most characters of an answer that a sentence repeats.
 const SHOWN: usize = 240;
@@ -27,16 +27,7 @@ pub(super) struct Graph {
 
 impl Graph {
     pub(super) fn new(url: &str, secret: String) -> anyhow::Result<Self> {
-        let mut http = reqwest::Client::builder()
-            .connect_timeout(Duration::from_secs(10))
-            .timeout(Duration::from_secs(30))
-            // A POST that is redirected becomes a GET; better to be told the right URL.
-            .redirect(reqwest::redirect::Policy::none());
-        if !url.starts_with("https:") {
-            // Without TLS there is no need of the system's certificates, which a small container may not have.
-            http = http.tls_certs_only([]);
-        }
-        let http = http.build().context("making an HTTP client")?;
+        let http = http::client(url).timeout(Duration::from_secs(30)).build().context("making an HTTP client")?;
         let url = format!("{}/graphql", url.trim_end_matches('/').trim_end_matches("/graphql"));
         Ok(Self { http, url, secret, spilt: Mutex::default() })
     }

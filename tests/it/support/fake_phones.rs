@@ -15,7 +15,7 @@ use axum::{
     routing::post,
 };
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Notify};
 
 /// The providers.
 pub struct FakePhones {
@@ -28,6 +28,7 @@ pub struct FakePhones {
 struct Shared {
     sent: Mutex<Vec<Sent>>,
     script: Mutex<VecDeque<Script>>,
+    news: Notify,
 }
 
 /// A text that was asked for.
@@ -87,6 +88,17 @@ impl FakePhones {
         self.shared.sent.lock().expect("sent").clone()
     }
 
+    /// The `n`th text that was asked for, once it is.
+    pub async fn next(&self, n: usize) -> Sent {
+        loop {
+            let news = self.shared.news.notified();
+            if let Some(sent) = self.asked().get(n) {
+                return sent.clone();
+            }
+            news.await;
+        }
+    }
+
     /// The texts that customers got, in order.
     pub fn arrived(&self) -> Vec<String> {
         self.asked().into_iter().filter(|sent| sent.id.is_some()).map(|sent| sent.text).collect()
@@ -143,6 +155,7 @@ fn take(shared: &Shared, mut sent: Sent, prefix: &str, answer: impl FnOnce(&str)
     let id = format!("{prefix}{:032}", all.len() + 1);
     sent.id = (!matches!(script, Script::Refuse(..))).then(|| id.clone());
     all.push(sent);
+    shared.news.notify_waiters();
     match script {
         Script::Take => answer(&id),
         Script::Refuse(status, body) => (StatusCode::from_u16(status).expect("a status"), Json(body)).into_response(),
