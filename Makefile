@@ -1,5 +1,5 @@
 # Two commands are all that a newcomer needs: `make run` and `make test`.
-.PHONY: run run-fakes demo-chat test check playground schema build image
+.PHONY: run run-fakes demo-chat test check playground schema bench build image
 
 run: ## start a development server, with everything it needs
 	@scripts/setup
@@ -28,6 +28,10 @@ playground: ## the playground's page, built into the program next time
 
 schema: ## write schema.graphql and src/db/schema.rs anew
 	UPDATE_SCHEMA=1 cargo test --locked --test it -- walls::schema walls::catalogue::the_rust_schema
+
+bench: ## how fast it is, as ratios to limits of the same machine in the same run
+	@scripts/setup test
+	cargo bench --locked
 
 build: ## the release program, in target/release/frontdesk; with the playground, where `make playground` came before
 	cargo build --locked --release

@@ -48,6 +48,8 @@ pub struct Plan {
     pub web: WebSettings,
     /// Production instead of development.
     pub is_production: bool,
+    /// Whether the worker works by itself; else [`Gateway::work`] has it do so.
+    pub works: bool,
     /// How often the engine looks after abandoned replies; off where statements are counted.
     pub housekeeping: Option<Duration>,
     /// Over a database that is there already.
@@ -73,6 +75,7 @@ impl Default for Plan {
             operation: app::OPERATION,
             web: WebSettings { recheck: Duration::from_millis(20), ..WebSettings::default() },
             is_production: false,
+            works: false,
             housekeeping: Some(Duration::from_millis(200)),
             database: None,
             redis: None,
@@ -144,7 +147,7 @@ impl Gateway {
             clock: clock.clone(),
             patience: plan.patience,
             pace: plan.pace,
-            works: false,
+            works: plan.works,
             housekeeping: plan.housekeeping,
             operation: plan.operation,
             web,

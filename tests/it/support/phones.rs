@@ -8,7 +8,7 @@ use ring::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{Actor, Gateway, Tenant};
+use super::{Actor, Gateway, Tenant};
 
 /// An account at Telnyx.
 pub struct Account(pub Ed25519KeyPair);

@@ -1,0 +1,134 @@
+//! How fast a provider's post is taken in: signature, tenant, dedup, row and job in PostgreSQL, answer. Posts come at a fixed
+//! rate, whether the earlier ones were answered or not, and each one's time runs from when it was due: a server that falls
+//! behind can't hide it. Beside it, from the same run: what the same machine takes for `/healthz` at that rate, and for a bare
+//! INSERT and COMMIT of the same body, one connection, nothing else: the limit that no inbox can beat.
+
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    dead_code,
+    reason = "a bench says what it found and stops where it can't go on; it uses some of what the tests do"
+)]
+
+#[path = "../tests/it/support/mod.rs"]
+mod support;
+
+use std::{
+    future::Future,
+    time::{Duration, Instant},
+};
+
+use support::{
+    Gateway, Plan, cluster,
+    fake_phones::FakePhones,
+    phones::{Account, says, set_sms, with_number},
+};
+
+const OURS: &str = "+15555550122";
+/// Posts a second.
+const RATE: u32 = 500;
+/// Posts of one run.
+const POSTS: u32 = 5_000;
+/// What is promised of the slowest hundredth.
+const PROMISE: Duration = Duration::from_millis(200);
+
+fn main() {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    runtime.block_on(run());
+}
+
+async fn run() {
+    let limit = bare_inserts().await;
+    println!("limit: a bare INSERT and COMMIT       {}", told(&limit));
+    for works in [false, true] {
+        let phones = FakePhones::start().await;
+        let gateway = Gateway::planned(Plan { settings: phones.settings(), works, ..Plan::default() }).await;
+        let account = Account::new(1);
+        let admin = with_number(&gateway.tenant("acme").await, OURS, &account).await;
+        set_sms(&admin, serde_json::json!({ "telnyxApiKey": "KEY_FAKE_0123456789" })).await;
+        let at = gateway.clock.now().timestamp();
+        let idle = paced(|_| {
+            let asked = gateway.http.get(gateway.url("/healthz")).send();
+            async { assert!(asked.await.expect("an answer").status().is_success()) }
+        })
+        .await;
+        let taken = paced(|n| {
+            let (event, from) = (format!("event-{n}"), format!("+1555{:07}", n % 1_000));
+            let body = says(&event, &from, OURS, "When are you open?");
+            let posted = account.signs(gateway.http.post(gateway.url("/api/v1/telnyx/sms")), &body, at).send();
+            async { assert!(posted.await.expect("an answer").status().is_success()) }
+        })
+        .await;
+        let with = if works { "the worker at work" } else { "the worker at rest" };
+        println!("/healthz, {with}         {}", told(&idle));
+        println!("a text taken in, {with}  {}", told(&taken));
+        let (p99, per_limit) = (quantile(&taken, 0.99), ratio(quantile(&taken, 0.5), quantile(&limit, 0.5)));
+        println!(
+            "  at {RATE}/s: p50 is {per_limit:.1} times the limit; p99 is {:.2} of what is promised",
+            ratio(p99, PROMISE)
+        );
+        let kept = "SELECT count(*) FROM webhook_deliveries";
+        let kept: i64 = cluster::owner(&gateway.database).await.query_one(kept, &[]).await.expect("a count").get(0);
+        assert_eq!(kept, i64::from(POSTS), "every post is kept, once");
+    }
+}
+
+/// Runs `post` at the rate, and gives how long each took from when it was due.
+async fn paced<F: Future<Output = ()> + Send + 'static>(post: impl Fn(u32) -> F) -> Vec<Duration> {
+    let start = Instant::now();
+    let mut posts = Vec::new();
+    for n in 0..POSTS {
+        let due = start + Duration::from_secs(1) * n / RATE;
+        tokio::time::sleep_until(due.into()).await;
+        let posted = post(n);
+        #[expect(clippy::disallowed_methods, reason = "a bench has no log context to keep")]
+        posts.push(tokio::spawn(async move {
+            posted.await;
+            due.elapsed()
+        }));
+    }
+    let mut took = Vec::new();
+    for post in posts {
+        took.push(post.await.expect("no panic"));
+    }
+    took.sort_unstable();
+    took
+}
+
+async fn bare_inserts() -> Vec<Duration> {
+    let owner = cluster::owner(&cluster::database().await).await;
+    owner.batch_execute("CREATE TABLE bare (id bigserial PRIMARY KEY, body bytea NOT NULL)").await.expect("a table");
+    let statement = owner.prepare("INSERT INTO bare (body) VALUES ($1)").await.expect("a statement");
+    let body = says("event", "+15555550111", OURS, "When are you open?").into_bytes();
+    let mut took = Vec::new();
+    for _ in 0..2_000 {
+        let start = Instant::now();
+        owner.execute(&statement, &[&body]).await.expect("a row");
+        took.push(start.elapsed());
+    }
+    took.sort_unstable();
+    took
+}
+
+fn quantile(sorted: &[Duration], q: f64) -> Duration {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        clippy::cast_sign_loss,
+        reason = "a place in a list"
+    )]
+    let place = ((sorted.len() - 1) as f64 * q) as usize;
+    sorted[place]
+}
+
+fn ratio(of: Duration, to: Duration) -> f64 {
+    of.as_secs_f64() / to.as_secs_f64()
+}
+
+fn told(sorted: &[Duration]) -> String {
+    let ms = |q| quantile(sorted, q).as_secs_f64() * 1_000.0;
+    format!("p50 {:>7.2} ms   p99 {:>7.2} ms   most {:>7.2} ms", ms(0.5), ms(0.99), ms(1.0))
+}
