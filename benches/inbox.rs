@@ -9,6 +9,7 @@
     clippy::panic,
     clippy::print_stdout,
     dead_code,
+    unused_imports,
     reason = "a bench says what it found and stops where it can't go on; it uses some of what the tests do"
 )]
 

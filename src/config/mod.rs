@@ -61,7 +61,7 @@ pub struct Config {
     pub jackrabbit: JackrabbitSettings,
     /// Where texts are sent (`TELNYX_API_BASE_URL`, `TWILIO_API_BASE_URL`, `PUBLIC_URL`).
     pub texting: TextingSettings,
-    /// What phone providers sign with (`TELNYX_PUBLIC_KEY`, `TWILIO_AUTH_TOKEN`, `PUBLIC_URL`).
+    /// What phone providers sign with (`TELNYX_PUBLIC_KEY`, `TWILIO_AUTH_TOKEN`, `TWILIO_SHARED_KEY`, `PUBLIC_URL`).
     pub inbox: InboxSettings,
     /// The first global administrator (`ADMIN_EMAIL`, `ADMIN_PASSWORD`).
     pub first_admin: Option<FirstAdmin>,
@@ -239,15 +239,20 @@ fn texting(read: &mut Reader<'_>, public_url: &str) -> TextingSettings {
     }
 }
 
-/// `TELNYX_PUBLIC_KEY` and `TWILIO_AUTH_TOKEN`. In development, `frontdesk simulate` stands in for Telnyx where it has no key.
+/// `TELNYX_PUBLIC_KEY`, `TWILIO_AUTH_TOKEN` and `TWILIO_SHARED_KEY`. In development, `frontdesk simulate` stands in for Telnyx where it has no key.
 fn inbox(read: &mut Reader<'_>, public_url: &str, stand_in: Option<&StandIn>) -> InboxSettings {
     let telnyx_public_key = match read.text("TELNYX_PUBLIC_KEY") {
         Some(key) if telnyx::is_key(&key) => Some(key),
         Some(_) => read.wrong("TELNYX_PUBLIC_KEY", "must be base64 of 32 bytes", None),
         None => stand_in.map(StandIn::public_key),
     };
-    let twilio_auth_token = read.text("TWILIO_AUTH_TOKEN").map(Into::into);
-    InboxSettings { telnyx_public_key, twilio_auth_token, public_url: public_url.to_owned() }
+    let secret = |name| read.text(name).map(SecretString::from);
+    InboxSettings {
+        telnyx_public_key,
+        twilio_auth_token: secret("TWILIO_AUTH_TOKEN"),
+        twilio_shared_key: secret("TWILIO_SHARED_KEY"),
+        public_url: public_url.to_owned(),
+    }
 }
 
 /// `VISITOR_TOKEN_EXPIRE_MINUTES` and `RATE_LIMIT_VISITOR_…`.

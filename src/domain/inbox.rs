@@ -21,7 +21,7 @@ use crate::{
     },
     domain::{
         jobs::{self, Job},
-        settings::TWILIO_AUTH_TOKEN,
+        settings::{TWILIO_AUTH_TOKEN, TWILIO_SHARED_KEY},
     },
     kernel::{failure::Outcome, ids::TenantId, vocabulary::DeliveryStatus},
 };
@@ -33,6 +33,8 @@ pub struct InboxSettings {
     pub telnyx_public_key: Option<String>,
     /// `TWILIO_AUTH_TOKEN`. For tenants that have set none.
     pub twilio_auth_token: Option<SecretString>,
+    /// `TWILIO_SHARED_KEY`: the secret of a shared key. For tenants that have set none.
+    pub twilio_shared_key: Option<SecretString>,
     /// `PUBLIC_URL`: the address that Twilio signs.
     pub public_url: String,
 }
@@ -86,13 +88,18 @@ impl Inbox<'_> {
         }
     }
 
-    /// Takes in a post that says it is Twilio's, sent to `path` (with its query). The tenant is that of the number, if the
+    /// Takes in what says that it is Twilio's, sent to `path` (with its query). The tenant is that of the number, if the
     /// account is its own too.
     ///
     /// # Errors
     /// When the database is away, or the tenant's token can't be opened.
-    pub async fn twilio(&self, path: &str, body: &[u8], signature: &twilio::Signature<'_>) -> Outcome<Taken> {
-        let claim = match twilio::Claim::read(body) {
+    pub async fn twilio(
+        &self,
+        path: &str,
+        (way, body): (twilio::Way, &[u8]),
+        signature: &twilio::Signature<'_>,
+    ) -> Outcome<Taken> {
+        let claim = match twilio::Claim::read(way, body) {
             Ok(claim) => claim,
             Err(rejection) => return Ok(Taken::Rejected(rejection)),
         };
@@ -100,14 +107,21 @@ impl Inbox<'_> {
         let owner = ours
             .filter(|row| row.twilio_account_sid.as_ref().is_none_or(|account| account == claim.account()))
             .map(|row| row.tenant_id);
+        // A secret is of one algorithm: what the header asks for chooses the secret, and never how it is used.
+        let (algorithm, name, platforms) = match signature.algorithm() {
+            Some(twilio::Algorithm::SharedKey) => {
+                (twilio::Algorithm::SharedKey, TWILIO_SHARED_KEY, &self.settings.twilio_shared_key)
+            }
+            _ => (twilio::Algorithm::AuthToken, TWILIO_AUTH_TOKEN, &self.settings.twilio_auth_token),
+        };
         let own = match owner {
-            Some(tenant) => self.own_token(tenant).await?,
+            Some(tenant) => self.own_secret(tenant, name).await?,
             None => None,
         };
-        let Some(token) = own.as_ref().or(self.settings.twilio_auth_token.as_ref()) else {
+        let Some(secret) = own.as_ref().or(platforms.as_ref()) else {
             return Ok(Taken::Rejected(NO_KEY));
         };
-        let key = twilio::Key { algorithm: twilio::Algorithm::AuthToken, secret: token.expose_secret() };
+        let key = twilio::Key { algorithm, secret: secret.expose_secret() };
         let url = format!("{}{path}", self.settings.public_url.trim_end_matches('/'));
         // The address of a receipt names the text that it is about, and is signed.
         let text = path.split_once('?').and_then(|(_, query)| twilio::named(query));
@@ -117,9 +131,9 @@ impl Inbox<'_> {
         }
     }
 
-    async fn own_token(&self, tenant: TenantId) -> Outcome<Option<SecretString>> {
-        let sealed = self.inside(tenant).read(async |tx| secrets::sealed(tx, TWILIO_AUTH_TOKEN).await).await?;
-        let opened = sealed.map(|sealed| self.services.secrets.open(tenant, TWILIO_AUTH_TOKEN, &sealed));
+    async fn own_secret(&self, tenant: TenantId, name: &'static str) -> Outcome<Option<SecretString>> {
+        let sealed = self.inside(tenant).read(async |tx| secrets::sealed(tx, name).await).await?;
+        let opened = sealed.map(|sealed| self.services.secrets.open(tenant, name, &sealed));
         Ok(opened.transpose().map_err(anyhow::Error::from)?)
     }
 

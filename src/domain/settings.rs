@@ -28,6 +28,8 @@ use crate::{
 pub const TELNYX_API_KEY: &str = "telnyx_api_key";
 /// The name under which a tenant's Twilio auth token is kept.
 pub const TWILIO_AUTH_TOKEN: &str = "twilio_auth_token";
+/// The name under which the secret of a tenant's shared key at Twilio is kept.
+pub const TWILIO_SHARED_KEY: &str = "twilio_shared_key";
 /// The name under which a tenant's Pinecone API key is kept.
 pub const PINECONE_API_KEY: &str = "pinecone_api_key";
 
@@ -55,6 +57,7 @@ pub struct SmsEdit {
     pub twilio_phone_number: Edit,
     pub twilio_account_sid: Edit,
     pub twilio_auth_token: SecretEdit,
+    pub twilio_shared_key: SecretEdit,
     pub answered_by: Option<SmsAnswerer>,
 }
 
@@ -78,6 +81,8 @@ pub async fn update_sms(cx: &TenantCx, edit: SmsEdit) -> Outcome<Provisioned> {
     let api_key = sealed(cx.services(), cx.scope().tenant(), "telnyxApiKey", TELNYX_API_KEY, edit.telnyx_api_key)?;
     let token =
         sealed(cx.services(), cx.scope().tenant(), "twilioAuthToken", TWILIO_AUTH_TOKEN, edit.twilio_auth_token)?;
+    let shared =
+        sealed(cx.services(), cx.scope().tenant(), "twilioSharedKey", TWILIO_SHARED_KEY, edit.twilio_shared_key)?;
     let detail = audit::said(&[
         ("isEnabled", changes.is_enabled.is_some()),
         ("telnyxPhoneNumber", changes.telnyx_phone_number.is_some()),
@@ -87,12 +92,14 @@ pub async fn update_sms(cx: &TenantCx, edit: SmsEdit) -> Outcome<Provisioned> {
         ("twilioPhoneNumber", changes.twilio_phone_number.is_some()),
         ("twilioAccountSid", changes.twilio_account_sid.is_some()),
         ("twilioAuthToken", !matches!(token, Sealed::Left)),
+        ("twilioSharedKey", !matches!(shared, Sealed::Left)),
         ("answeredBy", changes.answered_by.is_some()),
     ]);
     cx.write(async |tx| {
         settings::change_sms(tx, &changes).await?;
         keep(tx, api_key).await?;
         keep(tx, token).await?;
+        keep(tx, shared).await?;
         cx.audit_change(tx, "settings.sms", cx.scope().tenant(), detail).await?;
         now(tx, cx.scope().tenant()).await
     })

@@ -105,7 +105,7 @@ pub fn router(web: Arc<Web>) -> Router {
         .route("/readyz", get(health::ready))
         .route("/metrics", get(metrics::scrape))
         .route("/api/v1/telnyx/sms", post(webhooks::telnyx_sms))
-        .route("/api/v1/twilio/sms", post(webhooks::twilio_sms))
+        .route("/api/v1/twilio/sms", post(webhooks::twilio_sms).get(webhooks::twilio_sms))
         .fallback(problem::no_such_route)
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(CatchPanicLayer::custom(problem::panicked))

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::{
     Extension,
     extract::{Request, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
 
@@ -39,7 +39,7 @@ pub(super) async fn telnyx_sms(
     answer(web.inbox(id).telnyx(&body, &signature).await, || StatusCode::OK.into_response())
 }
 
-/// `POST /api/v1/twilio/sms`.
+/// `POST`, or `GET`, `/api/v1/twilio/sms`.
 pub(super) async fn twilio_sms(
     State(web): State<Arc<Web>>,
     Extension(id): Extension<RequestId>,
@@ -55,7 +55,14 @@ pub(super) async fn twilio_sms(
         settings: text(&parts.headers, "x-twilio-webhooks-signature-settings"),
     };
     let path = parts.uri.path_and_query().map_or("", |path| path.as_str());
-    answer(web.inbox(id).twilio(path, &body, &signature).await, || {
+    let sent = if parts.method == Method::GET {
+        (twilio::Way::Query, parts.uri.query().unwrap_or_default().as_bytes())
+    } else if text(&parts.headers, "content-type").is_some_and(|kind| kind.starts_with("application/json")) {
+        (twilio::Way::Json, &body[..])
+    } else {
+        (twilio::Way::Form, &body[..])
+    };
+    answer(web.inbox(id).twilio(path, sent, &signature).await, || {
         ([(header::CONTENT_TYPE, HeaderValue::from_static("text/xml; charset=utf-8"))], TWIML).into_response()
     })
 }

@@ -4,7 +4,12 @@
 mod signature;
 mod texts;
 
+use serde_json::{Map, Value};
+use url::form_urlencoded;
+
 use crate::channels::delivery::{Event, Rejection, Verified};
+
+use signature::Signed;
 
 pub use signature::{Algorithm, Key, Signature};
 pub use texts::{named, told};
@@ -23,20 +28,31 @@ pub struct Claim {
     account: String,
     number: String,
     fields: Vec<(String, String)>,
+    way: Way,
     body: Vec<u8>,
 }
 
+/// How a delivery comes: as it is configured at Twilio, and as its body is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// A POST of a form, as usual.
+    Form,
+    /// A GET, whose query is the form.
+    Query,
+    /// A POST of a JSON object, to an address that names the body's digest.
+    Json,
+}
+
 impl Claim {
-    /// Reads a form.
+    /// Reads what was sent: a body, or the query of a GET.
     ///
     /// # Errors
     /// `Unreadable` for anything but a message or a receipt of Twilio's.
-    pub fn read(body: &[u8]) -> Result<Self, Rejection> {
+    pub fn read(way: Way, body: &[u8]) -> Result<Self, Rejection> {
         if std::str::from_utf8(body).is_err() {
             return Err(Rejection::Unreadable("The body is not a form in UTF-8."));
         }
-        let fields: Vec<(String, String)> =
-            url::form_urlencoded::parse(body).into_owned().take(FIELDS_MAX + 1).collect();
+        let fields = fields(way, body)?;
         if fields.len() > FIELDS_MAX {
             return Err(Rejection::Unreadable("The form has too many fields."));
         }
@@ -54,7 +70,7 @@ impl Claim {
         let from = from.map(str::to_owned);
         // An id is the account's own: nobody else's event can stand in its place.
         let event = Event { id: format!("{account}:{message}:{status}"), kind: format!("message.{status}"), from };
-        Ok(Self { event, account: account.to_owned(), number, body: body.to_vec(), fields })
+        Ok(Self { event, account: account.to_owned(), number, way, body: body.to_vec(), fields })
     }
 
     /// The number that should be ours.
@@ -69,15 +85,40 @@ impl Claim {
         &self.account
     }
 
-    /// Holds the signature against a key, and the form against the address that it was posted to: `url` is ours as the
+    /// Holds the signature against a key, and what was sent against the address that it was posted to: `url` is ours as the
     /// outside knows it, with its query.
     ///
     /// # Errors
     /// `Unsigned` when it does not hold.
     pub fn verify(self, signature: &Signature<'_>, key: &Key<'_>, url: &str) -> Result<Verified, Rejection> {
-        signature.holds(key, url, &self.fields)?;
-        Ok(Verified::new(PROVIDER, self.event, self.body))
+        let signed = match self.way {
+            Way::Form => Signed::Fields(&self.fields),
+            Way::Query => Signed::Address,
+            Way::Json => Signed::Digest(&self.body),
+        };
+        signature.holds(key, url, &signed)?;
+        // Kept in one form, whichever way it came.
+        let body = match self.way {
+            Way::Form | Way::Query => self.body,
+            Way::Json => {
+                form_urlencoded::Serializer::new(String::new()).extend_pairs(self.fields).finish().into_bytes()
+            }
+        };
+        Ok(Verified::new(PROVIDER, self.event, body))
     }
+}
+
+fn fields(way: Way, body: &[u8]) -> Result<Vec<(String, String)>, Rejection> {
+    if way != Way::Json {
+        return Ok(form_urlencoded::parse(body).into_owned().take(FIELDS_MAX + 1).collect());
+    }
+    let object: Map<String, Value> =
+        serde_json::from_slice(body).map_err(|_| Rejection::Unreadable("The body is not a JSON object."))?;
+    let text = |value: Value| match value {
+        Value::String(text) => text,
+        other => other.to_string(),
+    };
+    Ok(object.into_iter().take(FIELDS_MAX + 1).map(|(name, value)| (name, text(value))).collect())
 }
 
 fn is_name(text: &str) -> bool {
@@ -86,11 +127,17 @@ fn is_name(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    use ring::{
+        digest::{SHA256, digest},
+        hmac,
+    };
+
     use super::*;
 
     #[test]
     fn a_message_and_each_of_its_receipts_are_events_of_their_own() {
-        let read = |body: &str| Claim::read(body.as_bytes()).expect("an event");
+        let read = |body: &str| Claim::read(Way::Form, body.as_bytes()).expect("an event");
         let message = read("MessageSid=SM1&AccountSid=AC1&From=%2B1&To=%2B2&SmsStatus=received&Body=");
         assert_eq!((message.number(), message.account()), ("+2", "AC1"));
         assert_eq!((message.event.id.as_str(), message.event.kind.as_str()), ("AC1:SM1:received", "message.received"));
@@ -111,7 +158,24 @@ mod tests {
             b"\xff=1",
         ];
         for body in odd.into_iter().chain([many.as_bytes()]) {
-            assert!(matches!(Claim::read(body), Err(Rejection::Unreadable(_))), "{body:?}");
+            assert!(matches!(Claim::read(Way::Form, body), Err(Rejection::Unreadable(_))), "{body:?}");
         }
+        for body in ["", "[]", "{", "{}", r#"{"MessageSid":["SM1"],"AccountSid":"AC1"}"#] {
+            assert!(matches!(Claim::read(Way::Json, body.as_bytes()), Err(Rejection::Unreadable(_))), "{body}");
+        }
+    }
+
+    #[test]
+    fn what_comes_as_json_is_kept_as_a_form() {
+        let body = br#"{"MessageSid":"SM1","AccountSid":"AC1","From":"+1","To":"+2","Body":"Hi & bye","NumMedia":0}"#;
+        let claim = Claim::read(Way::Json, body).expect("a message");
+        let url = format!("https://chat.example.test/x?bodySHA256={}", hex::encode(digest(&SHA256, body)));
+        let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, b"token");
+        let signature = STANDARD.encode(hmac::sign(&key, url.as_bytes()));
+        let signature = Signature { signature: Some(&signature), settings: None };
+        let key = Key { algorithm: Algorithm::AuthToken, secret: "token" };
+        let kept = claim.verify(&signature, &key, &url).expect("signed");
+        assert!(String::from_utf8_lossy(kept.body()).contains("Body=Hi+%26+bye"), "{kept:?}");
+        assert!(matches!(told(kept.body()), Ok(crate::channels::texting::Told::Message(_))));
     }
 }

@@ -10,7 +10,8 @@ use crate::{
     domain::{
         models::{GEMINI_API_KEY, ModelEdit, OPENAI_API_KEY},
         settings::{
-            PINECONE_API_KEY, RetrievalEdit, SecretEdit, SmsEdit, TELNYX_API_KEY, TWILIO_AUTH_TOKEN, VoiceEdit,
+            PINECONE_API_KEY, RetrievalEdit, SecretEdit, SmsEdit, TELNYX_API_KEY, TWILIO_AUTH_TOKEN, TWILIO_SHARED_KEY,
+            VoiceEdit,
         },
     },
     graph::{
@@ -77,6 +78,8 @@ pub struct SmsSettings {
     twilio_account_sid: Option<String>,
     /// The token that Twilio signs with, and that replies are sent with.
     twilio_auth_token: SecretStatus,
+    /// The secret of the shared key that Twilio signs with instead, where it is set up so (HMAC-SHA256).
+    twilio_shared_key: SecretStatus,
     /// Who answers.
     answered_by: SmsAnswerer,
     /// What to enter at the providers.
@@ -95,6 +98,7 @@ impl SmsSettings {
             twilio_phone_number: row.twilio_phone_number.map(PhoneNumber),
             twilio_account_sid: row.twilio_account_sid,
             twilio_auth_token: is.secret(TWILIO_AUTH_TOKEN).into(),
+            twilio_shared_key: is.secret(TWILIO_SHARED_KEY).into(),
             answered_by: row.answered_by,
             webhook_urls: vec![
                 url(services, "Telnyx: messaging profile, inbound webhook", "telnyx/sms"),
@@ -259,6 +263,8 @@ pub struct SmsSettingsInput {
     /// The token that Twilio signs with; null forgets it.
     #[graphql(secret)]
     twilio_auth_token: MaybeUndefined<String>,
+    /// The secret of the shared key that Twilio signs with instead, where it is set up so (HMAC-SHA256).
+    twilio_shared_key: MaybeUndefined<String>,
     /// Who answers.
     answered_by: Option<SmsAnswerer>,
 }
@@ -276,6 +282,7 @@ impl TryFrom<SmsSettingsInput> for SmsEdit {
             twilio_phone_number: number(input.twilio_phone_number),
             twilio_account_sid: change(input.twilio_account_sid),
             twilio_auth_token: secret(input.twilio_auth_token),
+            twilio_shared_key: secret(input.twilio_shared_key),
             answered_by: input.answered_by,
         })
     }
