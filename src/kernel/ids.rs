@@ -85,6 +85,8 @@ ids! {
     MeetingId = "meeting";
     /// An event that a provider delivered.
     DeliveryId = "delivery";
+    /// A phone call.
+    CallId = "call";
 }
 
 /// Reads a global id of one noun, `lead_81`. The number alone, another noun, a sign, a leading zero or spaces are

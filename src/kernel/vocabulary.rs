@@ -273,6 +273,30 @@ vocabulary! {
         /// It was called off; its time is free again.
         Cancelled = "CANCELLED",
     }
+    /// Who called whom.
+    CallDirection {
+        /// The customer called.
+        Inbound = "INBOUND",
+        /// The business called.
+        Outbound = "OUTBOUND",
+    }
+    /// What became of a call.
+    CallOutcome {
+        /// It was answered, and the assistant could not begin.
+        AssistantFailed = "ASSISTANT_FAILED",
+        /// It was held, and came to an end.
+        Completed = "COMPLETED",
+        /// Nobody answered.
+        NoAnswer = "NO_ANSWER",
+        /// The line was busy.
+        Busy = "BUSY",
+        /// It was turned away.
+        Rejected = "REJECTED",
+        /// Whoever called gave up before it was answered.
+        Cancelled = "CANCELLED",
+        /// It did not come about, or broke off, for a technical reason.
+        Failed = "FAILED",
+    }
     /// A day of the week.
     Weekday {
         /// The first by ISO 8601.

@@ -1,6 +1,7 @@
 //! Telnyx: SMS webhooks in its envelope (<https://developers.telnyx.com/docs/messaging/messages/receiving-webhooks>). Must
 //! not know tenants, nor keep anything.
 
+pub mod calls;
 mod signature;
 mod stand_in;
 mod texts;
