@@ -27,6 +27,43 @@ diesel::table! {
 }
 
 diesel::table! {
+    call_actions (tenant_id, call_id, tool, asked_key) {
+        tenant_id -> Int8,
+        call_id -> Int8,
+        tool -> Text,
+        asked_key -> Text,
+        answer -> Text,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    calls (id) {
+        id -> Int8,
+        tenant_id -> Int8,
+        call_control_id -> Nullable<Text>,
+        provider_conversation_id -> Nullable<Text>,
+        conversation_id -> Nullable<Int8>,
+        lead_id -> Nullable<Int8>,
+        direction -> Nullable<Text>,
+        from_number -> Nullable<Text>,
+        to_number -> Nullable<Text>,
+        customer_number -> Nullable<Text>,
+        agent_number -> Nullable<Text>,
+        is_attested -> Bool,
+        started_at -> Nullable<Timestamptz>,
+        ended_at -> Nullable<Timestamptz>,
+        duration_seconds -> Nullable<Int4>,
+        outcome -> Nullable<Text>,
+        recording_url -> Nullable<Text>,
+        summary -> Nullable<Text>,
+        insights -> Jsonb,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     closed_days (tenant_id, day) {
         tenant_id -> Int8,
         day -> Date,

@@ -101,6 +101,21 @@ pub async fn hold(tx: &mut Tx<Tenant>, id: LeadId) -> Outcome<Option<LeadRow>> {
         .optional()?)
 }
 
+/// The lead with this number.
+///
+/// # Errors
+/// Database faults.
+pub async fn by_phone(tx: &mut Tx<Tenant>, phone: &str) -> Outcome<Option<LeadRow>> {
+    let tenant = tx.tenant();
+    Ok(leads::table
+        .filter(leads::tenant_id.eq(tenant))
+        .filter(leads::phone.eq(phone))
+        .select(LeadRow::as_select())
+        .first(tx.conn())
+        .await
+        .optional()?)
+}
+
 /// Several leads, for the loader.
 ///
 /// # Errors

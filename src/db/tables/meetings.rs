@@ -109,6 +109,25 @@ pub async fn find_many(tx: &mut Tx<Tenant>, ids: &[MeetingId]) -> Outcome<Vec<Me
         .await?)
 }
 
+/// The next meeting with a lead that begins at `from` or later.
+///
+/// # Errors
+/// Database faults.
+pub async fn next_of_lead(tx: &mut Tx<Tenant>, lead: LeadId, from: DateTime<Utc>) -> Outcome<Option<MeetingRow>> {
+    let ahead = MeetingFilter {
+        status: Some(vec![MeetingStatus::Booked]),
+        lead: Some(lead),
+        starts_from: Some(from),
+        ..MeetingFilter::default()
+    };
+    Ok(filtered(tx.tenant(), &ahead)
+        .order((meetings::starts_at.asc(), meetings::id.asc()))
+        .select(MeetingRow::as_select())
+        .first(tx.conn())
+        .await
+        .optional()?)
+}
+
 /// A page of meetings by their beginning, in the page's direction.
 ///
 /// # Errors

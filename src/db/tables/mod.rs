@@ -3,6 +3,7 @@
 
 pub mod audit;
 pub mod booking;
+pub mod calls;
 pub mod conversations;
 pub mod deliveries;
 pub mod impersonations;

@@ -310,3 +310,16 @@ pub async fn insert(tx: &mut Tx<Tenant>, message: &NewMessage) -> Outcome<Messag
         .get_result(tx.conn())
         .await?)
 }
+
+/// Adds those whose sender's id is not there yet, in their order; how many those were.
+///
+/// # Errors
+/// Database faults.
+pub async fn insert_unless_there(tx: &mut Tx<Tenant>, new: &[NewMessage]) -> Outcome<usize> {
+    Ok(diesel::insert_into(messages::table)
+        .values(new)
+        .on_conflict((messages::tenant_id, messages::conversation_id, messages::client_message_id))
+        .do_nothing()
+        .execute(tx.conn())
+        .await?)
+}
