@@ -14,6 +14,7 @@ use crate::{
     config::{Config, Environment},
     context::{AdminCx, Origins, RequestId, Services, Throttle},
     db::{Db, DbSettings, identity, migrate},
+    domain::calls,
     graph::{Graph, Introspection},
     http::{self, Web, WebSettings},
     kernel::{clock::Clock, metrics::Metrics, task},
@@ -104,6 +105,8 @@ pub fn open_settings(config: &Config, private_url: Option<&SecretString>) -> Opt
 pub fn services(config: &Config, db: Db, clock: Clock) -> anyhow::Result<Arc<Services>> {
     tokens::install_provider();
     let tokens = &config.tokens;
+    let metrics = Metrics::new()?;
+    calls::announce(&metrics);
     Ok(Arc::new(Services {
         passwords: Passwords::new(HASHES)?,
         tokens: TokenKeys::new(&tokens.secret, tokens.algorithm, tokens.access_lifetime, clock.clone()),
@@ -115,7 +118,7 @@ pub fn services(config: &Config, db: Db, clock: Clock) -> anyhow::Result<Arc<Ser
         visitors: config.visitors.clone(),
         throttle: Throttle::new(clock.clone()),
         origins: Origins::new(db.clone(), clock.clone()),
-        metrics: Metrics::new()?,
+        metrics,
         work: tokio::sync::Notify::new(),
         pinecone_hosts: config.retrieval.pinecone.hosts(),
         db,

@@ -20,6 +20,7 @@ use crate::{
     },
     context::{Rate, VisitorSettings},
     domain::inbox::InboxSettings,
+    kernel::ids::{self, TenantId},
     llm::{ModelSettings, Provider, RemoteSettings},
     retrieval::RetrieverSettings,
 };
@@ -61,7 +62,8 @@ pub struct Config {
     pub jackrabbit: JackrabbitSettings,
     /// Where texts are sent (`TELNYX_API_BASE_URL`, `TWILIO_API_BASE_URL`, `PUBLIC_URL`).
     pub texting: TextingSettings,
-    /// What phone providers sign with (`TELNYX_PUBLIC_KEY`, `TWILIO_AUTH_TOKEN`, `TWILIO_SHARED_KEY`, `PUBLIC_URL`).
+    /// What phone providers sign with (`TELNYX_PUBLIC_KEY`, `TWILIO_AUTH_TOKEN`, `TWILIO_SHARED_KEY`, `PUBLIC_URL`), and whose
+    /// a call is that does not say so (`VOICE_FALLBACK_TENANT_ID`).
     pub inbox: InboxSettings,
     /// The first global administrator (`ADMIN_EMAIL`, `ADMIN_PASSWORD`).
     pub first_admin: Option<FirstAdmin>,
@@ -239,19 +241,26 @@ fn texting(read: &mut Reader<'_>, public_url: &str) -> TextingSettings {
     }
 }
 
-/// `TELNYX_PUBLIC_KEY`, `TWILIO_AUTH_TOKEN` and `TWILIO_SHARED_KEY`. In development, `frontdesk simulate` stands in for Telnyx where it has no key.
+/// `TELNYX_PUBLIC_KEY`, `TWILIO_AUTH_TOKEN`, `TWILIO_SHARED_KEY` and `VOICE_FALLBACK_TENANT_ID`. In development, `frontdesk
+/// simulate` stands in for Telnyx where it has no key.
 fn inbox(read: &mut Reader<'_>, public_url: &str, stand_in: Option<&StandIn>) -> InboxSettings {
     let telnyx_public_key = match read.text("TELNYX_PUBLIC_KEY") {
         Some(key) if telnyx::is_key(&key) => Some(key),
         Some(_) => read.wrong("TELNYX_PUBLIC_KEY", "must be base64 of 32 bytes", None),
         None => stand_in.map(StandIn::public_key),
     };
+    let fallback = read.text("VOICE_FALLBACK_TENANT_ID");
+    let voice_fallback_tenant = fallback.as_deref().and_then(ids::number).map(TenantId);
+    if fallback.is_some() && voice_fallback_tenant.is_none() {
+        read.problem("VOICE_FALLBACK_TENANT_ID", "must be a tenant's number, such as 1042");
+    }
     let secret = |name| read.text(name).map(SecretString::from);
     InboxSettings {
         telnyx_public_key,
         twilio_auth_token: secret("TWILIO_AUTH_TOKEN"),
         twilio_shared_key: secret("TWILIO_SHARED_KEY"),
         public_url: public_url.to_owned(),
+        voice_fallback_tenant,
     }
 }
 

@@ -53,6 +53,7 @@ fn all_faults_are_named_at_once_and_no_value_is_repeated() {
         ("LLM_CONTEXT_TOKENS", "499"),
         ("METRICS_TOKEN", "canary"),
         ("TELNYX_PUBLIC_KEY", "canary"),
+        ("VOICE_FALLBACK_TENANT_ID", "canary"),
         ("PINECONE_CONTROLLER_HOST", "http://canary"),
         ("PINECONE_API_VERSION", "canary canary"),
         ("PINECONE_PROJECT_ID", "canary.example/"),
@@ -65,7 +66,7 @@ fn all_faults_are_named_at_once_and_no_value_is_repeated() {
     let text = problems.to_string();
     assert!(!text.contains("canary"), "{text}");
     insta::assert_snapshot!(text, @"
-    26 setting(s) need mending:
+    27 setting(s) need mending:
       PORT must be a number from 0 to 65535
       HOST must be an IP address such as 0.0.0.0
       BACKEND_CORS_ORIGINS must be a comma list or a JSON array of strings
@@ -88,6 +89,8 @@ fn all_faults_are_named_at_once_and_no_value_is_repeated() {
       JACKRABBIT_ORG_ID must be the school's number
       JACKRABBIT_PREFILL must be `none`, or a list such as first_name=MFName,last_name=MLName,email=MEmail,phone=MCPhone
       JACKRABBIT_BASE_URL must be an http or https URL
+      TELNYX_PUBLIC_KEY must be base64 of 32 bytes
+      VOICE_FALLBACK_TENANT_ID must be a tenant's number, such as 1042
       ADMIN_PASSWORD must be at least 10 characters long
       DEMO_DATA must be `true` or `false`
       LOG_FORMAT must be `json` or `text`

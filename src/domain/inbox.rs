@@ -15,6 +15,7 @@ use crate::{
     db::{
         identity,
         tables::{
+            calls::DoorRow,
             inbox::{self, NewDelivery, NumberRow},
             secrets,
         },
@@ -37,6 +38,8 @@ pub struct InboxSettings {
     pub twilio_shared_key: Option<SecretString>,
     /// `PUBLIC_URL`: the address that Twilio signs.
     pub public_url: String,
+    /// `VOICE_FALLBACK_TENANT_ID`: whose a call is that says nothing of whose it is; nobody's, if unset.
+    pub voice_fallback_tenant: Option<TenantId>,
 }
 
 /// What became of a post.
@@ -52,7 +55,7 @@ pub enum Taken {
     Rejected(Rejection),
 }
 
-const NO_KEY: Rejection =
+pub(super) const NO_KEY: Rejection =
     Rejection::Unsigned("No key is set to check the signature with: see updateSmsSettings, or the server's settings.");
 
 /// Where posts come in.
@@ -138,7 +141,12 @@ impl Inbox<'_> {
     }
 
     /// Keeps a delivery and puts in line what is to be done about it: both, or neither.
-    async fn keep(&self, owner: Option<TenantId>, delivery: &Verified, text: Option<Uuid>) -> Outcome<Taken> {
+    pub(super) async fn keep(
+        &self,
+        owner: Option<TenantId>,
+        delivery: &Verified,
+        text: Option<Uuid>,
+    ) -> Outcome<Taken> {
         let row = NewDelivery {
             tenant_id: owner,
             provider: delivery.provider(),
@@ -165,6 +173,12 @@ impl Inbox<'_> {
         }
         self.services.work.notify_one();
         Ok(Taken::Kept)
+    }
+
+    /// What a call's provider asks of a tenant is done in the server's own name, once it is known to be the provider.
+    #[must_use]
+    pub fn behind(&self, door: &DoorRow) -> TenantCx {
+        self.inside(door.tenant_id)
     }
 
     /// In the server's own name: a provider is nobody.

@@ -2,6 +2,7 @@
 //! and a plain form, and answers with rows. Must not know GraphQL, HTTP or a provider.
 
 pub mod booking;
+pub mod calls;
 pub mod conversations;
 pub mod deliveries;
 pub mod demo;

@@ -17,10 +17,27 @@ async fn the_operators_numbers_name_no_tenant_and_ask_for_their_token() {
     let mut shown: Vec<_> = text.lines().filter(is_steady).collect();
     shown.sort_unstable();
     insta::assert_snapshot!(shown.join("\n"), @r#"
+    # HELP frontdesk_jobs_dead Jobs that were given up, by kind, over all nodes.
+    # HELP frontdesk_jobs_oldest_seconds How long the job waits that is due longest, in seconds.
+    # HELP frontdesk_jobs_waiting Jobs in line or in hand, by kind, over all nodes.
     # HELP frontdesk_retrieval_duration_seconds How long a look for passages took, in seconds.
     # HELP frontdesk_retrieval_total Looks for passages, by where and by what came of them.
+    # HELP frontdesk_voice_fallback_total Requests about phone calls that went to VOICE_FALLBACK_TENANT_ID.
+    # HELP frontdesk_voice_unresolved_total Requests about phone calls that no tenant could be found for, by reason.
+    # TYPE frontdesk_jobs_dead gauge
+    # TYPE frontdesk_jobs_oldest_seconds gauge
+    # TYPE frontdesk_jobs_waiting gauge
     # TYPE frontdesk_retrieval_duration_seconds histogram
     # TYPE frontdesk_retrieval_total counter
+    # TYPE frontdesk_voice_fallback_total counter
+    # TYPE frontdesk_voice_unresolved_total counter
+    frontdesk_jobs_dead{kind="answer"} 0
+    frontdesk_jobs_dead{kind="delivery"} 0
+    frontdesk_jobs_dead{kind="text"} 0
+    frontdesk_jobs_oldest_seconds 0
+    frontdesk_jobs_waiting{kind="answer"} 0
+    frontdesk_jobs_waiting{kind="delivery"} 0
+    frontdesk_jobs_waiting{kind="text"} 0
     frontdesk_retrieval_duration_seconds_count{provider="built_in"} 1
     frontdesk_retrieval_total{provider="built_in",outcome="empty"} 1
     frontdesk_retrieval_total{provider="built_in",outcome="found"} 0
@@ -33,6 +50,10 @@ async fn the_operators_numbers_name_no_tenant_and_ask_for_their_token() {
     frontdesk_retrieval_total{provider="pinecone",outcome="unreachable"} 0
     frontdesk_retrieval_total{provider="pinecone",outcome="unset"} 0
     frontdesk_retrieval_total{provider="unknown",outcome="fault"} 0
+    frontdesk_voice_fallback_total 0
+    frontdesk_voice_unresolved_total{reason="contradiction"} 0
+    frontdesk_voice_unresolved_total{reason="garbled_tenant_id"} 0
+    frontdesk_voice_unresolved_total{reason="unknown"} 0
     "#);
     // Without a token it is for the server's own network: what a proxy passes on may come from anywhere.
     let passed_on = open.http.get(open.url("/metrics")).header("x-forwarded-for", "203.0.113.7").send().await;
