@@ -119,9 +119,10 @@ async fn store(
     client_message_id: Option<String>,
 ) -> Outcome<Accepted> {
     let now = cx.now();
-    // By text, the customer writes from their phone: whoever writes here is of the business.
+    // By text, the customer writes from their phone, and in a call they speak: whoever writes here is of the business.
     let is_carried = conversation.channel == Channel::Sms;
-    let by_hand = is_carried || conversation.status == ConversationStatus::Human;
+    let is_elsewhere = is_carried || conversation.channel == Channel::Voice;
+    let by_hand = is_elsewhere || conversation.status == ConversationStatus::Human;
     // Where a person answers, the tenant's people do so; a website visitor stays the customer.
     let answers = by_hand && cx.scope().bound_to().is_none();
     let new = NewMessage {

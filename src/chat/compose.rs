@@ -227,7 +227,7 @@ async fn run(place: &Place<'_>, offered: &[ToolSpec], calls: &[ToolCall]) -> Vec
             refusal
         } else {
             place.tell(Body::ToolCalled { message: place.reply.id, name: call.name.clone() });
-            let (conversation, name) = (place.conversation, call.name.as_str());
+            let (conversation, name) = (Some(place.conversation), call.name.as_str());
             tools::call(place.cx, tools::Call { conversation, name, arguments: &call.arguments }).await
         };
         let content = llm::cut(&content, RESULT_MAX);

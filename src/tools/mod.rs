@@ -10,13 +10,14 @@ mod get_classes;
 mod means;
 mod schema;
 mod send_registration_link;
+pub mod voice;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::{
     context::TenantCx,
-    db::tables::conversations::{self, ConversationRow},
+    db::tables::conversations,
     kernel::{
         failure::{Failure, Outcome, Refusal},
         ids::ConversationId,
@@ -38,8 +39,8 @@ pub struct Declaration {
 
 /// A model's call of a tool.
 pub struct Call<'a> {
-    /// Where it was called.
-    pub conversation: ConversationId,
+    /// Where it was called; `None` for a caller whose call needs no conversation yet.
+    pub conversation: Option<ConversationId>,
     /// Which tool.
     pub name: &'a str,
     /// What with.
@@ -116,7 +117,8 @@ pub async fn call(cx: &TenantCx, call: Call<'_>) -> String {
     };
     let outcome = if result.is_ok() { AuditOutcome::Done } else { AuditOutcome::Refused };
     let action = tool.map_or("tool.unknown", Tool::action);
-    if let Err(failure) = cx.write(async |tx| cx.audit_try(tx, action, call.conversation, outcome).await).await {
+    let target = call.conversation.map_or_else(|| cx.scope().tenant().to_string(), |id| id.to_string());
+    if let Err(failure) = cx.write(async |tx| cx.audit_try(tx, action, target, outcome).await).await {
         tracing::error!(action, ?failure, "a tool's call could not be recorded");
     }
     match result {
@@ -130,8 +132,14 @@ pub async fn call(cx: &TenantCx, call: Call<'_>) -> String {
 }
 
 async fn run(cx: &TenantCx, tool: Tool, call: &Call<'_>) -> Outcome<Answer> {
-    let found = cx.read(async |tx| conversations::find(tx, call.conversation).await).await?;
-    let conversation: ConversationRow = found.ok_or_else(|| Refusal::not_found("conversation"))?;
+    let conversation = match call.conversation {
+        Some(id) => {
+            let found = cx.read(async |tx| conversations::find(tx, id).await).await?;
+            Some(found.ok_or_else(|| Refusal::not_found("conversation"))?)
+        }
+        None => None,
+    };
+    let somewhere = || conversation.as_ref().ok_or_else(|| Refusal::not_found("conversation"));
     let means = Means::of(cx).await?;
     if !tool.is_usable(&means) {
         return Err(Refusal::input("name", "This business does not offer that.").into());
@@ -139,9 +147,9 @@ async fn run(cx: &TenantCx, tool: Tool, call: &Call<'_>) -> Outcome<Answer> {
     match tool {
         Tool::SendRegistrationLink => send_registration_link::run(cx, &means, arguments(call)?).await,
         Tool::GetClasses => get_classes::run(cx, &means, arguments(call)?).await,
-        Tool::BookMeeting => book_meeting::run(cx, &means, &conversation, arguments(call)?).await,
+        Tool::BookMeeting => book_meeting::run(cx, &means, somewhere()?, arguments(call)?).await,
         Tool::GetAvailableSlots => get_available_slots::run(cx, &means, &arguments(call)?).await,
-        Tool::CaptureLead => capture_lead::run(cx, &conversation, arguments(call)?).await,
+        Tool::CaptureLead => capture_lead::run(cx, somewhere()?, arguments(call)?).await,
     }
 }
 

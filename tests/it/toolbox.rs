@@ -20,7 +20,7 @@ use crate::support::{Actor, Gateway, Plan, Tenant, cluster, code};
 
 /// What a model is told of a call.
 pub async fn called(cx: &TenantCx, conversation: i64, name: &str, arguments: Value) -> Value {
-    let call = Call { conversation: ConversationId(conversation), name, arguments: &arguments };
+    let call = Call { conversation: Some(ConversationId(conversation)), name, arguments: &arguments };
     let text = tools::call(cx, call).await;
     assert!(text.chars().count() <= 6_000, "{text}");
     serde_json::from_str(&text).unwrap_or_else(|_| panic!("no JSON: {text}"))
