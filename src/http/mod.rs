@@ -14,6 +14,7 @@ mod playground;
 mod problem;
 mod request_id;
 mod sse;
+mod voice;
 mod watch;
 mod webhooks;
 mod ws;
@@ -36,6 +37,8 @@ use crate::{
     domain::inbox::InboxSettings,
     graph::Graph,
 };
+
+pub use voice::VoicePatience;
 
 /// What the handlers share.
 pub struct Web {
@@ -66,6 +69,8 @@ pub struct WebSettings {
     pub metrics_token: Option<SecretString>,
     /// What phone providers sign with.
     pub inbox: InboxSettings,
+    /// How long an assistant on the phone waits for its variables, and for a tool.
+    pub voice: VoicePatience,
     /// Whether there is a playground of our own to serve.
     pub has_playground: bool,
     /// How often the caller of an open stream is looked at again.
@@ -84,6 +89,7 @@ impl Default for WebSettings {
             trusted_proxies: 0,
             metrics_token: None,
             inbox: InboxSettings::default(),
+            voice: VoicePatience::default(),
             has_playground: playground::is_built(),
             recheck: Duration::from_secs(3),
             init_patience: Duration::from_secs(3),
@@ -105,6 +111,9 @@ pub fn router(web: Arc<Web>) -> Router {
         .route("/readyz", get(health::ready))
         .route("/metrics", get(metrics::scrape))
         .route("/api/v1/telnyx/sms", post(webhooks::telnyx_sms))
+        .route("/api/v1/telnyx/ai-call-complete", post(voice::call_complete))
+        .route("/api/v1/telnyx/dynamic-variables", post(voice::dynamic_variables))
+        .route("/api/v1/telnyx/tools/{tool}", post(voice::tool))
         .route("/api/v1/twilio/sms", post(webhooks::twilio_sms).get(webhooks::twilio_sms))
         .fallback(problem::no_such_route)
         .method_not_allowed_fallback(problem::no_such_method)

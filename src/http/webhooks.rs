@@ -32,11 +32,7 @@ pub(super) async fn telnyx_sms(
         Ok(body) => body,
         Err(refused) => return unread(&refused),
     };
-    let signature = telnyx::Signature {
-        signature: text(&parts.headers, "telnyx-signature-ed25519"),
-        timestamp: text(&parts.headers, "telnyx-timestamp"),
-    };
-    answer(web.inbox(id).telnyx(&body, &signature).await, || StatusCode::OK.into_response())
+    answer(web.inbox(id).telnyx(&body, &telnyx_signature(&parts.headers)).await, || StatusCode::OK.into_response())
 }
 
 /// `POST`, or `GET`, `/api/v1/twilio/sms`.
@@ -68,14 +64,10 @@ pub(super) async fn twilio_sms(
 }
 
 /// Good only for what is kept: a provider that hears anything else tries again.
-fn answer(taken: Outcome<Taken>, good: impl FnOnce() -> Response) -> Response {
+pub(super) fn answer(taken: Outcome<Taken>, good: impl FnOnce() -> Response) -> Response {
     match taken {
         Ok(Taken::Kept | Taken::KnownAlready | Taken::Quarantined) => good(),
-        Ok(Taken::Rejected(Rejection::Unreadable(why))) => problem(StatusCode::BAD_REQUEST, why),
-        Ok(Taken::Rejected(Rejection::Unsigned(why))) => {
-            tracing::warn!(why, "a webhook whose signature does not hold");
-            problem(StatusCode::FORBIDDEN, why)
-        }
+        Ok(Taken::Rejected(rejection)) => rejected(rejection),
         Err(failure) => {
             if let Failure::Fault(error) = failure {
                 tracing::error!(error = %format!("{error:#}"), "a webhook could not be kept");
@@ -85,16 +77,34 @@ fn answer(taken: Outcome<Taken>, good: impl FnOnce() -> Response) -> Response {
     }
 }
 
-fn unread(refused: &BadRequest) -> Response {
+/// A post that is not taken.
+pub(super) fn rejected(rejection: Rejection) -> Response {
+    match rejection {
+        Rejection::Unreadable(why) => problem(StatusCode::BAD_REQUEST, why),
+        Rejection::Unsigned(why) => {
+            tracing::warn!(why, "a webhook whose signature does not hold");
+            problem(StatusCode::FORBIDDEN, why)
+        }
+    }
+}
+
+pub(super) fn unread(refused: &BadRequest) -> Response {
     problem(refused.status, refused.message)
 }
 
-fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+pub(super) fn telnyx_signature(headers: &HeaderMap) -> telnyx::Signature<'_> {
+    telnyx::Signature {
+        signature: text(headers, "telnyx-signature-ed25519"),
+        timestamp: text(headers, "telnyx-timestamp"),
+    }
+}
+
+pub(super) fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     headers.get(name)?.to_str().ok()
 }
 
 impl Web {
-    fn inbox(&self, request: RequestId) -> Inbox<'_> {
+    pub(super) fn inbox(&self, request: RequestId) -> Inbox<'_> {
         Inbox { services: &self.services, settings: &self.settings.inbox, request }
     }
 }
