@@ -17,7 +17,7 @@ use crate::{
         tables::inbox::{self, KeptRow},
         tx::{Tenant, Tx},
     },
-    domain::{sms, texts},
+    domain::{calls, sms, texts},
     kernel::{
         failure::{Failure, Outcome, Refusal},
         ids::DeliveryId,
@@ -42,6 +42,9 @@ pub(super) async fn work_on(
     text: Option<Uuid>,
 ) -> Outcome<Verdict> {
     let kept = cx.read(async |tx| inbox::kept(tx, id).await).await?.ok_or_else(|| Refusal::not_found("delivery"))?;
+    if telnyx::calls::is_of_call(&kept.event_type) {
+        return of_call(cx, held, id, &kept).await;
+    }
     let unreadable = |why: &str| Ok(Verdict::Never(format!("the event can't be read: {why}")));
     let Ok(provider) = kept.provider.parse::<TextProvider>() else {
         return unreadable("nobody here knows its provider");
@@ -74,6 +77,20 @@ pub(super) async fn work_on(
             Ok(Verdict::Done)
         }
     }
+}
+
+/// What Telnyx says of a call.
+async fn of_call(cx: &TenantCx, held: &Held<'_>, id: DeliveryId, kept: &KeptRow) -> Outcome<Verdict> {
+    let event = match telnyx::calls::told(&kept.body) {
+        Ok(event) => event,
+        Err(why) => return Ok(Verdict::Never(format!("the event can't be read: {why}"))),
+    };
+    let done = cx.write(async |tx| {
+        calls::apply(cx, tx, &event).await?;
+        inbox::processed(tx, id, held.attempts(), cx.now()).await?;
+        held.done(tx).await
+    });
+    done.await
 }
 
 /// Notes what became of a text. `false` when it is too early to tell of which.
