@@ -14,6 +14,7 @@ use crate::{
     db::tables::{
         audit::{self, EntryRow},
         booking::{self, Booking},
+        calls::{self, CallRow},
         conversations::{self, ConversationRow},
         deliveries::{self, DeliveryRow},
         impersonations::{self, ImpersonationRow},
@@ -119,6 +120,8 @@ loaders! {
         lead(LeadId) -> Option<LeadRow> = LeadBatch via fetch_leads;
         /// A conversation.
         conversation(ConversationId) -> Option<ConversationRow> = ConversationBatch via fetch_conversations;
+        /// The phone call that a conversation is of.
+        call(ConversationId) -> Option<CallRow> = CallBatch via fetch_calls;
         /// A page of a lead's conversations.
         conversations(LeadPage) -> Option<Slice<ConversationRow>> = LeadPageBatch via fetch_lead_pages;
         /// How many conversations a lead has.
@@ -240,6 +243,11 @@ async fn fetch_conversations(
 
 async fn fetch_texts(cx: &TenantCore, keys: &[MessageId]) -> Outcome<HashMap<MessageId, Vec<TextRow>>> {
     cx.read(async |tx| texts::of_messages(tx, keys).await).await
+}
+
+async fn fetch_calls(cx: &TenantCore, keys: &[ConversationId]) -> Outcome<HashMap<ConversationId, Option<CallRow>>> {
+    let rows = cx.read(async |tx| calls::of_conversations(tx, keys).await).await?;
+    Ok(rows.into_iter().filter_map(|row| Some((row.conversation_id?, Some(row)))).collect())
 }
 
 async fn fetch_users(cx: &TenantCore, keys: &[UserId]) -> Outcome<HashMap<UserId, Option<UserRow>>> {

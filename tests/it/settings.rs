@@ -72,6 +72,9 @@ async fn a_tenant_says_how_it_is_reached() {
         "registrationUrl": "https://acme.example/register",
         "webhookUrls": [
           {
+            "url": "http://localhost:8080/api/v1/telnyx/dynamic-variables?tenant_id=1001"
+          },
+          {
             "url": "http://localhost:8080/api/v1/telnyx/ai-call-complete?tenant_id=1001"
           },
           {

@@ -13,6 +13,7 @@ use crate::{
         connection::connection,
         scalars::DateTime,
         types::{
+            call::Call,
             change, given,
             lead::Lead,
             message::{Message, MessageConnection},
@@ -83,6 +84,14 @@ impl Conversation {
                 async move { cx.loaders().message_count(conversation).await }
             },
         ))
+    }
+    /// The call, where it takes place on the phone.
+    #[graphql(directive = auth::apply(Access::User))]
+    async fn call(&self) -> Result<Option<Call>> {
+        if self.row.channel != Channel::Voice {
+            return Ok(None);
+        }
+        Ok(self.cx.loaders().call(self.row.id).await?.map(|row| Call { row }))
     }
     /// When it began.
     async fn created_at(&self) -> DateTime {

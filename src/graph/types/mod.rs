@@ -3,6 +3,7 @@
 
 pub mod audit;
 pub mod booking;
+pub mod call;
 pub mod chat_event;
 pub mod conversation;
 pub mod delivery;

@@ -138,6 +138,7 @@ impl VoiceSettings {
             jackrabbit_org_id: row.jackrabbit_org_id,
             registration_url: row.registration_url,
             webhook_urls: vec![
+                tool("Telnyx: assistant, dynamic variables", "dynamic-variables"),
                 tool("Telnyx: assistant, call completed", "ai-call-complete"),
                 tool("Telnyx: tool, send a registration link", "tools/send-link"),
                 tool("Telnyx: tool, classes with open places", "tools/get-classes"),
