@@ -12,6 +12,7 @@
 
 mod audit;
 mod bad_input;
+mod calls;
 mod chat;
 mod deliveries;
 mod documents;
@@ -56,6 +57,8 @@ mod users;
 mod verify;
 mod versions;
 mod visitors;
+mod voice;
+mod voice_tools;
 mod walls;
 mod websites;
 mod widget;

@@ -14,6 +14,7 @@ pub mod phones;
 pub mod process;
 pub mod redis;
 pub mod socket;
+pub mod telnyx;
 
 pub use actor::{Actor, Answer, CHAT, Tenant, code, login, said};
 pub use gateway::{Gateway, PASSWORD, Plan, SECRET};
