@@ -2,6 +2,7 @@
 //! conversation and no database. What a service says is checked here, and its own words of error go to the log only.
 
 pub mod delivery;
+pub mod google;
 pub mod jackrabbit;
 pub mod telnyx;
 pub mod texting;

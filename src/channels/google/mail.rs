@@ -1,0 +1,382 @@
+//! A message as Gmail gives it, and the mail in it: who wrote, what about, in plain text. Must not decide whether it is answered.
+
+use encoding_rs::{Encoding, UTF_8};
+use mail_parser::MessageParser;
+use serde::Deserialize;
+
+use crate::{
+    channels::google::{html, loops, push::decode, quotes},
+    kernel::email,
+};
+
+/// Parts that are looked into at the most, and how deep.
+const PARTS_MAX: usize = 200;
+const DEPTH_MAX: usize = 20;
+/// Longest part that is fetched on its own, in bytes.
+const APART_MAX: u64 = 2 << 20;
+/// Longest header that is read, in bytes.
+const HEADER_MAX: usize = 4_000;
+/// Longest plain text, in characters; of more, the beginning.
+const TEXT_MAX: usize = 15_000;
+/// References that are kept: the first, and the newest.
+const REFERENCES_MAX: usize = 20;
+
+/// A message, as far as it was asked for.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Message {
+    /// Gmail's id of it.
+    pub id: String,
+    /// The thread that it is in.
+    #[serde(rename = "threadId")]
+    pub thread: String,
+    /// What Gmail filed it under.
+    #[serde(rename = "labelIds", default)]
+    pub labels: Vec<String>,
+    #[serde(default)]
+    payload: Part,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+struct Part {
+    #[serde(rename = "mimeType", default)]
+    kind: String,
+    #[serde(default)]
+    filename: String,
+    #[serde(default)]
+    headers: Vec<Header>,
+    #[serde(default)]
+    body: Content,
+    #[serde(default)]
+    parts: Vec<Part>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Header {
+    name: String,
+    value: String,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+struct Content {
+    data: Option<String>,
+    #[serde(rename = "attachmentId")]
+    apart: Option<String>,
+    size: Option<u64>,
+}
+
+/// Who writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sender {
+    /// Their address, in lower case.
+    pub address: String,
+    /// What they call themselves.
+    pub name: Option<String>,
+}
+
+/// A mail that somebody wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mail {
+    /// Who it is from; `None` where that can't be told.
+    pub from: Option<Sender>,
+    /// Who wants the answer: who it is from, unless it says otherwise.
+    pub reply_to: Option<Sender>,
+    /// What it is about.
+    pub subject: Option<String>,
+    /// Its own id (RFC 5322, section 3.6.4), with its angle brackets.
+    pub message_id: Option<String>,
+    /// The ids of what it answers, oldest first.
+    pub references: Vec<String>,
+    /// Why it must not be answered, if so.
+    pub unanswerable: Option<&'static str>,
+}
+
+/// What a mail says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Body {
+    /// In plain text, without what it quotes.
+    Said(String),
+    /// In a part that lies apart; [`Message::read`] reads it once it was fetched.
+    Apart(String),
+    /// Nothing that could be read.
+    Nothing,
+}
+
+impl Message {
+    /// A header, whatever the case of its name.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.payload.header(name)
+    }
+
+    /// The mail, for the mailbox of this address.
+    #[must_use]
+    pub fn mail(&self, own: &str) -> Mail {
+        let from = self.header("From").and_then(sender);
+        let reply_to = self.header("Reply-To").and_then(sender).or_else(|| from.clone());
+        let named = |name| self.header(name).map(ids).unwrap_or_default();
+        let mut references = named("References");
+        if references.is_empty() {
+            references = named("In-Reply-To");
+        }
+        if references.len() > REFERENCES_MAX {
+            references.drain(1..=references.len() - REFERENCES_MAX);
+        }
+        Mail {
+            unanswerable: loops::unanswerable(self, &self.payload.kind, &[&from, &reply_to], own),
+            subject: self.header("Subject").and_then(subject),
+            message_id: named("Message-ID").into_iter().next(),
+            from,
+            reply_to,
+            references,
+        }
+    }
+
+    /// What it says: its first plain text, else its first HTML as text. Attachments are not read.
+    #[must_use]
+    pub fn body(&self) -> Body {
+        let mut found = Vec::new();
+        self.payload.gather(&mut found, DEPTH_MAX);
+        for kind in ["text/plain", "text/html"] {
+            for part in found.iter().filter(|part| part.is(kind)) {
+                if let Some(bytes) = part.body.data.as_deref().and_then(decode)
+                    && let Some(text) = part.text(&bytes)
+                {
+                    return Body::Said(text);
+                }
+                let is_small = part.body.size.is_none_or(|size| size <= APART_MAX);
+                if let Some(apart) = part.body.apart.clone().filter(|_| is_small) {
+                    return Body::Apart(apart);
+                }
+            }
+        }
+        Body::Nothing
+    }
+
+    /// Reads the part that [`Body::Apart`] named.
+    #[must_use]
+    pub fn read(&self, apart: &str, bytes: &[u8]) -> Option<String> {
+        let mut found = Vec::new();
+        self.payload.gather(&mut found, DEPTH_MAX);
+        found.iter().find(|part| part.body.apart.as_deref() == Some(apart))?.text(bytes)
+    }
+}
+
+impl Part {
+    fn header(&self, name: &str) -> Option<&str> {
+        let header = self.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name))?;
+        Some(cut(header.value.trim(), HEADER_MAX))
+    }
+
+    /// The parts that may be what the mail says: in the order in which they stand, and none that is a file.
+    fn gather<'p>(&'p self, found: &mut Vec<&'p Part>, depth: usize) {
+        if found.len() >= PARTS_MAX || depth == 0 {
+            return;
+        }
+        if self.parts.is_empty() && self.filename.is_empty() {
+            found.push(self);
+        }
+        // A mail that hangs on this one is another's words.
+        for part in self.parts.iter().filter(|part| !part.is("message/rfc822")) {
+            part.gather(found, depth - 1);
+        }
+    }
+
+    fn is(&self, kind: &str) -> bool {
+        self.kind.eq_ignore_ascii_case(kind)
+    }
+
+    /// Its bytes as the plain text that somebody wrote.
+    fn text(&self, bytes: &[u8]) -> Option<String> {
+        let label = self.header("Content-Type").and_then(charset);
+        let encoding = label.and_then(|label| Encoding::for_label(label.as_bytes())).unwrap_or(UTF_8);
+        let text = encoding.decode(bytes).0.replace("\r\n", "\n").replace(['\0', '\r'], "");
+        let text = if self.is("text/html") { html::to_text(&text) } else { text };
+        let own = quotes::stripped(&text);
+        Some(cut_chars(own, TEXT_MAX).trim().to_owned()).filter(|text| !text.is_empty())
+    }
+}
+
+/// The `charset` of a content type.
+fn charset(content_type: &str) -> Option<&str> {
+    let is_charset = |name: &str| name.trim().eq_ignore_ascii_case("charset");
+    let value = content_type.split(';').filter_map(|part| part.split_once('=')).find(|(name, _)| is_charset(name))?.1;
+    Some(value.trim().trim_matches(['"', '\'']))
+}
+
+/// Reads one header by the rules of mail: encoded words, comments, quoted names, groups.
+fn parsed(name: &str, value: &str) -> Option<mail_parser::Message<'static>> {
+    let line = value.replace(['\r', '\n'], " ");
+    let block = format!("{name}: {line}\r\n\r\n");
+    Some(MessageParser::new().parse_headers(block.as_bytes())?.into_owned())
+}
+
+fn sender(value: &str) -> Option<Sender> {
+    let message = parsed("From", value)?;
+    let first = message.from()?.first()?;
+    let address = email::normalise("from", first.address.as_deref()?).ok()?;
+    let name = first.name.as_deref().and_then(|name| plain(name, 200)).filter(|name| !name.contains('@'));
+    Some(Sender { address, name })
+}
+
+fn subject(value: &str) -> Option<String> {
+    plain(parsed("Subject", value)?.subject()?, 300)
+}
+
+/// One line without control characters.
+fn plain(text: &str, max: usize) -> Option<String> {
+    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
+    Some(cut_chars(&line, max).trim().to_owned()).filter(|line| !line.is_empty())
+}
+
+/// The message ids of a header, each in its angle brackets.
+fn ids(value: &str) -> Vec<String> {
+    let is_id = |id: &&str| {
+        (3..=250).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic() && !b"<>".contains(&byte))
+    };
+    let inside = value.split('<').skip(1).filter_map(|part| part.split_once('>')).map(|(id, _)| id.trim());
+    inside.filter(is_id).map(|id| format!("<{id}>")).collect()
+}
+
+fn cut(text: &str, max: usize) -> &str {
+    text.get(..text.floor_char_boundary(max)).unwrap_or(text)
+}
+
+fn cut_chars(text: &str, max: usize) -> &str {
+    text.char_indices().nth(max).and_then(|(end, _)| text.get(..end)).unwrap_or(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base64::{Engine, engine::general_purpose::URL_SAFE};
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    const OWN: &str = "front.desk@exampleco.test";
+
+    fn message(value: Value) -> Message {
+        serde_json::from_value(value).expect("a message")
+    }
+
+    fn part(kind: &str, content_type: &str, bytes: &[u8]) -> Value {
+        json!({ "mimeType": kind, "filename": "", "headers": [{ "name": "content-type", "value": content_type }],
+            "body": { "size": bytes.len(), "data": URL_SAFE.encode(bytes) } })
+    }
+
+    fn with(payload: &Value) -> Message {
+        message(json!({ "id": "1", "threadId": "1", "labelIds": ["INBOX"], "payload": payload }))
+    }
+
+    #[test]
+    fn every_recorded_mail_is_read_as_the_vectors_say() {
+        let vectors: Value =
+            serde_json::from_str(include_str!("../../../tests/vectors/gmail-message.json")).expect("vectors");
+        let cases = vectors["cases"].as_array().expect("cases");
+        assert_eq!(cases.len(), 18);
+        for case in cases {
+            let (name, expected) = (&case["name"], &case["expected"]);
+            let message = message(case["message"].clone());
+            let mail = message.mail(vectors["mailbox"].as_str().expect("a mailbox"));
+            assert_eq!(mail.unanswerable.is_some(), expected["skip"], "{name}: {:?}", mail.unanswerable);
+            for (told, read) in [
+                ("from", mail.from.map(|from| from.address)),
+                ("subject", mail.subject),
+                ("rfc_message_id", mail.message_id),
+            ] {
+                assert!(expected[told].is_null() || expected[told].as_str() == read.as_deref(), "{name}: {read:?}");
+            }
+            let Body::Said(text) = message.body() else { panic!("{name}") };
+            assert!(expected["text"].is_null() || expected["text"] == text.as_str(), "{name}: {text}");
+            for part in expected["text_contains"].as_array().into_iter().flatten() {
+                assert!(text.contains(part.as_str().expect("a text")), "{name}: {text}");
+            }
+            for part in expected["text_not_contains"].as_array().into_iter().flatten() {
+                assert!(!text.contains(part.as_str().expect("a text")), "{name}: {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn bytes_are_read_in_the_characters_that_the_part_names() {
+        for (content_type, bytes, text) in [
+            ("text/plain; charset=windows-1252", &b"caf\xe9 \x80"[..], "café €"),
+            ("text/plain; format=flowed; charset=\"Shift_JIS\"", b"\x82\xb1\x82\xf1", "こん"),
+            ("text/plain; charset=utf-16le", b"h\0i\0", "hi"),
+            ("text/plain; charset=nobody-knows", b"plain", "plain"),
+            ("text/plain", b"bad \xff byte\0", "bad \u{fffd} byte"),
+        ] {
+            assert_eq!(
+                with(&part("text/plain", content_type, bytes)).body(),
+                Body::Said(text.into()),
+                "{content_type}"
+            );
+        }
+    }
+
+    #[test]
+    fn nesting_attachments_and_parts_that_lie_apart_are_told_apart() {
+        let apart = json!({ "mimeType": "text/plain", "filename": "", "body": { "size": 9, "attachmentId": "far" } });
+        let file = json!({ "mimeType": "text/plain", "filename": "a.txt", "body": { "size": 9, "data": "eA==" } });
+        let html = part("text/html", "text/html", b"<p>From HTML</p>");
+        let multi = |parts: Value| json!({ "mimeType": "multipart/mixed", "filename": "", "parts": parts });
+        assert_eq!(with(&multi(json!([file, html]))).body(), Body::Said("From HTML".into()));
+        let far = with(&multi(json!([apart])));
+        assert_eq!(far.body(), Body::Apart("far".into()));
+        assert_eq!(far.read("far", b"at last").as_deref(), Some("at last"));
+        assert_eq!(far.read("other", b"x"), None);
+        assert_eq!(with(&multi(json!([file]))).body(), Body::Nothing);
+        // A mail that hangs on it is another's; a blank text is none.
+        let hung = json!({ "mimeType": "message/rfc822", "filename": "", "parts": [part("text/plain", "text/plain", b"theirs")] });
+        assert_eq!(
+            with(&multi(json!([hung, part("text/plain", "text/plain", b" \n "), html]))).body(),
+            Body::Said("From HTML".into())
+        );
+        let deep = (0..40).fold(part("text/plain", "text/plain", b"deep"), |inner, _| multi(json!([inner])));
+        assert_eq!(with(&deep).body(), Body::Nothing);
+        let long = part("text/plain", "text/plain", "é".repeat(20_000).as_bytes());
+        assert!(matches!(with(&long).body(), Body::Said(text) if text.chars().count() == TEXT_MAX));
+    }
+
+    #[test]
+    fn addresses_subjects_and_ids_are_read_by_the_rules_of_mail() {
+        let mail = with(&json!({ "headers": [
+            { "name": "FROM", "value": "=?utf-8?Q?Jos=C3=A9_Roe?= <Jose@Parent.TEST>" },
+            { "name": "reply-to", "value": "office@parent.test" },
+            { "name": "Subject", "value": "=?iso-8859-1?Q?Re:_ni=F1os?=\r\n and more" },
+            { "name": "Message-Id", "value": " <a@b> " },
+            { "name": "References", "value": "<1@x> junk <2@x>\r\n <bad id> <3@x>" },
+        ] }))
+        .mail(OWN);
+        let from = mail.from.expect("a sender");
+        assert_eq!((from.address.as_str(), from.name.as_deref()), ("jose@parent.test", Some("José Roe")));
+        assert_eq!(mail.reply_to.map(|to| to.address).as_deref(), Some("office@parent.test"));
+        assert_eq!(mail.subject.as_deref(), Some("Re: niños and more"));
+        assert_eq!(mail.message_id.as_deref(), Some("<a@b>"));
+        assert_eq!(mail.references, ["<1@x>", "<2@x>", "<3@x>"]);
+        let many = (0..50).map(|n| format!("<{n:03}@x>")).collect::<Vec<_>>().join(" ");
+        let mail = with(&json!({ "headers": [{ "name": "References", "value": many }] })).mail(OWN);
+        assert_eq!((mail.references.len(), mail.references[0].as_str()), (REFERENCES_MAX, "<000@x>"));
+        assert_eq!(mail.references[1], "<031@x>");
+    }
+
+    proptest! {
+        #[test]
+        fn no_mail_makes_it_stumble(
+            header in ".{0,120}",
+            name in "(From|Subject|Reply-To|References|Content-Type|Auto-Submitted)",
+            bytes in prop::collection::vec(any::<u8>(), 0..300),
+            kind in "(text/plain|text/html|multipart/mixed)",
+            label in "(utf-8|utf-7|iso-2022-jp|big5|x)",
+        ) {
+            let mut value = part(&kind, &format!("{kind}; charset={label}"), &bytes);
+            value["headers"].as_array_mut().expect("headers").push(json!({ "name": name, "value": header }));
+            let message = with(&value);
+            let mail = message.mail(OWN);
+            prop_assert!(mail.subject.is_none_or(|subject| !subject.contains(['\r', '\n', '\0'])));
+            if let Body::Said(text) = message.body() {
+                prop_assert!(!text.contains('\0') && !text.is_empty());
+            }
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! What of a mail its sender wrote: without the earlier mails below it, and without the signature. In doubt it stays. Must not
+//! change what is left.
+
+/// Lines between which an introduction of a quote may stretch ("On … \n wrote:").
+const INTRODUCTION: usize = 3;
+
+/// The text without what it quotes at its end.
+pub(super) fn stripped(text: &str) -> &str {
+    let lines: Vec<(usize, &str)> = starts(text);
+    let end = cut_at(&lines).unwrap_or(text.len());
+    let own = text.get(..end).unwrap_or(text).trim_end();
+    let own = signature(own).trim_end();
+    // Nothing but quotes: then they are what is said.
+    if own.trim().is_empty() { text.trim() } else { own }
+}
+
+/// Each line with the place where it begins.
+fn starts(text: &str) -> Vec<(usize, &str)> {
+    let mut at = 0;
+    text.split_inclusive('\n')
+        .map(|line| {
+            let start = at;
+            at += line.len();
+            (start, line.trim())
+        })
+        .collect()
+}
+
+/// Where the earlier mails begin.
+fn cut_at(lines: &[(usize, &str)]) -> Option<usize> {
+    let forwarded = lines.iter().enumerate().find(|(at, (_, line))| is_divider(line) || is_outlook(lines, *at));
+    let introduced = (0..lines.len()).find_map(|at| introduction(lines, at));
+    let quoted = trailing_quote(lines);
+    [forwarded.map(|(_, (start, _))| *start), introduced, quoted].into_iter().flatten().min()
+}
+
+/// `-----Original Message-----`, in whichever language, and what forwarding puts there.
+fn is_divider(line: &str) -> bool {
+    let inner = line.trim_matches(['-', ' ']);
+    let dashes = line.len() - line.trim_start_matches('-').len();
+    dashes >= 4 && line.ends_with("---") && !inner.is_empty() && inner.len() < 60
+}
+
+/// The heading that Outlook puts above an earlier mail: `From:`, then `Sent:` or `Date:` and `To:` within a few lines.
+fn is_outlook(lines: &[(usize, &str)], at: usize) -> bool {
+    let begins = |line: &str, names: &[&str]| {
+        let line = line.trim_start_matches('*').to_lowercase();
+        names.iter().any(|name| line.starts_with(name))
+    };
+    let here = lines.get(at).is_some_and(|(_, line)| begins(line, &["from:", "von:", "de:", "de :"]));
+    let behind = || lines.iter().skip(at + 1).take(5).map(|(_, line)| *line);
+    here && behind().any(|line| begins(line, &["sent:", "date:", "gesendet:", "datum:", "enviado", "fecha:", "envoy"]))
+        && behind()
+            .any(|line| begins(line, &["to:", "an:", "para:", "à :", "à:", "subject:", "betreff:", "asunto:", "objet"]))
+}
+
+/// "On Friday, … wrote:", also broken into lines, in the languages that say so at its end.
+fn introduction(lines: &[(usize, &str)], at: usize) -> Option<usize> {
+    let (start, first) = lines.get(at)?;
+    let opens = ["On ", "El ", "Le ", "Am ", "Il ", "Em "].iter().any(|word| first.starts_with(word));
+    if !opens {
+        return None;
+    }
+    let joined: Vec<&str> = lines.iter().skip(at).take(INTRODUCTION).map(|(_, line)| *line).collect();
+    let closes = (1..=joined.len()).any(|count| {
+        let text = joined.iter().take(count).copied().collect::<Vec<_>>().join(" ");
+        let dated = text.bytes().any(|byte| byte.is_ascii_digit());
+        let said = ["wrote:", "escribió:", "a écrit :", "a écrit:", "ha scritto:", "escreveu:"]
+            .iter()
+            .any(|end| text.ends_with(end));
+        dated && (said || (text.ends_with(':') && text.contains(" schrieb")))
+    });
+    closes.then_some(*start)
+}
+
+/// Lines marked with `>` that go on to the end, and the introduction above them, in whichever language.
+fn trailing_quote(lines: &[(usize, &str)]) -> Option<usize> {
+    let is_quoted = |line: &str| line.starts_with('>');
+    let first = lines.iter().rposition(|(_, line)| !line.is_empty() && !is_quoted(line)).map_or(0, |last| last + 1);
+    let (start, _) = lines.iter().skip(first).find(|(_, line)| is_quoted(line))?;
+    let above: Vec<_> = lines.iter().take(first).rev().take(INTRODUCTION).collect();
+    // The introduction is what stands alone between a blank line and the quote, and ends with a colon.
+    if above.first().is_some_and(|(_, line)| line.ends_with(':')) {
+        let length = above.iter().take_while(|(_, line)| !line.is_empty()).count();
+        let is_alone = length < first || length == lines.len();
+        let reach = above.iter().take(length).any(|(_, line)| line.contains('@') || line.contains(char::is_numeric));
+        if let Some((start, _)) = above.get(length.saturating_sub(1)).filter(|_| is_alone && reach) {
+            return Some(*start);
+        }
+    }
+    Some(*start)
+}
+
+/// What is above the line that begins a signature: two dashes and a space.
+fn signature(text: &str) -> &str {
+    let at = starts(text).into_iter().rev().find(|(start, line)| *line == "--" && *start > 0).map(|(start, _)| start);
+    at.and_then(|at| text.get(..at)).unwrap_or(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_was_written_before_is_left_out() {
+        for text in [
+            "Yes please.\n\nOn Fri, Jan 2, 2026 at 10:17 AM Front Desk <front.desk@exampleco.test> wrote:\n> Shall I book it?\n",
+            "Yes please.\n\nOn Fri, Jan 2, 2026 at 10:17 AM Front Desk\n<front.desk@exampleco.test> wrote:\n\n> Shall I book it?\n> \n>> Hi\n",
+            "Yes please.\n\nOn Fri, Jan 2, 2026, Front Desk wrote:\nShall I book it?",
+            "Yes please.\n\nEl vie, 2 ene 2026 a las 10:17, Front Desk (<f@x.test>) escribió:\n> ¿Sí?",
+            "Yes please.\n\nAm Fr., 2. Jan. 2026 um 10:17 Uhr schrieb Front Desk <f@x.test>:\n> Ja?",
+            "Yes please.\n\nW dniu 2.01.2026 o 10:17, Front Desk pisze:\n> Tak?",
+            "Yes please.\n\n-----Original Message-----\nFrom: Front Desk\n\nShall I?",
+            "Yes please.\n\n________________________________\nFrom: Front Desk <f@x.test>\nSent: Friday, January 2, 2026\nTo: Pat\nSubject: Re: x\n\nShall I?",
+            "Yes please.\n-- \nPat Doe\n555 0111",
+            "Yes please.\n> Shall I book it?",
+            "Yes please.",
+        ] {
+            let own = stripped(text);
+            assert_eq!(own.trim_end_matches(['_', '\n']), "Yes please.", "{text}");
+        }
+    }
+
+    #[test]
+    fn what_stands_between_quotes_or_looks_alike_stays() {
+        for text in [
+            "> Which day?\nSaturday.\n> Which time?\nNine.",
+            "On Saturday I can come.\nMy sister wrote: she can not.",
+            "Two things:\n- the price\n- the time",
+            "From: the airport\nwe drive straight to you",
+            "> only a quote",
+            "5 > 3",
+            "",
+        ] {
+            assert_eq!(stripped(text), text.trim(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn it_takes_away_from_the_end_alone(text in "(On |wrote:|> |--|\n|From: |Sent: |To: |1|é|a|----x---){0,40}") {
+            prop_assert!(text.trim_end().starts_with(stripped(&text).trim_end()) || stripped(&text) == text.trim());
+        }
+    }
+}
