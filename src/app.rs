@@ -9,10 +9,10 @@ use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    channels::{jackrabbit::Jackrabbit, texting::Texting},
+    channels::{google::Google, jackrabbit::Jackrabbit, texting::Texting},
     chat::{Engine, EngineSettings},
     config::{Config, Environment},
-    context::{AdminCx, Origins, RequestId, Services, Throttle},
+    context::{AdminCx, Origins, RequestId, Returns, Services, Throttle},
     db::{Db, DbSettings, identity, migrate},
     domain::calls,
     graph::{Graph, Introspection},
@@ -121,9 +121,17 @@ pub fn services(config: &Config, db: Db, clock: Clock) -> anyhow::Result<Arc<Ser
         metrics,
         work: tokio::sync::Notify::new(),
         pinecone_hosts: config.retrieval.pinecone.hosts(),
+        google: Google::new(config.google.clone(), clock.clone())?,
+        returns: returns(config),
         db,
         clock,
     }))
+}
+
+/// Our own pages, and those of the frontends that may call.
+fn returns(config: &Config) -> Returns {
+    let origins = [std::slice::from_ref(&config.http.public_url), &config.http.cors_origins].concat();
+    Returns::new(&origins, config.environment == Environment::Development)
 }
 
 /// The context of the program's own commands.

@@ -11,7 +11,7 @@ use crate::{
         },
         tx::{Tenant, Tx},
     },
-    domain::texts,
+    domain::carriage,
     kernel::{
         failure::{ErrorCode, Outcome, Refusal},
         ids::ConversationId,
@@ -119,10 +119,11 @@ async fn store(
     client_message_id: Option<String>,
 ) -> Outcome<Accepted> {
     let now = cx.now();
-    // By text, the customer writes from their phone, and in a call they speak: whoever writes here is of the business.
-    let is_carried = conversation.channel == Channel::Sms;
-    let is_elsewhere = is_carried || conversation.channel == Channel::Voice;
-    let by_hand = is_elsewhere || conversation.status == ConversationStatus::Human;
+    // Where the customer is elsewhere, on their phone or in their mail, or speaks: whoever writes here is of the business.
+    let is_carried = carriage::is_carried(tx, &conversation).await?;
+    let by_hand = is_carried
+        || conversation.channel == Channel::Voice
+        || conversation.status == ConversationStatus::Human;
     // Where a person answers, the tenant's people do so; a website visitor stays the customer.
     let answers = by_hand && cx.scope().bound_to().is_none();
     let new = NewMessage {
@@ -140,7 +141,7 @@ async fn store(
     };
     let message = messages::insert(tx, &new).await?;
     if is_carried {
-        texts::carry(cx, tx, &conversation, &message).await?;
+        carriage::carry(cx, tx, &conversation, &message).await?;
     }
     let touched = ConversationChanges { status: None, lead_id: None, subject: None, updated_at: now };
     let conversation = conversations::update(tx, conversation.id, &touched).await?.unwrap_or(conversation);

@@ -2,6 +2,7 @@
 //! printed. Must not do anything with a setting but check it.
 
 mod dotenv;
+mod google;
 mod keys;
 mod reader;
 mod retrieval;
@@ -14,6 +15,7 @@ use secrecy::SecretString;
 
 use crate::{
     channels::{
+        google::GoogleSettings,
         jackrabbit::{JackrabbitSettings, Prefill},
         telnyx::{self, StandIn},
         texting::TextingSettings,
@@ -62,6 +64,8 @@ pub struct Config {
     pub jackrabbit: JackrabbitSettings,
     /// Where texts are sent (`TELNYX_API_BASE_URL`, `TWILIO_API_BASE_URL`, `PUBLIC_URL`).
     pub texting: TextingSettings,
+    /// How Google is reached, and as whom (`GOOGLE_…`, `GMAIL_PUBSUB_TOPIC`, `PUBSUB_…`).
+    pub google: GoogleSettings,
     /// What phone providers sign with (`TELNYX_PUBLIC_KEY`, `TWILIO_AUTH_TOKEN`, `TWILIO_SHARED_KEY`, `PUBLIC_URL`), and whose
     /// a call is that does not say so (`VOICE_FALLBACK_TENANT_ID`).
     pub inbox: InboxSettings,
@@ -186,6 +190,7 @@ impl Config {
             retrieval: retrieval::read(&mut read, is_production),
             jackrabbit: jackrabbit(&mut read),
             texting: texting(&mut read, &http.public_url),
+            google: google::read(&mut read, &http.public_url),
             inbox: inbox(&mut read, &http.public_url, stand_in.as_ref()),
             first_admin: first_admin(&mut read),
             demo_data: read.switch("DEMO_DATA", !is_production),

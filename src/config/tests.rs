@@ -54,6 +54,9 @@ fn all_faults_are_named_at_once_and_no_value_is_repeated() {
         ("METRICS_TOKEN", "canary"),
         ("TELNYX_PUBLIC_KEY", "canary"),
         ("VOICE_FALLBACK_TENANT_ID", "canary"),
+        ("GOOGLE_CLIENT_SECRET", "canary"),
+        ("GOOGLE_API_BASE_URL", "canary"),
+        ("GMAIL_PUBSUB_TOPIC", "canary"),
         ("PINECONE_CONTROLLER_HOST", "http://canary"),
         ("PINECONE_API_VERSION", "canary canary"),
         ("PINECONE_PROJECT_ID", "canary.example/"),
@@ -66,19 +69,19 @@ fn all_faults_are_named_at_once_and_no_value_is_repeated() {
     let text = problems.to_string();
     assert!(!text.contains("canary"), "{text}");
     insta::assert_snapshot!(text, @"
-    27 setting(s) need mending:
+    30 setting(s) need mending:
       PORT must be a number from 0 to 65535
       HOST must be an IP address such as 0.0.0.0
       BACKEND_CORS_ORIGINS must be a comma list or a JSON array of strings
       METRICS_TOKEN is weak; it must be 32 random characters or more
       TRUSTED_PROXIES must be a number from 0 to 10
+      SECRET_KEY must be 64 hex digits
       DATABASE_URL must be a postgres:// URL
       JWT_SECRET_KEY is weak; it must be 32 random characters or more
       ALGORITHM must be HS256, HS384 or HS512
       ACCESS_TOKEN_EXPIRE_MINUTES must be a number from 1 to 1440
       VISITOR_TOKEN_EXPIRE_MINUTES must be a number from 5 to 43200
       RATE_LIMIT_VISITOR_MESSAGES must be a number from 1 to 6000
-      SECRET_KEY must be 64 hex digits
       OPENAI_BASE_URL must be an http or https URL
       LLM_PROVIDER must be `openai`, `gemini` or `built_in`
       LLM_CONTEXT_TOKENS must be a number from 500 to 1000000
@@ -89,6 +92,9 @@ fn all_faults_are_named_at_once_and_no_value_is_repeated() {
       JACKRABBIT_ORG_ID must be the school's number
       JACKRABBIT_PREFILL must be `none`, or a list such as first_name=MFName,last_name=MLName,email=MEmail,phone=MCPhone
       JACKRABBIT_BASE_URL must be an http or https URL
+      GOOGLE_CLIENT_ID is missing beside GOOGLE_CLIENT_SECRET
+      GOOGLE_API_BASE_URL must be an http or https URL
+      GMAIL_PUBSUB_TOPIC must be projects/…/topics/…
       TELNYX_PUBLIC_KEY must be base64 of 32 bytes
       VOICE_FALLBACK_TENANT_ID must be a tenant's number, such as 1042
       ADMIN_PASSWORD must be at least 10 characters long
@@ -101,11 +107,11 @@ fn all_faults_are_named_at_once_and_no_value_is_repeated() {
 fn production_has_no_defaults_for_secrets() {
     let problems =
         Config::from_vars(|name| (name == "ENVIRONMENT").then(|| "production".to_owned())).expect_err("bare");
-    insta::assert_snapshot!(problems, @r"
+    insta::assert_snapshot!(problems, @"
     3 setting(s) need mending:
+      SECRET_KEY is missing; make one with `openssl rand -hex 32`
       DATABASE_URL is missing; production has no private database
       JWT_SECRET_KEY is missing; make one with `openssl rand -hex 32`
-      SECRET_KEY is missing; make one with `openssl rand -hex 32`
     ");
 }
 

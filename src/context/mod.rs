@@ -5,6 +5,7 @@ pub mod audit;
 mod client;
 mod loaders;
 mod origins;
+mod returns;
 mod throttle;
 mod wave;
 
@@ -16,10 +17,11 @@ use tokio::sync::Notify;
 pub use client::{Client, VisitorSettings};
 pub use loaders::{LeadPage, Loaders, MessagePage, PlatformLoaders};
 pub use origins::Origins;
+pub use returns::Returns;
 pub use throttle::{Rate, Throttle};
 
 use crate::{
-    channels::jackrabbit::Jackrabbit,
+    channels::{google::Google, jackrabbit::Jackrabbit},
     db::{
         Db,
         identity::{Door, Standing},
@@ -63,6 +65,10 @@ pub struct Services {
     pub work: Notify,
     /// The hosts that a tenant's index at Pinecone may have.
     pub pinecone_hosts: HostRule,
+    /// Mailboxes.
+    pub google: Google,
+    /// Pages that people come back to from another service.
+    pub returns: Returns,
 }
 
 /// Identifies one request in answers, audit rows and logs.

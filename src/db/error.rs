@@ -27,6 +27,7 @@ const CONFLICTS: &[(&str, &str, &str)] = &[
         "This number can't be used; it is connected already.",
     ),
     ("voice_settings_phone_number_key", "phoneNumber", "This number can't be used; it is connected already."),
+    ("email_settings_connected_address_key", "emailAddress", "This mailbox can't be used; it is connected already."),
     ("voice_settings_assistant_id_key", "assistantId", "This assistant can't be used; it is connected already."),
     (
         "meetings_no_overlap",

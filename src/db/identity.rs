@@ -21,7 +21,7 @@ use crate::{
         slug,
         vocabulary::Role,
     },
-    tokens::{jwt::VerifiedToken, visitor::VisitorToken},
+    tokens::{consent::ConsentToken, jwt::VerifiedToken, visitor::VisitorToken},
 };
 
 /// Where the caller stands, as the database says now.
@@ -254,6 +254,31 @@ fn unauthenticated(message: &'static str) -> Refusal {
 #[must_use]
 pub fn inactive() -> Refusal {
     Refusal::new(ErrorCode::TenantInactive, "This tenant was deactivated. Ask the platform's administrators.")
+}
+
+/// The right to act in a tenant, for a person who comes back from giving a consent: they still administer it, and it is active.
+///
+/// # Errors
+/// `UNAUTHENTICATED`, `FORBIDDEN`, `TENANT_INACTIVE`.
+pub async fn consenting(db: &Db, token: &ConsentToken) -> Outcome<TenantScope> {
+    db.identify(async |tx| {
+        let user = users::identified(tx, token.user()).await?.filter(|user| user.is_active);
+        let user = user.ok_or_else(|| unauthenticated("This account was deactivated. Ask your administrator."))?;
+        let visit = match user.role {
+            Role::Admin => Some(Visit::Header),
+            Role::TenantAdmin if user.tenant_id == Some(token.tenant()) => None,
+            Role::TenantAdmin | Role::User => {
+                let message = "Only the tenant's administrators may connect its mailbox.";
+                return Err(Refusal::new(ErrorCode::Forbidden, message).into());
+            }
+        };
+        if !tenants::by_id(tx, token.tenant()).await?.is_some_and(|tenant| tenant.is_active) {
+            return Err(inactive().into());
+        }
+        let actor = Actor::Person { id: user.id, role: user.role };
+        Ok(TenantScope { tenant: token.tenant(), actor, visit })
+    })
+    .await
 }
 
 /// The right to administer, for whoever runs the program's own commands: they hold its keys already.

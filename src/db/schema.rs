@@ -87,6 +87,48 @@ diesel::table! {
 }
 
 diesel::table! {
+    email_consents (id) {
+        id -> Uuid,
+        tenant_id -> Int8,
+        user_id -> Int8,
+        verifier -> Bytea,
+        return_to -> Nullable<Text>,
+        created_at -> Timestamptz,
+        expires_at -> Timestamptz,
+        used_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    email_received (tenant_id, gmail_id) {
+        tenant_id -> Int8,
+        gmail_id -> Text,
+        rfc_message_id -> Nullable<Text>,
+        reference_ids -> Text,
+        address -> Nullable<Text>,
+        conversation_id -> Nullable<Int8>,
+        message_id -> Nullable<Int8>,
+        passed_over -> Nullable<Text>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    email_replies (id) {
+        id -> Uuid,
+        tenant_id -> Int8,
+        conversation_id -> Int8,
+        message_id -> Int8,
+        recipient -> Text,
+        status -> Text,
+        gmail_id -> Nullable<Text>,
+        failure -> Nullable<Text>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     email_settings (tenant_id) {
         tenant_id -> Int8,
         is_enabled -> Bool,
@@ -95,6 +137,23 @@ diesel::table! {
         watch_expires_at -> Nullable<Timestamptz>,
         history_id -> Nullable<Text>,
         updated_at -> Timestamptz,
+        generation -> Int8,
+        connected_by -> Nullable<Int8>,
+        revoked_at -> Nullable<Timestamptz>,
+        revoked_reason -> Nullable<Text>,
+        access_expires_at -> Nullable<Timestamptz>,
+        refresh_lease_until -> Nullable<Timestamptz>,
+        watch_renewed_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    email_threads (tenant_id, conversation_id) {
+        tenant_id -> Int8,
+        conversation_id -> Int8,
+        thread_id -> Text,
+        address -> Text,
+        subject -> Nullable<Text>,
     }
 }
 

@@ -39,6 +39,18 @@ pub enum Job {
         /// Which.
         text: Uuid,
     },
+    /// To send a reply by mail.
+    Mail {
+        /// Which.
+        mail: Uuid,
+    },
+    /// To look into the tenant's mailbox.
+    MailboxSync,
+    /// To look after a connection of the tenant's mailbox, and to do so again later.
+    MailboxCare {
+        /// Which of its connections; see the migration.
+        generation: i64,
+    },
 }
 
 impl Job {
@@ -49,13 +61,20 @@ impl Job {
             Self::Delivery { .. } => "delivery",
             Self::Answer { .. } => "answer",
             Self::Text { .. } => "text",
+            Self::Mail { .. } => "mail",
+            Self::MailboxSync => "mailbox_sync",
+            Self::MailboxCare { .. } => "mailbox_care",
         }
     }
 
     fn delivery(&self) -> Option<DeliveryId> {
         match self {
             Self::Delivery { delivery, .. } => Some(*delivery),
-            Self::Answer { .. } | Self::Text { .. } => None,
+            Self::Answer { .. }
+            | Self::Text { .. }
+            | Self::Mail { .. }
+            | Self::MailboxSync
+            | Self::MailboxCare { .. } => None,
         }
     }
 }

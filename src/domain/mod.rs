@@ -3,6 +3,7 @@
 
 pub mod booking;
 pub mod calls;
+pub mod carriage;
 pub mod conversations;
 pub mod deliveries;
 pub mod demo;
@@ -11,10 +12,13 @@ pub mod inbox;
 pub mod jobs;
 pub mod knowledge;
 pub mod leads;
+pub mod mailbox;
+pub mod mails;
 pub mod meetings;
 pub mod models;
 pub mod onboarding;
 pub mod prompts;
+pub mod pushes;
 pub mod sessions;
 pub mod settings;
 pub mod slots;

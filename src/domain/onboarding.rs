@@ -110,7 +110,9 @@ fn voice(voice: &VoiceRow) -> Option<&'static str> {
 
 fn email(email: &EmailRow) -> Option<&'static str> {
     if email.connected_address.is_none() {
-        Some("A mailbox can't be connected yet: this channel is still being built.")
+        Some("Connect a mailbox: startEmailConnection, then give the consent at the authorizationUrl that it answers.")
+    } else if email.revoked_reason.is_some() {
+        Some("Google no longer accepts the consent: connect the mailbox again with startEmailConnection.")
     } else if !email.is_enabled {
         Some("Switch it on: updateEmailSettings with isEnabled: true.")
     } else {

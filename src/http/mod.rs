@@ -8,6 +8,7 @@ mod cors;
 mod graphql;
 mod health;
 mod intake;
+mod mail;
 mod metrics;
 mod negotiate;
 mod playground;
@@ -115,6 +116,9 @@ pub fn router(web: Arc<Web>) -> Router {
         .route("/api/v1/telnyx/dynamic-variables", post(voice::dynamic_variables))
         .route("/api/v1/telnyx/tools/{tool}", post(voice::tool))
         .route("/api/v1/twilio/sms", post(webhooks::twilio_sms).get(webhooks::twilio_sms))
+        .route("/api/v1/email/pubsub", post(mail::pushed))
+        .route("/api/v1/email/pubsub/test", post(mail::told))
+        .route("/api/v1/email/oauth/callback", get(mail::consented))
         .fallback(problem::no_such_route)
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(CatchPanicLayer::custom(problem::panicked))

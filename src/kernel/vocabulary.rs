@@ -255,6 +255,26 @@ vocabulary! {
         /// The provider was asked, and what it answered was lost. It is not sent again, lest it arrive twice.
         Unknown = "UNKNOWN",
     }
+    /// How a tenant's mailbox stands.
+    EmailStatus {
+        /// None is connected.
+        NotConnected = "NOT_CONNECTED",
+        /// It is read and answered from.
+        Connected = "CONNECTED",
+        /// Google no longer accepts the consent: connect it again.
+        ReconnectNeeded = "RECONNECT_NEEDED",
+    }
+    /// How far a reply by mail has come.
+    MailStatus {
+        /// In line.
+        Queued = "QUEUED",
+        /// Gmail is being asked.
+        Sending = "SENDING",
+        /// Gmail has it.
+        Sent = "SENT",
+        /// It will not be sent.
+        Failed = "FAILED",
+    }
     /// How far the work on a delivered event has come.
     DeliveryStatus {
         /// Stored, and waiting to be worked on.

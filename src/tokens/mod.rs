@@ -1,6 +1,7 @@
 //! Proofs of who somebody is: access tokens, visitors' tokens, refresh tokens, passwords. Must not know users' rows, tenants
 //! or HTTP.
 
+pub mod consent;
 mod crypto;
 pub mod jwt;
 pub mod password;

@@ -7,11 +7,10 @@ use crate::{
     chat::Answered,
     context::TenantCx,
     db::tables::conversations,
-    domain::texts,
+    domain::carriage,
     kernel::{
         failure::{Outcome, Refusal},
         ids::MessageId,
-        vocabulary::Channel,
     },
     work::{
         Tools,
@@ -34,8 +33,8 @@ pub(super) async fn give(tools: &Tools, cx: &TenantCx, held: &Held<'_>, message:
     let verdict = cx.write(async |tx| {
         let conversation = conversations::find(tx, reply.conversation_id).await?;
         let conversation = conversation.ok_or_else(|| Refusal::not_found("conversation"))?;
-        if conversation.channel == Channel::Sms && !texts::carry(cx, tx, &conversation, &reply).await? {
-            return Err(Refusal::not_found("number to send the answer from; see updateSmsSettings").into());
+        if !carriage::carry(cx, tx, &conversation, &reply).await? {
+            return Err(Refusal::not_found("way to send the answer; see the settings of the channel").into());
         }
         held.done(tx).await
     });

@@ -10,7 +10,7 @@ const DEAD: &str = "frontdesk_jobs_dead";
 /// How long the one waits that is due longest.
 const AGE: &str = "frontdesk_jobs_oldest_seconds";
 
-const KINDS: &[&str] = &["delivery", "answer", "text"];
+const KINDS: &[&str] = &["delivery", "answer", "text", "mail", "mailbox_sync", "mailbox_care"];
 
 /// Says what there is to measure, and begins at none.
 pub(super) fn announce(metrics: &Metrics) {

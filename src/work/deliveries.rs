@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::{
     channels::{
-        telnyx,
+        google, telnyx,
         texting::{Receipt, Told},
         twilio,
     },
@@ -26,6 +26,7 @@ use crate::{
     work::{
         Tools,
         held::{Held, Verdict},
+        mailboxes,
     },
 };
 
@@ -46,6 +47,9 @@ pub(super) async fn work_on(
         return of_call(cx, held, id, &kept).await;
     }
     let unreadable = |why: &str| Ok(Verdict::Never(format!("the event can't be read: {why}")));
+    if kept.provider == google::PROVIDER {
+        return mailboxes::sync(tools, cx, held, Some(id)).await;
+    }
     let Ok(provider) = kept.provider.parse::<TextProvider>() else {
         return unreadable("nobody here knows its provider");
     };

@@ -6,6 +6,8 @@ mod answers;
 mod backlog;
 mod deliveries;
 mod held;
+mod mailboxes;
+mod mails;
 mod texts;
 
 use std::{
@@ -193,6 +195,9 @@ impl Worker {
             Job::Delivery { delivery, text } => deliveries::work_on(&self.tools, cx, held, delivery, text).await,
             Job::Answer { message } => answers::give(&self.tools, cx, held, message).await,
             Job::Text { text } => texts::send(&self.tools, cx, held, text).await,
+            Job::Mail { mail } => mails::send(cx, held, mail).await,
+            Job::MailboxSync => mailboxes::sync(&self.tools, cx, held, None).await,
+            Job::MailboxCare { generation } => mailboxes::care(cx, held, generation).await,
         }
     }
 

@@ -24,6 +24,8 @@ mod jackrabbit;
 mod knowledge;
 mod leads;
 mod lists;
+mod mail;
+mod mail_answers;
 mod meetings;
 mod metrics;
 mod migrations;

@@ -33,10 +33,16 @@ async fn the_operators_numbers_name_no_tenant_and_ask_for_their_token() {
     # TYPE frontdesk_voice_unresolved_total counter
     frontdesk_jobs_dead{kind="answer"} 0
     frontdesk_jobs_dead{kind="delivery"} 0
+    frontdesk_jobs_dead{kind="mail"} 0
+    frontdesk_jobs_dead{kind="mailbox_care"} 0
+    frontdesk_jobs_dead{kind="mailbox_sync"} 0
     frontdesk_jobs_dead{kind="text"} 0
     frontdesk_jobs_oldest_seconds 0
     frontdesk_jobs_waiting{kind="answer"} 0
     frontdesk_jobs_waiting{kind="delivery"} 0
+    frontdesk_jobs_waiting{kind="mail"} 0
+    frontdesk_jobs_waiting{kind="mailbox_care"} 0
+    frontdesk_jobs_waiting{kind="mailbox_sync"} 0
     frontdesk_jobs_waiting{kind="text"} 0
     frontdesk_retrieval_duration_seconds_count{provider="built_in"} 1
     frontdesk_retrieval_total{provider="built_in",outcome="empty"} 1

@@ -136,7 +136,7 @@ async fn the_checklist_says_what_is_done_and_what_to_do_next() {
       "key": "email",
       "title": "E-mail is answered",
       "isDone": false,
-      "hint": "A mailbox can't be connected yet: this channel is still being built."
+      "hint": "Connect a mailbox: startEmailConnection, then give the consent at the authorizationUrl that it answers."
     }
     "#);
     root.data(r#"mutation { deactivateTenant(id: "tenant_1001") { isActive onboarding { key isDone } } }"#).await;

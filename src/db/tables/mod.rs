@@ -11,6 +11,8 @@ pub mod inbox;
 pub mod jobs;
 pub mod knowledge;
 pub mod leads;
+pub mod mailboxes;
+pub mod mails;
 pub mod meetings;
 pub mod messages;
 pub mod prompts;

@@ -66,6 +66,7 @@ pub struct EmailRow {
     pub connected_address: Option<String>,
     pub connected_at: Option<DateTime<Utc>>,
     pub watch_expires_at: Option<DateTime<Utc>>,
+    pub revoked_reason: Option<String>,
 }
 
 /// Where a tenant's assistant looks for passages.

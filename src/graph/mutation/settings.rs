@@ -3,15 +3,16 @@
 use async_graphql::{Context, Object, Result};
 
 use crate::{
-    domain::{models, settings},
+    domain::{mailbox, models, settings},
     graph::{
         auth::{Access, auth},
         context,
         types::{
             given,
+            mailbox::{EmailConnection, EmailSettings, EmailSettingsInput, StartEmailConnectionInput},
             settings::{
-                EmailSettings, EmailSettingsInput, ModelSettings, ModelSettingsInput, RetrievalSettings,
-                RetrievalSettingsInput, SmsSettings, SmsSettingsInput, VoiceSettings, VoiceSettingsInput,
+                ModelSettings, ModelSettingsInput, RetrievalSettings, RetrievalSettingsInput, SmsSettings,
+                SmsSettingsInput, VoiceSettings, VoiceSettingsInput,
             },
         },
     },
@@ -55,6 +56,22 @@ impl SettingsMutation {
     ) -> Result<EmailSettings> {
         let is = settings::update_email(context::administered(ctx)?, given("isEnabled", input.is_enabled)?).await?;
         Ok(EmailSettings::new(&is))
+    }
+
+    /// Begins to connect a mailbox of Google's: an administrator goes to `authorizationUrl`, and comes back to `returnTo`.
+    #[graphql(directive = auth::apply(Access::TenantAdmin))]
+    async fn start_email_connection(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How to come back.")] input: StartEmailConnectionInput,
+    ) -> Result<EmailConnection> {
+        Ok(mailbox::start(context::administered(ctx)?, input.return_to.as_deref()).await?.into())
+    }
+
+    /// Disconnects the tenant's mailbox. Its tokens are forgotten and given back to Google; conversations stay.
+    #[graphql(directive = auth::apply(Access::TenantAdmin))]
+    async fn disconnect_email(&self, ctx: &Context<'_>) -> Result<EmailSettings> {
+        Ok(EmailSettings::new(&mailbox::disconnect(context::administered(ctx)?).await?))
     }
 
     /// Changes where the tenant's assistant looks for passages to answer from.

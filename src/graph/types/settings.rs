@@ -149,31 +149,6 @@ impl VoiceSettings {
     }
 }
 
-/// How the tenant is reached by mail.
-#[derive(SimpleObject)]
-pub struct EmailSettings {
-    /// Whether the assistant answers.
-    is_enabled: bool,
-    /// The mailbox that is connected.
-    connected_address: Option<String>,
-    /// When it was connected.
-    connected_at: Option<DateTime>,
-    /// When Google stops telling us of new mail, unless it is asked again, which is done well before.
-    watch_expires_at: Option<DateTime>,
-}
-
-impl EmailSettings {
-    pub fn new(is: &Provisioned) -> Self {
-        let row = is.settings.email.clone();
-        Self {
-            is_enabled: row.is_enabled,
-            connected_address: row.connected_address,
-            connected_at: row.connected_at.map(DateTime),
-            watch_expires_at: row.watch_expires_at.map(DateTime),
-        }
-    }
-}
-
 /// Where the tenant's assistant looks for passages to answer from.
 #[derive(SimpleObject)]
 pub struct RetrievalSettings {
@@ -316,13 +291,6 @@ impl TryFrom<VoiceSettingsInput> for VoiceEdit {
             registration_url: change(input.registration_url),
         })
     }
-}
-
-/// Changes to how the tenant is reached by mail. What is omitted stays.
-#[derive(InputObject)]
-pub struct EmailSettingsInput {
-    /// Whether the assistant answers.
-    pub is_enabled: MaybeUndefined<bool>,
 }
 
 /// Changes to where the tenant's assistant looks for passages. What is omitted stays; null clears.

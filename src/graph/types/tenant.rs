@@ -19,7 +19,8 @@ use crate::{
         types::{
             booking::BookingSettings,
             change, given,
-            settings::{EmailSettings, ModelSettings, RetrievalSettings, SmsSettings, VoiceSettings, secret},
+            mailbox::EmailSettings,
+            settings::{ModelSettings, RetrievalSettings, SmsSettings, VoiceSettings, secret},
         },
     },
     kernel::{

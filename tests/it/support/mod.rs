@@ -3,6 +3,7 @@
 mod actor;
 pub mod browser;
 pub mod cluster;
+pub mod fake_google;
 pub mod fake_jackrabbit;
 pub mod fake_model;
 pub mod fake_phones;
@@ -10,6 +11,7 @@ pub mod fake_pinecone;
 mod gateway;
 pub mod leaky;
 pub mod log;
+pub mod mailbox;
 pub mod phones;
 pub mod process;
 pub mod redis;

@@ -1,0 +1,42 @@
+//! How what the business says in a conversation reaches its customer: by the channel that it takes place on. Must not carry it
+//! itself.
+
+use crate::{
+    context::TenantCx,
+    db::{
+        tables::{conversations::ConversationRow, mails as rows, messages::MessageRow},
+        tx::{Tenant, Tx},
+    },
+    domain::{mails, texts},
+    kernel::{failure::Outcome, vocabulary::Channel},
+};
+
+/// Whether the customer of a conversation is elsewhere: by text or in a thread of mail. Whoever writes here is of the business.
+///
+/// # Errors
+/// Database faults.
+pub async fn is_carried(tx: &mut Tx<Tenant>, conversation: &ConversationRow) -> Outcome<bool> {
+    Ok(match conversation.channel {
+        Channel::Sms => true,
+        Channel::Email => rows::thread_of(tx, conversation.id).await?.is_some(),
+        Channel::Web | Channel::Voice => false,
+    })
+}
+
+/// Puts a message in line for the customer. `false` when there is no way to them; on channels where they follow, there is
+/// nothing to do.
+///
+/// # Errors
+/// Database faults.
+pub async fn carry(
+    cx: &TenantCx,
+    tx: &mut Tx<Tenant>,
+    conversation: &ConversationRow,
+    message: &MessageRow,
+) -> Outcome<bool> {
+    match conversation.channel {
+        Channel::Sms => texts::carry(cx, tx, conversation, message).await,
+        Channel::Email => mails::carry(cx, tx, conversation, message).await,
+        Channel::Web | Channel::Voice => Ok(true),
+    }
+}

@@ -1,0 +1,158 @@
+//! Looks into a mailbox: what came in since the last look becomes messages, one transaction each, and then the place is noted.
+//! And looks after it: once a day Gmail is asked to go on telling, and now and then it is looked into unasked, since what Gmail
+//! tells may be lost. Must not send mail.
+
+use chrono::TimeDelta;
+
+use crate::{
+    channels::google::{Body, Changes, Mailbox, Trouble, Watch},
+    context::TenantCx,
+    db::{
+        tables::{
+            inbox,
+            mailboxes::{self, MailboxChanges, MailboxRow},
+            mails as rows,
+            messages::MessageRow,
+        },
+        tx::{Tenant, Tx},
+    },
+    domain::{
+        jobs::{self, Job},
+        mailbox::{self, Closed, LANE, Open},
+        mails::{self, Letter},
+    },
+    kernel::{failure::Outcome, ids::DeliveryId},
+    work::{
+        Tools,
+        held::{Held, Verdict},
+    },
+};
+
+/// Between two looks that nobody asked for.
+const ROUND: TimeDelta = TimeDelta::minutes(20);
+/// Between two times that Gmail is asked to go on telling; it does so for seven days.
+const RENEWAL: TimeDelta = TimeDelta::hours(24);
+
+/// What there is to look at.
+struct News {
+    generation: i64,
+    changes: Changes,
+}
+
+/// Takes in what came since the last look, on account of a push or of [`care`].
+pub(super) async fn sync(tools: &Tools, cx: &TenantCx, held: &Held<'_>, push: Option<DeliveryId>) -> Outcome<Verdict> {
+    let done = async |tx: &mut Tx<Tenant>| {
+        if let Some(delivery) = push {
+            inbox::processed(tx, delivery, held.attempts(), cx.now()).await?;
+        }
+        held.done(tx).await
+    };
+    let news = match mailbox::with(cx, news).await? {
+        Ok(news) => news,
+        Err(Closed::NotConnected) => return cx.write(async |tx| done(tx).await).await,
+        Err(Closed::Passing(why, wait)) => return Ok(Verdict::Later(why, wait)),
+        Err(Closed::Lasting(why)) => return Ok(Verdict::Never(why)),
+    };
+    let known = cx.read(async |tx| rows::known(tx, &news.changes.added).await).await?;
+    for id in news.changes.added.iter().filter(|id| !known.contains(id)) {
+        let fetched = mailbox::with(cx, |mailbox, open| letter(mailbox, open, id)).await?;
+        let heard = match fetched {
+            Ok(Some(letter)) => cx.write(async |tx| hear(cx, tx, news.generation, &letter).await).await?,
+            // Deleted meanwhile.
+            Ok(None) => None,
+            Err(Closed::Lasting(why)) => {
+                tracing::warn!(%why, "a mail that can't be read is passed over");
+                cx.write(async |tx| mails::pass_over(cx, tx, id, "it can't be read").await).await?;
+                None
+            }
+            Err(Closed::Passing(why, wait)) => return Ok(Verdict::Later(why, wait)),
+            Err(Closed::NotConnected) => return cx.write(async |tx| done(tx).await).await,
+        };
+        if let Some(message) = heard {
+            tools.engine.tell(cx, &message);
+        }
+    }
+    let verdict = cx.write(async |tx| {
+        mails::read_to(cx, tx, news.generation, &news.changes.history_id).await?;
+        done(tx).await
+    });
+    let verdict = verdict.await?;
+    cx.services().work.notify_one();
+    Ok(verdict)
+}
+
+/// Mail of a mailbox that was disconnected meanwhile is nobody's.
+async fn hear(cx: &TenantCx, tx: &mut Tx<Tenant>, generation: i64, letter: &Letter) -> Outcome<Option<MessageRow>> {
+    if mailbox::is_still(tx, generation).await? { mails::hear(cx, tx, letter).await } else { Ok(None) }
+}
+
+/// From the place that was noted, not the one that a push names: nothing in between is lost. Where Gmail no longer knows that
+/// place, what lies in the inbox is looked through.
+async fn news(mailbox: Mailbox, open: Open) -> Result<News, Trouble> {
+    let since = match &open.history_id {
+        Some(history_id) => mailbox.since(history_id).await,
+        None => Err(Trouble::Missing),
+    };
+    let changes = match since {
+        Err(Trouble::Missing) => mailbox.recent().await?,
+        since => since?,
+    };
+    Ok(News { generation: open.generation, changes })
+}
+
+/// A mail, read. `None` when it is gone.
+async fn letter(mailbox: Mailbox, open: Open, id: &str) -> Result<Option<Letter>, Trouble> {
+    let message = match mailbox.message(id).await {
+        Err(Trouble::Missing) => return Ok(None),
+        message => message?,
+    };
+    let mail = message.mail(&open.address);
+    let text = match message.body() {
+        _ if mail.unanswerable.is_some() => None,
+        Body::Said(text) => Some(text),
+        Body::Apart(part) => message.read(&part, &mailbox.part(id, &part).await?),
+        Body::Nothing => None,
+    };
+    Ok(Some(Letter { message, mail, text }))
+}
+
+/// Looks after a mailbox, and puts the next time in line, as long as this connection lasts.
+pub(super) async fn care(cx: &TenantCx, held: &Held<'_>, generation: i64) -> Outcome<Verdict> {
+    let is_it = |row: &MailboxRow| row.is_open() && row.generation == generation;
+    let Some(row) = cx.read(async |tx| mailboxes::find(tx).await).await?.filter(is_it) else {
+        return held.let_it_be().await;
+    };
+    let is_due = row.watch_renewed_at.is_none_or(|at| cx.now() - at >= RENEWAL);
+    let watch = if is_due && cx.services().google.watches() { watched(cx).await? } else { None };
+    let verdict = cx.write(async |tx| {
+        let Some(row) = mailboxes::lock(tx).await?.filter(is_it) else { return held.done(tx).await };
+        if let Some(watch) = watch {
+            let changes = MailboxChanges {
+                watch_expires_at: Some(Some(watch.expires_at)),
+                watch_renewed_at: Some(Some(cx.now())),
+                updated_at: cx.now(),
+                ..MailboxChanges::default()
+            };
+            mailboxes::change(tx, &changes).await?;
+        }
+        jobs::enqueue(cx, tx, Some(LANE.to_owned()), &Job::MailboxSync).await?;
+        let next = Job::MailboxCare { generation: row.generation };
+        // In no lane: it would stop it until it is due.
+        jobs::enqueue_at(cx, tx, None, &next, cx.now() + ROUND).await?;
+        held.done(tx).await
+    });
+    let verdict = verdict.await?;
+    cx.services().work.notify_one();
+    Ok(verdict)
+}
+
+/// What fails here is tried again with the next round, days before it matters.
+async fn watched(cx: &TenantCx) -> Outcome<Option<Watch>> {
+    match mailbox::with(cx, |mailbox, _| async move { mailbox.watch().await }).await? {
+        Ok(watch) => Ok(watch),
+        Err(closed) => {
+            tracing::warn!(tenant = %cx.scope().tenant(), ?closed, "a mailbox's watch could not be renewed");
+            Ok(None)
+        }
+    }
+}

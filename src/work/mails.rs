@@ -1,0 +1,105 @@
+//! Sends a reply by mail. It is noted as being sent before Gmail is asked; where Gmail's answer was lost, or we died over it, the
+//! thread is looked through for it before it is sent again. Must not know what it says.
+
+use uuid::Uuid;
+
+use crate::{
+    channels::google::{Mailbox, Reply, Trouble},
+    context::TenantCx,
+    db::{
+        tables::{
+            mails::{self, Progress, ReceivedRow, ThreadRow},
+            messages,
+        },
+        tx::{Tenant, Tx},
+    },
+    domain::mailbox::{self, Closed, Open},
+    kernel::{
+        failure::{Outcome, Refusal},
+        vocabulary::{MailStatus, MessageRole},
+    },
+    work::held::{Held, Verdict},
+};
+
+const UNCONNECTED: &str = "No mailbox is connected, or it has to be connected again.";
+
+/// A reply that is to be sent.
+struct Ready {
+    marker: String,
+    is_automatic: bool,
+    text: String,
+    thread: ThreadRow,
+    /// The mail that it answers, where that is known.
+    answered: Option<ReceivedRow>,
+    /// It was begun with before: it may have been sent.
+    is_second: bool,
+}
+
+/// Sends `id`.
+pub(super) async fn send(cx: &TenantCx, held: &Held<'_>, id: Uuid) -> Outcome<Verdict> {
+    let Some(ready) = cx.write(async |tx| take_up(cx, tx, id).await).await? else {
+        return held.let_it_be().await;
+    };
+    let sent = mailbox::with(cx, |mailbox, open| deliver(mailbox, open, &ready)).await?;
+    let end = async |status, gmail_id, failure: Option<String>| {
+        cx.write(async |tx| {
+            mails::progress(tx, id, &Progress { status, gmail_id, failure, updated_at: cx.now() }).await?;
+            held.done(tx).await
+        })
+        .await
+    };
+    match sent {
+        Ok(gmail_id) => end(MailStatus::Sent, Some(gmail_id), None).await,
+        // It stays as being sent, so that it is looked for first.
+        Err(Closed::Passing(why, wait)) => Ok(Verdict::Later(why, wait)),
+        Err(Closed::NotConnected) => end(MailStatus::Failed, None, Some(UNCONNECTED.to_owned())).await,
+        Err(Closed::Lasting(why)) => {
+            tracing::warn!(mail = %id, %why, "a mail was not sent");
+            end(MailStatus::Failed, None, Some(why)).await
+        }
+    }
+}
+
+async fn deliver(mailbox: Mailbox, open: Open, ready: &Ready) -> Result<String, Trouble> {
+    if ready.is_second
+        && let Some(sent) = mailbox.sent(&ready.thread.thread_id, &ready.marker).await?
+    {
+        return Ok(sent);
+    }
+    let references: Vec<String> = match &ready.answered {
+        Some(mail) => mail.reference_ids.split_whitespace().map(str::to_owned).collect(),
+        None => Vec::new(),
+    };
+    let reply = Reply {
+        from: &open.address,
+        to: &ready.thread.address,
+        subject: ready.thread.subject.as_deref(),
+        in_reply_to: ready.answered.as_ref().and_then(|mail| mail.rfc_message_id.as_deref()),
+        references: &references,
+        marker: &ready.marker,
+        is_automatic: ready.is_automatic,
+        text: &ready.text,
+    };
+    let raw = reply.raw().map_err(|_| Trouble::Lasting("the mail can't be written".into()))?;
+    mailbox.send(&raw, &ready.thread.thread_id).await
+}
+
+/// Marks a reply as being sent, if it is to be.
+async fn take_up(cx: &TenantCx, tx: &mut Tx<Tenant>, id: Uuid) -> Outcome<Option<Ready>> {
+    let reply = mails::lock_reply(tx, id).await?.ok_or_else(|| Refusal::not_found("mail"))?;
+    let is_second = match reply.status {
+        MailStatus::Queued => false,
+        MailStatus::Sending => true,
+        MailStatus::Sent | MailStatus::Failed => return Ok(None),
+    };
+    let message = messages::find(tx, reply.message_id).await?.ok_or_else(|| Refusal::not_found("message"))?;
+    let thread = mails::thread_of(tx, reply.conversation_id).await?.ok_or_else(|| Refusal::not_found("thread"))?;
+    let answered = match message.reply_to_id {
+        Some(question) => mails::received_as(tx, question).await?,
+        None => mails::last_received(tx, reply.conversation_id).await?,
+    };
+    let begun = Progress { status: MailStatus::Sending, gmail_id: None, failure: None, updated_at: cx.now() };
+    mails::progress(tx, id, &begun).await?;
+    let is_automatic = message.role == MessageRole::Assistant;
+    Ok(Some(Ready { marker: id.to_string(), is_automatic, text: message.content, thread, answered, is_second }))
+}

@@ -1,0 +1,369 @@
+//! Customers write by mail, and are answered in their threads; machines are not.
+
+use chrono::TimeDelta;
+use serde_json::{Value, json};
+
+use crate::support::{
+    Gateway, cluster,
+    fake_google::{FakeGoogle, Fault, plain},
+    mailbox::{self, DESK, conversations, told},
+};
+
+const PAT: &str = "\"Pat Doe\" <pat@parent.test>";
+
+fn asks(id: &str, text: &str) -> Value {
+    plain(PAT, "Saturday lessons?", &format!("<{id}@mail.parent.test>"), text, &[])
+}
+
+/// The headers of a mail that tell where it belongs, one a line.
+fn head(mail: &str) -> String {
+    let head = mail.split("\r\n\r\n").next().unwrap_or_default();
+    let lines = head.split("\r\n").filter(|line| !line.starts_with("Date: ") && !line.starts_with("Content-"));
+    let head = lines.collect::<Vec<_>>().join("\n");
+    let marker = head.lines().find_map(|line| line.strip_prefix("X-Frontdesk-Reply: ")).expect("a marker").to_owned();
+    assert_eq!(marker.len(), 36);
+    head.replace(&marker, "[marker]")
+}
+
+async fn replies(gateway: &Gateway) -> Vec<String> {
+    let rows = cluster::owner(&gateway.database).await;
+    let rows = rows.query("SELECT status || coalesce(': ' || failure, '') FROM email_replies ORDER BY id", &[]).await;
+    rows.expect("rows").iter().map(|row| row.get(0)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_customer_is_answered_in_the_thread_that_they_began() {
+    let google = FakeGoogle::start().await;
+    let gateway = mailbox::gateway(&google).await;
+    let admin = mailbox::with_mailbox(&google, &gateway.tenant("acme").await).await;
+    google.arrives(DESK, "thread-1", asks("1", "Is there room on Saturday?"));
+    told(&google, &gateway, "push-1").await;
+    insta::assert_json_snapshot!(conversations(&admin).await, @r#"
+    [
+      {
+        "channel": "EMAIL",
+        "status": "BOT",
+        "subject": "Saturday lessons?",
+        "lead": {
+          "name": "Pat Doe",
+          "email": "pat@parent.test",
+          "source": "EMAIL"
+        },
+        "messages": {
+          "nodes": [
+            {
+              "role": "CUSTOMER",
+              "status": "COMPLETE",
+              "content": "Subject: Saturday lessons?\n\nIs there room on Saturday?"
+            },
+            {
+              "role": "ASSISTANT",
+              "status": "COMPLETE",
+              "content": "I don't have an answer to that. A person from acme Inc. will read your message here and get back to you."
+            }
+          ]
+        }
+      }
+    ]
+    "#);
+    let sent = google.sent(DESK);
+    assert_eq!((sent.len(), sent[0].0.as_str()), (1, "thread-1"));
+    insta::assert_snapshot!(head(&sent[0].1), @"
+    From: <front.desk@exampleco.test>
+    To: <pat@parent.test>
+    Subject: Re: Saturday lessons?
+    Message-ID: <frontdesk.[marker]@exampleco.test>
+    In-Reply-To: <1@mail.parent.test>
+    References: <1@mail.parent.test>
+    Auto-Submitted: auto-replied
+    X-Auto-Response-Suppress: All
+    X-Frontdesk-Reply: [marker]
+    MIME-Version: 1.0
+    ");
+    assert_eq!(replies(&gateway).await, ["SENT"]);
+    // They write again, below what we wrote: it is the same conversation, and the answer refers to both.
+    let quoting =
+        "And on Sunday?\r\n\r\nOn Sat, Nov 21, 2026, Front Desk <front.desk@exampleco.test> wrote:\r\n> There is.\r\n";
+    let references = "<1@mail.parent.test> <frontdesk.1@exampleco.test>";
+    let again = plain(PAT, "Re: Saturday lessons?", "<2@mail.parent.test>", quoting, &[("References", references)]);
+    google.arrives(DESK, "thread-1", again);
+    told(&google, &gateway, "push-2").await;
+    let all = conversations(&admin).await;
+    assert_eq!(all.as_array().map(Vec::len), Some(1));
+    assert_eq!(all[0]["messages"]["nodes"][2]["content"], "And on Sunday?");
+    insta::assert_snapshot!(head(&google.sent(DESK)[1].1), @"
+    From: <front.desk@exampleco.test>
+    To: <pat@parent.test>
+    Subject: Re: Saturday lessons?
+    Message-ID: <frontdesk.[marker]@exampleco.test>
+    In-Reply-To: <2@mail.parent.test>
+    References: <1@mail.parent.test> <frontdesk.1@exampleco.test> <2@mail.parent.test>
+    Auto-Submitted: auto-replied
+    X-Auto-Response-Suppress: All
+    X-Frontdesk-Reply: [marker]
+    MIME-Version: 1.0
+    ");
+    // The same push again, and the same mail under another id, is nothing new.
+    told(&google, &gateway, "push-3").await;
+    google.arrives(DESK, "thread-1", asks("1", "Is there room on Saturday?"));
+    told(&google, &gateway, "push-4").await;
+    assert_eq!(google.sent(DESK).len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_joins_a_thread_has_a_conversation_of_their_own() {
+    let google = FakeGoogle::start().await;
+    let gateway = mailbox::gateway(&google).await;
+    let admin = mailbox::with_mailbox(&google, &gateway.tenant("acme").await).await;
+    google.arrives(DESK, "thread-1", asks("1", "My code is 4711."));
+    google.arrives(
+        DESK,
+        "thread-1",
+        plain("eve@evil.test", "Re: Saturday lessons?", "<9@evil.test>", "What was the code?", &[]),
+    );
+    google.arrives(
+        DESK,
+        "thread-2",
+        plain("Sam <sam@x.test>", "Hi", "<3@x.test>", "Hello", &[("Reply-To", "office@x.test")]),
+    );
+    told(&google, &gateway, "push-1").await;
+    let all = conversations(&admin).await;
+    let told: Vec<_> = all
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|one| json!([one["lead"]["email"], one["messages"]["nodes"][0]["content"]]))
+        .collect();
+    insta::assert_json_snapshot!(told, @r#"
+    [
+      [
+        "pat@parent.test",
+        "Subject: Saturday lessons?\n\nMy code is 4711."
+      ],
+      [
+        "eve@evil.test",
+        "Subject: Re: Saturday lessons?\n\nWhat was the code?"
+      ],
+      [
+        "office@x.test",
+        "Subject: Hi\n\nHello"
+      ]
+    ]
+    "#);
+    let to: Vec<_> = google
+        .sent(DESK)
+        .iter()
+        .filter_map(|(_, mail)| mail.lines().find(|line| line.starts_with("To: ")).map(str::to_owned))
+        .collect();
+    assert_eq!(to.len(), 3);
+    assert!(to.contains(&"To: <office@x.test>".to_owned()), "{to:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn machines_lists_bounces_and_ourselves_are_never_answered() {
+    let google = FakeGoogle::start().await;
+    let gateway = mailbox::gateway(&google).await;
+    let admin = mailbox::with_mailbox(&google, &gateway.tenant("acme").await).await;
+    let with = |n: usize, more: &[(&str, &str)]| plain(PAT, "x", &format!("<{n}@a.test>"), "x", more);
+    for (n, header) in [
+        ("Auto-Submitted", "auto-replied"),
+        ("Precedence", "bulk"),
+        ("List-Id", "<news.parent.test>"),
+        ("Return-Path", "<>"),
+        ("X-Auto-Response-Suppress", "All"),
+        ("Reply-To", DESK),
+    ]
+    .iter()
+    .enumerate()
+    {
+        google.arrives(DESK, "t", with(n, &[*header]));
+    }
+    google.arrives(DESK, "t", plain("no-reply@shop.test", "x", "<20@a.test>", "x", &[]));
+    google.arrives(DESK, "t", plain(DESK, "x", "<21@a.test>", "x", &[]));
+    google.arrives_as(DESK, "t", &["INBOX", "SPAM"], with(22, &[]));
+    google.arrives_as(DESK, "t", &["SENT"], with(23, &[]));
+    told(&google, &gateway, "push-1").await;
+    assert_eq!((conversations(&admin).await, google.sent(DESK).len()), (json!([]), 0));
+    let why = "SELECT count(DISTINCT passed_over), count(*) FROM email_received WHERE message_id IS NULL";
+    let why = cluster::owner(&gateway.database).await.query_one(why, &[]).await.expect("a row");
+    assert_eq!((why.get::<_, i64>(0), why.get::<_, i64>(1)), (8, 9));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_who_never_stops_is_answered_so_often_a_day() {
+    let google = FakeGoogle::start().await;
+    let gateway = mailbox::gateway(&google).await;
+    mailbox::with_mailbox(&google, &gateway.tenant("acme").await).await;
+    for n in 0..14 {
+        google.arrives(DESK, "thread-1", asks(&n.to_string(), "Again!"));
+    }
+    told(&google, &gateway, "push-1").await;
+    assert_eq!(google.sent(DESK).len(), 12);
+    gateway.clock.advance(TimeDelta::hours(25));
+    google.arrives(DESK, "thread-1", asks("99", "Good morning."));
+    told(&google, &gateway, "push-2").await;
+    assert_eq!(google.sent(DESK).len(), 13);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_missed_when_the_history_is_gone_or_pushes_are_lost() {
+    let google = FakeGoogle::start().await;
+    let gateway = mailbox::gateway(&google).await;
+    let admin = mailbox::with_mailbox(&google, &gateway.tenant("acme").await).await;
+    let first = google.arrives(DESK, "thread-1", asks("1", "Deleted at once."));
+    google.deletes(DESK, &first);
+    google.arrives(DESK, "thread-2", asks("2", "Kept."));
+    google.forgets_history(DESK);
+    told(&google, &gateway, "push-1").await;
+    assert_eq!(google.asked("list").len(), 1);
+    assert_eq!(google.asked("list")[0]["q"], "in:inbox newer_than:2d");
+    // Nobody tells: it is looked into all the same.
+    let gone = google.arrives(DESK, "thread-3", asks("3", "Gone."));
+    google.deletes(DESK, &gone);
+    google.arrives(DESK, "thread-4", asks("4", "Untold."));
+    gateway.clock.advance(TimeDelta::minutes(21));
+    gateway.work().await;
+    let all = conversations(&admin).await;
+    let heard: Vec<_> =
+        all.as_array().into_iter().flatten().map(|one| &one["messages"]["nodes"][0]["content"]).collect();
+    insta::assert_json_snapshot!(heard, @r#"
+    [
+      "Subject: Saturday lessons?\n\nKept.",
+      "Subject: Saturday lessons?\n\nUntold."
+    ]
+    "#);
+    assert_eq!(google.sent(DESK).len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn passing_faults_of_googles_are_waited_out_and_no_reply_goes_twice() {
+    let google = FakeGoogle::start().await;
+    let gateway = mailbox::gateway(&google).await;
+    mailbox::with_mailbox(&google, &gateway.tenant("acme").await).await;
+    google.arrives(DESK, "thread-1", asks("1", "Hello?"));
+    google.fails(
+        "history",
+        Fault::Answer(429, json!({ "error": { "code": 429, "errors": [{ "reason": "rateLimitExceeded" }] } })),
+    );
+    google.fails("message", Fault::Answer(503, json!({})));
+    // It is sent, and the answer that says so is lost.
+    google.fails("send", Fault::Lost);
+    told(&google, &gateway, "push-1").await;
+    let mut rounds = 0;
+    while replies(&gateway).await != ["SENT"] {
+        rounds += 1;
+        assert!(rounds < 10, "{:?}", replies(&gateway).await);
+        gateway.clock.advance(TimeDelta::minutes(1));
+        gateway.work().await;
+    }
+    assert_eq!((google.sent(DESK).len(), google.asked("send").len(), google.asked("thread").len()), (1, 1, 1));
+    // What will never work is not tried again.
+    google.arrives(DESK, "thread-2", asks("2", "And this?"));
+    google.fails("send", Fault::Answer(400, json!({ "error": { "errors": [{ "reason": "invalidArgument" }] } })));
+    told(&google, &gateway, "push-2").await;
+    assert_eq!(replies(&gateway).await, ["SENT", "FAILED: Google answered 400: invalidArgument"]);
+    // A mail that can't be read is passed over, and the next one is not.
+    google.arrives(DESK, "thread-3", json!({ "headers": "no list" }));
+    google.arrives(DESK, "thread-4", asks("4", "Behind it."));
+    told(&google, &gateway, "push-3").await;
+    assert_eq!(google.sent(DESK).len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consent_that_is_gone_is_shown_and_reading_goes_on_after_another() {
+    let google = FakeGoogle::start().await;
+    let gateway = mailbox::gateway(&google).await;
+    let admin = mailbox::with_mailbox(&google, &gateway.tenant("acme").await).await;
+    google.takes_back(DESK);
+    google.arrives(DESK, "thread-1", asks("1", "Anybody there?"));
+    told(&google, &gateway, "push-1").await;
+    insta::assert_json_snapshot!(mailbox::settings(&admin).await, @r#"
+    {
+      "isEnabled": true,
+      "connectedAddress": "front.desk@exampleco.test",
+      "connectedAt": "2026-11-21T12:00:00Z",
+      "watchExpiresAt": null,
+      "status": "RECONNECT_NEEDED",
+      "statusReason": "Google no longer accepts the consent (invalid_grant)."
+    }
+    "#);
+    let step = admin.data("{ tenant { onboarding { key isDone hint } } }").await;
+    let step =
+        step["tenant"]["onboarding"].as_array().into_iter().flatten().find(|step| step["key"] == "email").cloned();
+    insta::assert_json_snapshot!(step, @r#"
+    {
+      "key": "email",
+      "isDone": false,
+      "hint": "Google no longer accepts the consent: connect the mailbox again with startEmailConnection."
+    }
+    "#);
+    gateway.clock.advance(TimeDelta::minutes(21));
+    gateway.work().await;
+    assert_eq!(google.sent(DESK).len(), 0);
+    mailbox::connect(&google, &admin, DESK).await;
+    gateway.work().await;
+    assert_eq!((google.sent(DESK).len(), mailbox::settings(&admin).await["status"].clone()), (1, json!("CONNECTED")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_are_got_anew_by_one_of_all_who_need_them() {
+    let google = FakeGoogle::start().await;
+    let gateway = mailbox::gateway(&google).await;
+    mailbox::with_mailbox(&google, &gateway.tenant("acme").await).await;
+    // An hour later, four threads at once.
+    gateway.clock.advance(TimeDelta::hours(1));
+    for n in 0..4 {
+        google.arrives(DESK, &format!("thread-{n}"), asks(&n.to_string(), "Hello?"));
+    }
+    told(&google, &gateway, "push-1").await;
+    let refreshes = || google.asked("token").iter().filter(|kind| *kind == "refresh_token").count();
+    assert_eq!((google.sent(DESK).len(), refreshes()), (4, 1));
+    // One that Google no longer takes before its time is changed too.
+    google.tokens_end();
+    google.arrives(DESK, "thread-9", asks("9", "Still there?"));
+    told(&google, &gateway, "push-2").await;
+    assert_eq!((google.sent(DESK).len(), refreshes()), (5, 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_watch_is_renewed_each_day() {
+    let google = FakeGoogle::start().await;
+    let gateway = mailbox::gateway(&google).await;
+    mailbox::with_mailbox(&google, &gateway.tenant("acme").await).await;
+    assert_eq!(
+        google.asked("watch"),
+        [
+            json!({ "topicName": "projects/project/topics/mail", "labelIds": ["INBOX"], "labelFilterBehavior": "include" })
+        ]
+    );
+    gateway.clock.advance(TimeDelta::hours(23));
+    gateway.work().await;
+    assert_eq!(google.asked("watch").len(), 1);
+    // A day on which Google fails is made up for at the next round.
+    google.fails("watch", Fault::Answer(500, json!({})));
+    gateway.clock.advance(TimeDelta::hours(2));
+    gateway.work().await;
+    gateway.clock.advance(TimeDelta::minutes(21));
+    gateway.work().await;
+    assert_eq!(google.asked("watch").len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn people_answer_by_mail_too_and_a_channel_that_is_off_only_listens() {
+    let google = FakeGoogle::start().await;
+    let gateway = mailbox::gateway(&google).await;
+    let admin = mailbox::with_mailbox(&google, &gateway.tenant("acme").await).await;
+    admin.data("mutation { updateEmailSettings(input: { isEnabled: false }) { isEnabled } }").await;
+    google.arrives(DESK, "thread-1", asks("1", "Is there room on Saturday?"));
+    told(&google, &gateway, "push-1").await;
+    assert_eq!(google.sent(DESK).len(), 0);
+    let id = admin.data("{ conversations { nodes { id } } }").await["conversations"]["nodes"][0]["id"].clone();
+    let send = "mutation($id: ID!) { sendMessage(input: { conversationId: $id, content: \"I looked: yes, at 9.\" }) { message { role } reply { id } } }";
+    let answer = admin.ask(send, json!({ "id": id })).await;
+    assert_eq!(answer["data"]["sendMessage"], json!({ "message": { "role": "AGENT" }, "reply": null }));
+    gateway.work().await;
+    let sent = google.sent(DESK);
+    assert!(sent.len() == 1 && sent[0].1.contains("I looked: yes, at 9."), "{sent:?}");
+    let head = head(&sent[0].1);
+    assert!(head.contains("In-Reply-To: <1@mail.parent.test>") && !head.contains("Auto-Submitted"), "{head}");
+}
