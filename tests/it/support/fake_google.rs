@@ -11,7 +11,7 @@ use axum::{
     body::Bytes,
     extract::{Path, RawQuery, State},
     http::{HeaderMap, StatusCode, header},
-    response::{IntoResponse, Response},
+    response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
 use base64::{
@@ -31,6 +31,9 @@ pub const CLIENT_ID: &str = "client.apps.example";
 pub const CLIENT_SECRET: &str = "client-canary-secret";
 /// The account that pushes.
 pub const ACCOUNT: &str = "push@project.iam.example";
+
+/// The mailbox of whoever comes to the consent's page itself.
+pub const MAILBOX: &str = "desk@mail.example";
 
 /// A private key for tests alone (RSA, 2048 bits, PKCS #8, DER in base64), which signs pushes under [`KID`].
 const KEY: &str = include_str!("fake_google_key.txt");
@@ -87,6 +90,7 @@ impl FakeGoogle {
         let pkcs8 = base64::engine::general_purpose::STANDARD.decode(KEY.replace(['\n', ' '], "")).expect("base64");
         let shared = Arc::new(Shared { state: Mutex::default(), key: KeyPair::from_pkcs8(&pkcs8).expect("a key") });
         let router = Router::new()
+            .route("/o/oauth2/v2/auth", get(consent))
             .route("/token", post(token))
             .route("/revoke", post(revoke))
             .route("/oauth2/v3/certs", get(certs))
@@ -241,6 +245,15 @@ impl FakeGoogle {
         self.shared.key.sign(&RSA_PKCS1_SHA256, &random, signed.as_bytes(), &mut signature).expect("signed");
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
     }
+}
+
+/// Whoever comes here allows it at once.
+async fn consent(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Redirect {
+    let address = format!("http://google.example/?{}", query.unwrap_or_default());
+    let url = url::Url::parse(&address).expect("an address");
+    let back = url.query_pairs().find(|(name, _)| name == "redirect_uri").expect("a way back").1.into_owned();
+    let google = FakeGoogle { base_url: String::new(), shared };
+    Redirect::to(&format!("{back}?{}", google.consents(&address, MAILBOX)))
 }
 
 /// A mail's payload as Gmail gives it: plain text, from somebody, with more headers.
