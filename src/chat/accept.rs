@@ -121,9 +121,8 @@ async fn store(
     let now = cx.now();
     // Where the customer is elsewhere, on their phone or in their mail, or speaks: whoever writes here is of the business.
     let is_carried = carriage::is_carried(tx, &conversation).await?;
-    let by_hand = is_carried
-        || conversation.channel == Channel::Voice
-        || conversation.status == ConversationStatus::Human;
+    let by_hand =
+        is_carried || conversation.channel == Channel::Voice || conversation.status == ConversationStatus::Human;
     // Where a person answers, the tenant's people do so; a website visitor stays the customer.
     let answers = by_hand && cx.scope().bound_to().is_none();
     let new = NewMessage {

@@ -64,15 +64,15 @@ impl Engine {
         let Some((conversation, reply, _)) = begun else { return Ok(Answered::Unwanted) };
         let mut watcher = self.hub.watch(key(cx, conversation.id), None).await;
         loop {
+            // Asked before the row is read: one that ends in between is seen to have ended.
+            let is_ours = self.writes(cx.scope().tenant(), reply.id);
             let now = cx.read(async |tx| messages::find(tx, reply.id).await).await?;
             let now = now.ok_or_else(|| Refusal::not_found("message"))?;
             match now.status {
                 MessageStatus::Complete => return Ok(Answered::Whole(Box::new(now))),
                 MessageStatus::Cancelled => return Ok(Answered::Unwanted),
                 MessageStatus::Failed => return Ok(failed(&now)),
-                MessageStatus::Pending | MessageStatus::Streaming if !self.writes(cx.scope().tenant(), reply.id) => {
-                    return Ok(Answered::Open);
-                }
+                MessageStatus::Pending | MessageStatus::Streaming if !is_ours => return Ok(Answered::Open),
                 MessageStatus::Pending | MessageStatus::Streaming => {}
             }
             follow::until_ended(&mut watcher, reply.id, PATIENCE).await;

@@ -60,6 +60,7 @@ async fn the_operators_numbers_name_no_tenant_and_ask_for_their_token() {
     frontdesk_voice_unresolved_total{reason="contradiction"} 0
     frontdesk_voice_unresolved_total{reason="garbled_tenant_id"} 0
     frontdesk_voice_unresolved_total{reason="unknown"} 0
+    frontdesk_voice_unresolved_total{reason="unsigned"} 0
     "#);
     // Without a token it is for the server's own network: what a proxy passes on may come from anywhere.
     let passed_on = open.http.get(open.url("/metrics")).header("x-forwarded-for", "203.0.113.7").send().await;

@@ -2,13 +2,18 @@
 //! Must not act on it.
 
 use crate::{
-    channels::telnyx::{Signature, calls::Claim},
+    channels::{
+        delivery::Rejection,
+        telnyx::{Signature, calls::Claim},
+    },
     domain::{
         calls::{Clues, Heard, Wanted},
-        inbox::{Inbox, NO_KEY, Taken},
+        inbox::{Inbox, Taken},
     },
     kernel::failure::Outcome,
 };
+
+const STRANGER: Rejection = Rejection::Unsigned("The signature is of no account that is known here.");
 
 impl Inbox<'_> {
     /// Takes in an event of a call. `wanted` is the tenant that the address names.
@@ -24,7 +29,7 @@ impl Inbox<'_> {
         match self.hear(claim, &clues, signature).await? {
             Ok(Heard::Of(door, event)) => self.keep(Some(door.tenant_id), &event.into_delivery(), None).await,
             Ok(Heard::Nobodys(Some(event))) => self.keep(None, &event.into_delivery(), None).await,
-            Ok(Heard::Nobodys(None)) => Ok(Taken::Rejected(NO_KEY)),
+            Ok(Heard::Nobodys(None)) => Ok(Taken::Rejected(STRANGER)),
             Err(rejection) => Ok(Taken::Rejected(rejection)),
         }
     }

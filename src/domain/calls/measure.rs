@@ -12,14 +12,15 @@ pub fn announce(metrics: &Metrics) {
     metrics.record(|| {
         metrics::describe_counter!(COUNT, "Requests about phone calls that no tenant could be found for, by reason.");
         metrics::describe_counter!(FALLBACK, "Requests about phone calls that went to VOICE_FALLBACK_TENANT_ID.");
-        for mystery in [Mystery::Nobody, Mystery::Contradiction, Mystery::Garbled] {
+        for mystery in [Some(Mystery::Nobody), Some(Mystery::Contradiction), Some(Mystery::Garbled), None] {
             metrics::counter!(COUNT, "reason" => reason(mystery)).increment(0);
         }
         metrics::counter!(FALLBACK).increment(0);
     });
 }
 
-pub(super) fn unresolved(metrics: &Metrics, mystery: Mystery) {
+/// Counts one; without a mystery where no account that we know signed it, so that it may be anybody's.
+pub(super) fn unresolved(metrics: &Metrics, mystery: Option<Mystery>) {
     metrics.record(|| metrics::counter!(COUNT, "reason" => reason(mystery)).increment(1));
 }
 
@@ -27,10 +28,11 @@ pub(super) fn fell_back(metrics: &Metrics) {
     metrics.record(|| metrics::counter!(FALLBACK).increment(1));
 }
 
-fn reason(mystery: Mystery) -> &'static str {
+fn reason(mystery: Option<Mystery>) -> &'static str {
     match mystery {
-        Mystery::Nobody => "unknown",
-        Mystery::Contradiction => "contradiction",
-        Mystery::Garbled => "garbled_tenant_id",
+        Some(Mystery::Nobody) => "unknown",
+        Some(Mystery::Contradiction) => "contradiction",
+        Some(Mystery::Garbled) => "garbled_tenant_id",
+        None => "unsigned",
     }
 }

@@ -116,7 +116,7 @@ pub enum Mystery {
 pub enum Heard<T> {
     /// Of this tenant, and signed with its key.
     Of(DoorRow, Signed<T>),
-    /// Nobody's. Signed by somebody we know, or else there was no key at all to hold it against.
+    /// Nobody's; `None` where no account that we know signed it.
     Nobodys(Option<Signed<T>>),
 }
 
@@ -186,12 +186,12 @@ impl Inbox<'_> {
             }
             Err(mystery) => {
                 let keys = doors.iter().filter_map(|door| door.public_key.as_deref()).chain(platform);
-                let signed = any_of(claim, signature, keys, now);
-                if signed.is_ok() {
-                    measure::unresolved(&self.services.metrics, mystery);
-                    tracing::warn!(?mystery, request = &*self.request.0, "whose call it is can't be told");
-                }
-                Ok(signed.map(Heard::Nobodys))
+                Ok(any_of(claim, signature, keys, now).map(|signed| {
+                    measure::unresolved(&self.services.metrics, signed.as_ref().map(|_| mystery));
+                    let (is_signed, request) = (signed.is_some(), &*self.request.0);
+                    tracing::warn!(?mystery, is_signed, request, "whose call it is can't be told");
+                    Heard::Nobodys(signed)
+                }))
             }
         }
     }
@@ -221,24 +221,18 @@ fn weigh(known: Vec<TenantId>, lines: &[LineRow], clues: &Clues) -> Evidence {
     Evidence { known, named, rumoured, names_stranger, wanted: clues.wanted }
 }
 
-/// Good under any of these keys. Without any key there is nothing to hold it against.
+/// Good under any of these keys. A caller hears a sentence also where it is good under none: it tells nothing.
 fn any_of<'k, T>(
     claim: Claim<T>,
     signature: &Signature<'_>,
-    keys: impl Iterator<Item = &'k str>,
+    mut keys: impl Iterator<Item = &'k str>,
     now: i64,
 ) -> Result<Option<Signed<T>>, Rejection> {
     if signature.signature.is_none() || signature.timestamp.is_none() {
         return Err(Rejection::Unsigned("The headers `telnyx-signature-ed25519` and `telnyx-timestamp` are needed."));
     }
-    let mut refused = None;
-    for key in keys {
-        match claim.holds(signature, key, now) {
-            Ok(()) => return Ok(Some(claim.verify(signature, key, now)?)),
-            Err(rejection) => refused = Some(rejection),
-        }
-    }
-    refused.map_or(Ok(None), Err)
+    let key = keys.find(|key| claim.holds(signature, key, now).is_ok());
+    key.map(|key| claim.verify(signature, key, now)).transpose()
 }
 
 #[cfg(test)]
