@@ -124,9 +124,9 @@ async fn faults_in_the_environment_are_all_named_and_nothing_starts() {
     insta::assert_snapshot!(error, @"
     frontdesk: 4 setting(s) need mending:
       PORT must be a number from 0 to 65535
+      SECRET_KEY must be 64 hex digits
       DATABASE_URL is missing; production has no private database
       JWT_SECRET_KEY is missing; make one with `openssl rand -hex 32`
-      SECRET_KEY must be 64 hex digits
     ");
 }
 
