@@ -11,7 +11,6 @@
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
-    clippy::panic,
     clippy::print_stdout,
     clippy::needless_pass_by_value,
     dead_code,

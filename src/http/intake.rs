@@ -4,16 +4,39 @@ use std::time::Duration;
 
 use axum::{
     body::{Body, Bytes},
-    http::{HeaderMap, StatusCode, header},
+    extract::{FromRequest, Request},
+    http::{HeaderMap, StatusCode, header, request::Parts},
+    response::Response,
 };
 use futures_util::StreamExt;
 
-use crate::http::body::{BODY_MAX, BadRequest};
+use crate::http::{
+    body::{BODY_MAX, BadRequest},
+    problem::problem,
+};
 
 /// How long a body may take to arrive.
 const BODY_PATIENCE: Duration = Duration::from_secs(10);
 /// How much of a body over the limit is listened to, in bytes.
 const BODY_HEARD: usize = 4 * BODY_MAX;
+
+/// A post of a provider's, whole. What can't be read is answered as a problem.
+pub(super) struct Posted {
+    pub(super) parts: Parts,
+    pub(super) body: Bytes,
+}
+
+impl<S: Sync> FromRequest<S> for Posted {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Response> {
+        let (parts, body) = request.into_parts();
+        match read(&parts.headers, body).await {
+            Ok(body) => Ok(Self { parts, body }),
+            Err(refused) => Err(problem(refused.status, refused.message)),
+        }
+    }
+}
 
 /// Reads a body whole.
 ///

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Extension,
-    extract::{RawQuery, Request, State},
+    extract::{RawQuery, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -16,7 +16,7 @@ use crate::{
         mailbox::{self, Arrival},
         pushes::Pushed,
     },
-    http::{Web, intake, problem},
+    http::{Web, intake::Posted, problem},
     kernel::failure::{Failure, Outcome},
 };
 
@@ -27,13 +27,8 @@ const QUERY_MAX: usize = 8_192;
 pub(super) async fn pushed(
     State(web): State<Arc<Web>>,
     Extension(id): Extension<RequestId>,
-    request: Request,
+    Posted { parts, body }: Posted,
 ) -> Response {
-    let (parts, body) = request.into_parts();
-    let body = match intake::read(&parts.headers, body).await {
-        Ok(body) => body,
-        Err(refused) => return problem::problem(refused.status, refused.message),
-    };
     answer(web.inbox(id).gmail(&body, authorization(&parts.headers)).await, StatusCode::NO_CONTENT)
 }
 
@@ -41,16 +36,12 @@ pub(super) async fn pushed(
 pub(super) async fn told(
     State(web): State<Arc<Web>>,
     Extension(id): Extension<RequestId>,
-    request: Request,
+    Posted { body, .. }: Posted,
 ) -> Response {
     if !web.settings.is_development {
         return problem::no_such_route().await;
     }
-    let (parts, body) = request.into_parts();
-    match intake::read(&parts.headers, body).await {
-        Ok(body) => answer(web.inbox(id).gmail_unproven(&body).await, StatusCode::BAD_REQUEST),
-        Err(refused) => problem::problem(refused.status, refused.message),
-    }
+    answer(web.inbox(id).gmail_unproven(&body).await, StatusCode::BAD_REQUEST)
 }
 
 /// Pub/Sub takes any status of 2xx for done, and sends everything else again, for days: so what is of no use is done too.

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     Extension, Json,
-    extract::{Path, Request, State},
+    extract::{Path, State},
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
@@ -20,8 +20,10 @@ use crate::{
     context::RequestId,
     domain::calls::{Clues, Heard, Wanted},
     http::{
-        Web, intake, problem,
-        webhooks::{answer, rejected, telnyx_signature, text, unread},
+        Web,
+        intake::Posted,
+        problem,
+        webhooks::{answer, rejected, telnyx_signature, text},
     },
     kernel::{failure::Failure, task},
     tools::voice::{self, Service},
@@ -49,13 +51,8 @@ impl Default for VoicePatience {
 pub(super) async fn call_complete(
     State(web): State<Arc<Web>>,
     Extension(id): Extension<RequestId>,
-    request: Request,
+    Posted { parts, body }: Posted,
 ) -> Response {
-    let (parts, body) = request.into_parts();
-    let body = match intake::read(&parts.headers, body).await {
-        Ok(body) => body,
-        Err(refused) => return unread(&refused),
-    };
     let wanted = Wanted::of(parts.uri.query());
     let taken = web.inbox(id).call(&body, wanted, &telnyx_signature(&parts.headers)).await;
     answer(taken, || StatusCode::OK.into_response())
@@ -65,14 +62,12 @@ pub(super) async fn call_complete(
 pub(super) async fn dynamic_variables(
     State(web): State<Arc<Web>>,
     Extension(id): Extension<RequestId>,
-    request: Request,
+    Posted { parts, body }: Posted,
 ) -> Response {
-    let (parts, body) = request.into_parts();
-    let claim = match intake::read(&parts.headers, body).await.map(|body| Claim::event(&body)) {
-        Ok(Ok(claim)) if claim.content().kind == "assistant.initialization" => claim,
-        Ok(Ok(_)) => return rejected(Rejection::Unreadable("The event must be `assistant.initialization`.")),
-        Ok(Err(rejection)) => return rejected(rejection),
-        Err(refused) => return unread(&refused),
+    let claim = match Claim::event(&body) {
+        Ok(claim) if claim.content().kind == "assistant.initialization" => claim,
+        Ok(_) => return rejected(Rejection::Unreadable("The event must be `assistant.initialization`.")),
+        Err(rejection) => return rejected(rejection),
     };
     let greeted = greeted(&web, id, &parts.headers, Wanted::of(parts.uri.query()), claim);
     match tokio::time::timeout(web.settings.voice.greeting, greeted).await {
@@ -102,14 +97,12 @@ pub(super) async fn tool(
     State(web): State<Arc<Web>>,
     Extension(id): Extension<RequestId>,
     Path(name): Path<String>,
-    request: Request,
+    Posted { parts, body }: Posted,
 ) -> Response {
     let Some(service) = Service::at(&name) else { return problem::no_such_route().await };
-    let (parts, body) = request.into_parts();
-    let claim = match intake::read(&parts.headers, body).await.map(|body| Claim::asked(&body)) {
-        Ok(Ok(claim)) => claim,
-        Ok(Err(rejection)) => return rejected(rejection),
-        Err(refused) => return unread(&refused),
+    let claim = match Claim::asked(&body) {
+        Ok(claim) => claim,
+        Err(rejection) => return rejected(rejection),
     };
     let (language, patience) = (voice::language(claim.content()), web.settings.voice.tool);
     let wanted = Wanted::of(parts.uri.query());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::{
     Extension,
-    extract::{Request, State},
+    extract::State,
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -14,7 +14,7 @@ use crate::{
     channels::{delivery::Rejection, telnyx, twilio},
     context::RequestId,
     domain::inbox::{Inbox, Taken},
-    http::{Web, body::BadRequest, intake, problem::problem},
+    http::{Web, intake::Posted, problem::problem},
     kernel::failure::{Failure, Outcome},
 };
 
@@ -25,13 +25,8 @@ const TWIML: &str = r#"<?xml version="1.0" encoding="UTF-8"?><Response/>"#;
 pub(super) async fn telnyx_sms(
     State(web): State<Arc<Web>>,
     Extension(id): Extension<RequestId>,
-    request: Request,
+    Posted { parts, body }: Posted,
 ) -> Response {
-    let (parts, body) = request.into_parts();
-    let body = match intake::read(&parts.headers, body).await {
-        Ok(body) => body,
-        Err(refused) => return unread(&refused),
-    };
     answer(web.inbox(id).telnyx(&body, &telnyx_signature(&parts.headers)).await, || StatusCode::OK.into_response())
 }
 
@@ -39,13 +34,8 @@ pub(super) async fn telnyx_sms(
 pub(super) async fn twilio_sms(
     State(web): State<Arc<Web>>,
     Extension(id): Extension<RequestId>,
-    request: Request,
+    Posted { parts, body }: Posted,
 ) -> Response {
-    let (parts, body) = request.into_parts();
-    let body = match intake::read(&parts.headers, body).await {
-        Ok(body) => body,
-        Err(refused) => return unread(&refused),
-    };
     let signature = twilio::Signature {
         signature: text(&parts.headers, "x-twilio-signature"),
         settings: text(&parts.headers, "x-twilio-webhooks-signature-settings"),
@@ -86,10 +76,6 @@ pub(super) fn rejected(rejection: Rejection) -> Response {
             problem(StatusCode::FORBIDDEN, why)
         }
     }
-}
-
-pub(super) fn unread(refused: &BadRequest) -> Response {
-    problem(refused.status, refused.message)
 }
 
 pub(super) fn telnyx_signature(headers: &HeaderMap) -> telnyx::Signature<'_> {
