@@ -44,14 +44,13 @@ pub(super) async fn work_on(
 ) -> Outcome<Verdict> {
     let kept = cx.read(async |tx| inbox::kept(tx, id).await).await?.ok_or_else(|| Refusal::not_found("delivery"))?;
     if telnyx::calls::is_of_call(&kept.event_type) {
-        return of_call(cx, held, id, &kept).await;
+        return of_call(cx, held, &kept).await;
     }
-    let unreadable = |why: &str| Ok(Verdict::Never(format!("the event can't be read: {why}")));
     if kept.provider == google::PROVIDER {
-        return mailboxes::sync(tools, cx, held, Some(id)).await;
+        return mailboxes::sync(tools, cx, held).await;
     }
     let Ok(provider) = kept.provider.parse::<TextProvider>() else {
-        return unreadable("nobody here knows its provider");
+        return Ok(unreadable("nobody here knows its provider"));
     };
     let told = match provider {
         TextProvider::Telnyx => telnyx::told(&kept.body),
@@ -59,7 +58,7 @@ pub(super) async fn work_on(
     };
     let told = match told {
         Ok(told) => told,
-        Err(why) => return unreadable(why),
+        Err(why) => return Ok(unreadable(why)),
     };
     let done = cx.write(async |tx| {
         let message = match &told {
@@ -67,7 +66,6 @@ pub(super) async fn work_on(
             Told::Receipt(receipt) if !heard_of(cx, tx, provider, receipt, text, &kept).await? => return Ok(None),
             Told::Receipt(_) | Told::Nothing => None,
         };
-        inbox::processed(tx, id, held.attempts(), cx.now()).await?;
         held.done(tx).await?;
         Ok::<_, Failure>(Some(message))
     });
@@ -83,15 +81,18 @@ pub(super) async fn work_on(
     }
 }
 
+fn unreadable(why: &str) -> Verdict {
+    Verdict::Never(format!("the event can't be read: {why}"))
+}
+
 /// What Telnyx says of a call.
-async fn of_call(cx: &TenantCx, held: &Held<'_>, id: DeliveryId, kept: &KeptRow) -> Outcome<Verdict> {
+async fn of_call(cx: &TenantCx, held: &Held<'_>, kept: &KeptRow) -> Outcome<Verdict> {
     let event = match telnyx::calls::told(&kept.body) {
         Ok(event) => event,
-        Err(why) => return Ok(Verdict::Never(format!("the event can't be read: {why}"))),
+        Err(why) => return Ok(unreadable(why)),
     };
     let done = cx.write(async |tx| {
         calls::apply(cx, tx, &event).await?;
-        inbox::processed(tx, id, held.attempts(), cx.now()).await?;
         held.done(tx).await
     });
     done.await

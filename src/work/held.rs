@@ -8,7 +8,10 @@ use uuid::Uuid;
 use crate::{
     context::TenantCx,
     db::{
-        tables::jobs::{self, JobRow, Lease, Next},
+        tables::{
+            inbox,
+            jobs::{self, JobRow, Lease, Next},
+        },
         tx::{Tenant, Tx},
     },
     kernel::failure::{Failure, Outcome},
@@ -54,26 +57,23 @@ impl<'a> Held<'a> {
         &self.job.payload
     }
 
-    /// Tries, this one included.
-    pub(super) fn attempts(&self) -> i32 {
-        self.job.attempts
-    }
-
     /// Tried more often than anything is: those who took it did not live to say so.
     pub(super) fn is_worn_out(&self) -> bool {
         self.job.attempts > TRIES
     }
 
-    /// Ends the job, in the transaction of what it did: both, or neither.
+    /// Ends the job, and its delivery, where it is of one, in the transaction of what it did: all, or nothing.
     ///
     /// # Errors
     /// When the job is not ours any more; nothing of the transaction stands then.
     pub(super) async fn done(&self, tx: &mut Tx<Tenant>) -> Outcome<Verdict> {
-        if jobs::end(tx, self.job.id, self.token).await? {
-            Ok(Verdict::Done)
-        } else {
-            Err(Failure::fault("a job was lost to another node while it was worked on"))
+        if !jobs::end(tx, self.job.id, self.token).await? {
+            return Err(Failure::fault("a job was lost to another node while it was worked on"));
         }
+        if let Some(delivery) = self.job.delivery_id {
+            inbox::processed(tx, delivery, self.job.attempts, self.cx.now()).await?;
+        }
+        Ok(Verdict::Done)
     }
 
     /// Ends a job that had nothing to change.

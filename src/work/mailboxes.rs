@@ -9,7 +9,6 @@ use crate::{
     context::TenantCx,
     db::{
         tables::{
-            inbox,
             mailboxes::{self, MailboxChanges, MailboxRow},
             mails as rows,
             messages::MessageRow,
@@ -21,7 +20,7 @@ use crate::{
         mailbox::{self, Closed, LANE, Open},
         mails::{self, Letter},
     },
-    kernel::{failure::Outcome, ids::DeliveryId},
+    kernel::failure::Outcome,
     work::{
         Tools,
         held::{Held, Verdict},
@@ -40,16 +39,10 @@ struct News {
 }
 
 /// Takes in what came since the last look, on account of a push or of [`care`].
-pub(super) async fn sync(tools: &Tools, cx: &TenantCx, held: &Held<'_>, push: Option<DeliveryId>) -> Outcome<Verdict> {
-    let done = async |tx: &mut Tx<Tenant>| {
-        if let Some(delivery) = push {
-            inbox::processed(tx, delivery, held.attempts(), cx.now()).await?;
-        }
-        held.done(tx).await
-    };
+pub(super) async fn sync(tools: &Tools, cx: &TenantCx, held: &Held<'_>) -> Outcome<Verdict> {
     let news = match mailbox::with(cx, news).await? {
         Ok(news) => news,
-        Err(Closed::NotConnected) => return cx.write(async |tx| done(tx).await).await,
+        Err(Closed::NotConnected) => return held.let_it_be().await,
         Err(Closed::Passing(why, wait)) => return Ok(Verdict::Later(why, wait)),
         Err(Closed::Lasting(why)) => return Ok(Verdict::Never(why)),
     };
@@ -66,7 +59,7 @@ pub(super) async fn sync(tools: &Tools, cx: &TenantCx, held: &Held<'_>, push: Op
                 None
             }
             Err(Closed::Passing(why, wait)) => return Ok(Verdict::Later(why, wait)),
-            Err(Closed::NotConnected) => return cx.write(async |tx| done(tx).await).await,
+            Err(Closed::NotConnected) => return held.let_it_be().await,
         };
         if let Some(message) = heard {
             tools.engine.tell(cx, &message);
@@ -74,7 +67,7 @@ pub(super) async fn sync(tools: &Tools, cx: &TenantCx, held: &Held<'_>, push: Op
     }
     let verdict = cx.write(async |tx| {
         mails::read_to(cx, tx, news.generation, &news.changes.history_id).await?;
-        done(tx).await
+        held.done(tx).await
     });
     let verdict = verdict.await?;
     cx.services().work.notify_one();

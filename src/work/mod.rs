@@ -196,7 +196,7 @@ impl Worker {
             Job::Answer { message } => answers::give(&self.tools, cx, held, message).await,
             Job::Text { text } => texts::send(&self.tools, cx, held, text).await,
             Job::Mail { mail } => mails::send(cx, held, mail).await,
-            Job::MailboxSync => mailboxes::sync(&self.tools, cx, held, None).await,
+            Job::MailboxSync => mailboxes::sync(&self.tools, cx, held).await,
             Job::MailboxCare { generation } => mailboxes::care(cx, held, generation).await,
         }
     }
