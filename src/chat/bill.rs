@@ -15,7 +15,7 @@ use crate::{
         failure::{ErrorCode, Outcome, Refusal},
         ids::{MessageId, UserId},
     },
-    llm::{self, ModelRequest, Usage},
+    llm::{self, Usage},
 };
 
 /// Tokens that a model may write where its tenant has a quota, and bounds it by no number of its own.
@@ -27,6 +27,16 @@ const WORTHWHILE: i64 = 64;
 #[derive(Default)]
 pub(super) struct Bill {
     reserved: i64,
+}
+
+/// A question that is to be asked.
+pub(super) struct Question<'a> {
+    /// Of which model, where that is known.
+    pub(super) model: Option<&'a str>,
+    /// Tokens of its prompt, by estimate.
+    pub(super) prompt: u32,
+    /// Tokens that its answer may have, where the tenant bounds it.
+    pub(super) wish: Option<u32>,
 }
 
 /// What came of a reservation.
@@ -47,12 +57,11 @@ impl Bill {
         &mut self,
         cx: &TenantCx,
         reply: &MessageRow,
-        model: Option<&str>,
-        request: &ModelRequest,
+        question: &Question<'_>,
         used: Usage,
     ) -> Outcome<Reserved> {
         let month = quotas::month(reply.created_at);
-        let prompt = i64::from(llm::estimate(request));
+        let prompt = i64::from(question.prompt);
         let (asked, spent) = (i64::from(used.prompt) + prompt, i64::from(used.prompt) + i64::from(used.completion));
         let held = self.reserved;
         let granted = cx.write(async |tx| {
@@ -61,7 +70,7 @@ impl Bill {
             if !messages::lock_open(tx, reply.id).await? {
                 return Ok(None);
             }
-            let wish = request.max_output.map_or(OUTPUT, i64::from);
+            let wish = question.wish.map_or(OUTPUT, i64::from);
             let output = match quota {
                 Some(quota) => wish.min(quotas::left(tx, month, quota).await? + held - spent - prompt),
                 None => wish,
@@ -70,13 +79,13 @@ impl Bill {
                 return Err(used_up().into());
             }
             let holds = spent + prompt + output;
-            messages::reserve(tx, reply.id, model, stored(asked), stored(holds)).await?;
+            messages::reserve(tx, reply.id, question.model, stored(asked), stored(holds)).await?;
             quotas::reserve(tx, month, holds - held).await?;
             Ok(Some((output, holds, quota.is_some())))
         });
         let Some((output, holds, is_bound)) = granted.await? else { return Ok(Reserved::Gone) };
         self.reserved = holds;
-        let most = if is_bound { u32::try_from(output).ok() } else { request.max_output };
+        let most = if is_bound { u32::try_from(output).ok() } else { question.wish };
         Ok(Reserved::Granted(most))
     }
 }

@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::{
     chat::{
-        bill::{Bill, Reserved},
+        bill::{Bill, Question, Reserved},
         engine::{Engine, key},
         events::Body,
         generate::How,
@@ -136,13 +136,14 @@ pub(super) async fn compose(place: &Place<'_>, line: &Arc<Line>, mut request: Mo
             request.tools.clear();
         }
         if line.is_metered() {
-            request.max_output = wish;
-            request.max_output = match bill.reserve(place.cx, place.reply, line.model(), &request, draft.used()).await {
+            let prompt = llm::estimate(&request);
+            let question = Question { model: line.model(), prompt, wish };
+            request.max_output = match bill.reserve(place.cx, place.reply, &question, draft.used()).await {
                 Ok(Reserved::Granted(most)) => most,
                 Ok(Reserved::Gone) => return How::Taken,
                 Err(failure) => return How::fault(failure),
             };
-            draft.asked(llm::estimate(&request));
+            draft.asked(prompt);
         }
         let round = match ask(place, line, &request, deadline, draft).await {
             Ok(round) => round,
