@@ -2,7 +2,6 @@
 //! consent, for a short time. Whether that consent is still to be had is for the database to say.
 
 use chrono::{DateTime, Utc};
-use jsonwebtoken::Header;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -76,7 +75,7 @@ impl TokenKeys {
             iat: self.clock.now().timestamp(),
             exp: expires_at.timestamp(),
         };
-        Ok(jsonwebtoken::encode(&Header::new(self.algorithm), &claims, &self.encoding)?)
+        self.signed(&claims)
     }
 
     /// Checks a state: algorithm, signature, issuer, audience, kind, and time by our own clock.

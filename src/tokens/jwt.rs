@@ -155,7 +155,12 @@ impl TokenKeys {
             nbf: None,
             act: bearer.lease.map(|(id, _)| Act { sub: bearer.user.0.to_string(), impersonation: id.0 }),
         };
-        Ok(jsonwebtoken::encode(&Header::new(self.algorithm), &claims, &self.encoding)?)
+        self.signed(&claims)
+    }
+
+    /// A token that says `claims`.
+    pub(super) fn signed(&self, claims: &impl Serialize) -> anyhow::Result<String> {
+        Ok(jsonwebtoken::encode(&Header::new(self.algorithm), claims, &self.encoding)?)
     }
 
     /// The claims of a token of ours for `audience`: algorithm, signature, issuer and audience are checked.

@@ -2,7 +2,6 @@
 //! Neither kind can stand where the other is asked for. What the session is worth today is for `db::identity` to say.
 
 use chrono::{DateTime, Utc};
-use jsonwebtoken::Header;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -105,7 +104,7 @@ impl TokenKeys {
             iat: self.clock.now().timestamp(),
             exp: expires_at.timestamp(),
         };
-        Ok(jsonwebtoken::encode(&Header::new(self.algorithm), &claims, &self.encoding)?)
+        self.signed(&claims)
     }
 
     /// Checks a token by the rules of the kind that it claims to be.
