@@ -66,7 +66,7 @@ pub struct Config {
     pub texting: TextingSettings,
     /// How Google is reached, and as whom (`GOOGLE_…`, `GMAIL_PUBSUB_TOPIC`, `PUBSUB_…`).
     pub google: GoogleSettings,
-    /// What phone providers sign with (`TELNYX_PUBLIC_KEY`, `TWILIO_AUTH_TOKEN`, `TWILIO_SHARED_KEY`, `PUBLIC_URL`), and whose
+    /// What phone providers sign with (`TELNYX_PUBLIC_KEY`, `TWILIO_AUTH_TOKEN`, `TWILIO_SHARED_KEY`), and whose
     /// a call is that does not say so (`VOICE_FALLBACK_TENANT_ID`).
     pub inbox: InboxSettings,
     /// The first global administrator (`ADMIN_EMAIL`, `ADMIN_PASSWORD`).
@@ -191,7 +191,7 @@ impl Config {
             jackrabbit: jackrabbit(&mut read),
             texting: texting(&mut read, &http.public_url),
             google: google::read(&mut read, &http.public_url),
-            inbox: inbox(&mut read, &http.public_url, stand_in.as_ref()),
+            inbox: inbox(&mut read, stand_in.as_ref()),
             first_admin: first_admin(&mut read),
             demo_data: read.switch("DEMO_DATA", !is_production),
             json_logs: match read.text("LOG_FORMAT").as_deref() {
@@ -248,7 +248,7 @@ fn texting(read: &mut Reader<'_>, public_url: &str) -> TextingSettings {
 
 /// `TELNYX_PUBLIC_KEY`, `TWILIO_AUTH_TOKEN`, `TWILIO_SHARED_KEY` and `VOICE_FALLBACK_TENANT_ID`. In development, `frontdesk
 /// simulate` stands in for Telnyx where it has no key.
-fn inbox(read: &mut Reader<'_>, public_url: &str, stand_in: Option<&StandIn>) -> InboxSettings {
+fn inbox(read: &mut Reader<'_>, stand_in: Option<&StandIn>) -> InboxSettings {
     let telnyx_public_key = match read.text("TELNYX_PUBLIC_KEY") {
         Some(key) if telnyx::is_key(&key) => Some(key),
         Some(_) => read.wrong("TELNYX_PUBLIC_KEY", "must be base64 of 32 bytes", None),
@@ -264,7 +264,6 @@ fn inbox(read: &mut Reader<'_>, public_url: &str, stand_in: Option<&StandIn>) ->
         telnyx_public_key,
         twilio_auth_token: secret("TWILIO_AUTH_TOKEN"),
         twilio_shared_key: secret("TWILIO_SHARED_KEY"),
-        public_url: public_url.to_owned(),
         voice_fallback_tenant,
     }
 }

@@ -36,8 +36,6 @@ pub struct InboxSettings {
     pub twilio_auth_token: Option<SecretString>,
     /// `TWILIO_SHARED_KEY`: the secret of a shared key. For tenants that have set none.
     pub twilio_shared_key: Option<SecretString>,
-    /// `PUBLIC_URL`: the address that Twilio signs.
-    pub public_url: String,
     /// `VOICE_FALLBACK_TENANT_ID`: whose a call is that says nothing of whose it is; nobody's, if unset.
     pub voice_fallback_tenant: Option<TenantId>,
 }
@@ -125,7 +123,8 @@ impl Inbox<'_> {
             return Ok(Taken::Rejected(NO_KEY));
         };
         let key = twilio::Key { algorithm, secret: secret.expose_secret() };
-        let url = format!("{}{path}", self.settings.public_url.trim_end_matches('/'));
+        // Twilio signs the address by which the outside knows us.
+        let url = format!("{}{path}", self.services.public_url);
         // The address of a receipt names the text that it is about, and is signed.
         let text = path.split_once('?').and_then(|(_, query)| twilio::named(query));
         match claim.verify(signature, &key, &url) {
