@@ -17,17 +17,16 @@ use crate::{
         tables::{
             calls::DoorRow,
             inbox::{self, NewDelivery, NumberRow},
-            secrets,
         },
     },
     domain::{
         jobs::{self, Job},
-        settings::{TWILIO_AUTH_TOKEN, TWILIO_SHARED_KEY},
+        settings::{self, TWILIO_AUTH_TOKEN, TWILIO_SHARED_KEY},
     },
     kernel::{failure::Outcome, ids::TenantId, vocabulary::DeliveryStatus},
 };
 
-/// What the platform's own accounts at the providers sign with, and where we are.
+/// What the platform's own accounts at the providers sign with.
 #[derive(Debug, Clone, Default)]
 pub struct InboxSettings {
     /// `TELNYX_PUBLIC_KEY`: base64. For tenants that have set none.
@@ -134,9 +133,8 @@ impl Inbox<'_> {
     }
 
     async fn own_secret(&self, tenant: TenantId, name: &'static str) -> Outcome<Option<SecretString>> {
-        let sealed = self.inside(tenant).read(async |tx| secrets::sealed(tx, name).await).await?;
-        let opened = sealed.map(|sealed| self.services.secrets.open(tenant, name, &sealed));
-        Ok(opened.transpose().map_err(anyhow::Error::from)?)
+        let cx = self.inside(tenant);
+        cx.read(async |tx| settings::secret(&cx, tx, name).await).await
     }
 
     /// Keeps a delivery and puts in line what is to be done about it: both, or neither.

@@ -12,7 +12,7 @@ use crate::{
             secrets::{self, NewSecret},
             settings::{self, EmailChanges, RetrievalChanges, SmsChanges, VoiceChanges},
         },
-        tx::{Tx, Viewpoint},
+        tx::{Tenant, Tx, Viewpoint},
     },
     kernel::{
         failure::{Failure, Outcome, Refusal},
@@ -219,6 +219,16 @@ pub async fn update_retrieval(cx: &TenantCx, edit: RetrievalEdit) -> Outcome<Pro
         Ok(now)
     })
     .await
+}
+
+/// A secret of the context's own tenant, opened; `None` where it is not set.
+///
+/// # Errors
+/// When it can't be opened; database faults.
+pub async fn secret(cx: &TenantCx, tx: &mut Tx<Tenant>, name: &str) -> Outcome<Option<SecretString>> {
+    let sealed = secrets::sealed(tx, name).await?;
+    let opened = sealed.map(|sealed| cx.services().secrets.open(cx.scope().tenant(), name, &sealed));
+    Ok(opened.transpose().map_err(anyhow::Error::from)?)
 }
 
 /// A change of a secret, ready to be kept.

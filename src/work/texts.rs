@@ -8,12 +8,12 @@ use crate::{
     context::TenantCx,
     db::{
         tables::{
-            secrets, settings,
+            settings,
             texts::{self, Progress, TextRow},
         },
         tx::{Tenant, Tx},
     },
-    domain::settings::{TELNYX_API_KEY, TWILIO_AUTH_TOKEN},
+    domain::settings::{TELNYX_API_KEY, TWILIO_AUTH_TOKEN, secret},
     kernel::{
         failure::{Outcome, Refusal},
         vocabulary::{TextProvider, TextStatus},
@@ -116,9 +116,7 @@ async fn account(cx: &TenantCx, tx: &mut Tx<Tenant>, provider: TextProvider) -> 
         TextProvider::Telnyx => TELNYX_API_KEY,
         TextProvider::Twilio => TWILIO_AUTH_TOKEN,
     };
-    let sealed = secrets::sealed(tx, name).await?;
-    let opened = sealed.map(|sealed| cx.services().secrets.open(cx.scope().tenant(), name, &sealed));
-    let secret = opened.transpose().map_err(anyhow::Error::from)?;
+    let secret = secret(cx, tx, name).await?;
     Ok(match (provider, secret) {
         (TextProvider::Telnyx, Some(key)) => Ok(Account::Telnyx { key, profile: own.telnyx_messaging_profile_id }),
         (TextProvider::Telnyx, None) => Err("No key for Telnyx is set. Set telnyxApiKey with updateSmsSettings."),

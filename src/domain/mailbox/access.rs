@@ -16,7 +16,10 @@ use crate::{
         },
         tx::{Tenant, Tx},
     },
-    domain::mailbox::{ACCESS_TOKEN, REFRESH_TOKEN, keep, opened},
+    domain::{
+        mailbox::{ACCESS_TOKEN, REFRESH_TOKEN, keep},
+        settings,
+    },
     kernel::failure::Outcome,
 };
 
@@ -110,7 +113,7 @@ async fn look(cx: &TenantCx, tx: &mut Tx<Tenant>) -> Outcome<Step> {
     let now = cx.now();
     let Some(row) = mailboxes::lock(tx).await?.filter(MailboxRow::is_open) else { return Ok(Step::Closed) };
     if row.access_expires_at.is_some_and(|until| until > now + MARGIN)
-        && let Some(token) = opened(cx, tx, ACCESS_TOKEN).await?
+        && let Some(token) = settings::secret(cx, tx, ACCESS_TOKEN).await?
     {
         let address = row.connected_address.unwrap_or_default();
         return Ok(Step::Ready(Open { address, generation: row.generation, history_id: row.history_id, token }));
@@ -118,7 +121,7 @@ async fn look(cx: &TenantCx, tx: &mut Tx<Tenant>) -> Outcome<Step> {
     if row.refresh_lease_until.is_some_and(|until| until > now) {
         return Ok(Step::Wait);
     }
-    let Some(refresh) = opened(cx, tx, REFRESH_TOKEN).await? else { return Ok(Step::Closed) };
+    let Some(refresh) = settings::secret(cx, tx, REFRESH_TOKEN).await? else { return Ok(Step::Closed) };
     let lease = MailboxChanges { refresh_lease_until: Some(Some(now + LEASE)), ..unchanged(cx) };
     mailboxes::change(tx, &lease).await?;
     Ok(Step::Get(row.generation, refresh))

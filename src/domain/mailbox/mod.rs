@@ -77,8 +77,8 @@ struct Tokens {
 /// Forgets the tokens, and gives them for the last time.
 async fn forget(cx: &TenantCx, tx: &mut Tx<Tenant>) -> Outcome<Tokens> {
     let tokens = Tokens {
-        access: opened(cx, tx, ACCESS_TOKEN).await.unwrap_or_default(),
-        refresh: opened(cx, tx, REFRESH_TOKEN).await.unwrap_or_default(),
+        access: settings::secret(cx, tx, ACCESS_TOKEN).await.unwrap_or_default(),
+        refresh: settings::secret(cx, tx, REFRESH_TOKEN).await.unwrap_or_default(),
     };
     for name in [ACCESS_TOKEN, REFRESH_TOKEN] {
         secrets::remove(tx, cx.scope().tenant(), name).await?;
@@ -99,12 +99,6 @@ async fn give_back(cx: &TenantCx, tokens: Tokens) {
     {
         tracing::warn!(%trouble, "a consent could not be given back");
     }
-}
-
-async fn opened(cx: &TenantCx, tx: &mut Tx<Tenant>, name: &str) -> Outcome<Option<SecretString>> {
-    let sealed = secrets::sealed(tx, name).await?;
-    let opened = sealed.map(|sealed| cx.services().secrets.open(cx.scope().tenant(), name, &sealed));
-    Ok(opened.transpose().map_err(anyhow::Error::from)?)
 }
 
 async fn keep(cx: &TenantCx, tx: &mut Tx<Tenant>, name: &'static str, value: &SecretString) -> Outcome<()> {
