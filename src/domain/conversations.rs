@@ -6,6 +6,7 @@ use crate::{
         tables::{
             conversations::{self, ConversationChanges, ConversationRow, NewConversation},
             leads,
+            messages::{self, MessageRow, NewMessage},
         },
         tx::{Tenant, Tx},
     },
@@ -13,7 +14,7 @@ use crate::{
         failure::{Outcome, Refusal},
         ids::{ConversationId, LeadId},
         text,
-        vocabulary::{Channel, ConversationStatus},
+        vocabulary::{Channel, ConversationStatus, MessageRole, MessageStatus},
     },
 };
 
@@ -86,6 +87,33 @@ pub async fn update(cx: &TenantCx, id: ConversationId, edit: &ConversationEdit) 
         Ok(row)
     })
     .await
+}
+
+/// Adds what a customer wrote on a channel of its own, where it is `known_as` this.
+pub(super) async fn heard(
+    cx: &TenantCx,
+    tx: &mut Tx<Tenant>,
+    id: ConversationId,
+    content: String,
+    known_as: String,
+) -> Outcome<MessageRow> {
+    let now = cx.now();
+    let message = NewMessage {
+        tenant_id: cx.scope().tenant(),
+        conversation_id: id,
+        role: MessageRole::Customer,
+        status: MessageStatus::Complete,
+        content,
+        author_id: None,
+        reply_to_id: None,
+        client_message_id: Some(known_as),
+        lease_expires_at: None,
+        created_at: now,
+        updated_at: now,
+    };
+    let message = messages::insert(tx, &message).await?;
+    conversations::touch(tx, id, now).await?;
+    Ok(message)
 }
 
 /// In the transaction of the write, and held, so that the lead can't go meanwhile.

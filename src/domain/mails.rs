@@ -12,18 +12,19 @@ use crate::{
             conversations::{self, ConversationChanges, ConversationRow, NewConversation},
             mailboxes::{self, MailboxChanges, MailboxRow},
             mails::{self, ReceivedRow, ReplyRow, ThreadRow},
-            messages::{self, MessageRow, NewMessage},
+            messages::MessageRow,
             tenants,
         },
         tx::{Tenant, Tx},
     },
     domain::{
+        conversations as threads,
         jobs::{self, Job},
         leads::{self, LeadForm},
     },
     kernel::{
         failure::Outcome,
-        vocabulary::{Channel, ConversationStatus, MailStatus, MessageRole, MessageStatus},
+        vocabulary::{Channel, ConversationStatus, MailStatus},
     },
 };
 
@@ -66,23 +67,9 @@ pub async fn hear(cx: &TenantCx, tx: &mut Tx<Tenant>, letter: &Letter) -> Outcom
         return Ok(None);
     }
     let (conversation, is_new) = conversation(cx, tx, letter, sender).await?;
-    let now = cx.now();
-    let message = NewMessage {
-        tenant_id: cx.scope().tenant(),
-        conversation_id: conversation.id,
-        role: MessageRole::Customer,
-        status: MessageStatus::Complete,
-        content: content(letter, is_new),
-        author_id: None,
-        reply_to_id: None,
-        client_message_id: Some(format!("gmail:{}", letter.message.id).chars().take(128).collect()),
-        lease_expires_at: None,
-        created_at: now,
-        updated_at: now,
-    };
-    let message = messages::insert(tx, &message).await?;
+    let known_as = format!("gmail:{}", letter.message.id).chars().take(128).collect();
+    let message = threads::heard(cx, tx, conversation.id, content(letter, is_new), known_as).await?;
     mails::became(tx, &letter.message.id, conversation.id, message.id).await?;
-    conversations::touch(tx, conversation.id, now).await?;
     if is_answered(cx, tx, &conversation, &sender.address).await? {
         jobs::enqueue(cx, tx, Some(conversation.id.to_string()), &Job::Answer { message: message.id }).await?;
     }

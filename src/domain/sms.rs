@@ -7,12 +7,13 @@ use crate::{
     db::{
         tables::{
             conversations::{self, ConversationChanges, ConversationRow, NewConversation},
-            messages::{self, MessageRow, NewMessage},
+            messages::{self, MessageRow},
             settings, tenants, texts as rows,
         },
         tx::{Tenant, Tx},
     },
     domain::{
+        conversations as threads,
         jobs::{self, Job},
         leads::{self, LeadForm},
         texts::{self, NewText},
@@ -20,7 +21,7 @@ use crate::{
     kernel::{
         failure::Outcome,
         phone,
-        vocabulary::{Channel, ConversationStatus, MessageRole, MessageStatus, SmsAnswerer, TextProvider},
+        vocabulary::{Channel, ConversationStatus, SmsAnswerer, TextProvider},
     },
 };
 
@@ -50,23 +51,8 @@ pub async fn hear(
         return Ok(None);
     }
     let conversation = with_lead(cx, tx, conversation, &contact, is_number).await?;
-    let now = cx.now();
-    let message = NewMessage {
-        tenant_id: cx.scope().tenant(),
-        conversation_id: conversation.id,
-        role: MessageRole::Customer,
-        status: MessageStatus::Complete,
-        content: content(said),
-        author_id: None,
-        reply_to_id: None,
-        client_message_id: Some(known_as),
-        lease_expires_at: None,
-        created_at: now,
-        updated_at: now,
-    };
-    let message = messages::insert(tx, &message).await?;
+    let message = threads::heard(cx, tx, conversation.id, content(said), known_as).await?;
     conversations::came_by(tx, conversation.id, provider).await?;
-    conversations::touch(tx, conversation.id, now).await?;
     if is_answered(cx, tx, provider, &conversation, said, &contact).await? {
         let lane = Some(conversation.id.to_string());
         jobs::enqueue(cx, tx, lane, &Job::Answer { message: message.id }).await?;
