@@ -87,7 +87,7 @@ pub async fn quarantine(tx: &mut Tx<Worker>, delivery: NewDelivery<'_>) -> Outco
 async fn insert(conn: &mut AsyncPgConnection, delivery: &NewDelivery<'_>) -> Outcome<Option<DeliveryId>> {
     Ok(diesel::insert_into(webhook_deliveries::table)
         .values(delivery)
-        .on_conflict((webhook_deliveries::provider, webhook_deliveries::event_id))
+        .on_conflict((webhook_deliveries::provider, webhook_deliveries::tenant_id, webhook_deliveries::event_id))
         .do_nothing()
         .returning(webhook_deliveries::id)
         .get_result(conn)

@@ -1,0 +1,5 @@
+ALTER TABLE webhook_deliveries DROP CONSTRAINT webhook_deliveries_event_key;
+DELETE FROM webhook_deliveries AS one USING webhook_deliveries AS other
+    WHERE one.provider = other.provider AND one.event_id = other.event_id AND one.id > other.id
+      AND NOT EXISTS (SELECT FROM jobs WHERE jobs.delivery_id = one.id);
+ALTER TABLE webhook_deliveries ADD CONSTRAINT webhook_deliveries_event_key UNIQUE (provider, event_id);
