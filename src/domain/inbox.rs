@@ -76,13 +76,17 @@ impl Inbox<'_> {
             Ok(claim) => claim,
             Err(rejection) => return Ok(Taken::Rejected(rejection)),
         };
+        let now = self.services.clock.now().timestamp();
+        if let Err(rejection) = signature.could_hold(now) {
+            return Ok(Taken::Rejected(rejection));
+        }
         let ours = self.services.db.identify(async |tx| inbox::by_telnyx_numbers(tx, claim.numbers()).await).await?;
         // A group with two tenants in it is neither's.
         let owner = <[NumberRow; 1]>::try_from(ours).ok().map(|[row]| row);
         let key =
             owner.as_ref().and_then(|row| row.telnyx_public_key.as_ref()).or(self.settings.telnyx_public_key.as_ref());
         let Some(key) = key else { return Ok(Taken::Rejected(NO_KEY)) };
-        match claim.verify(signature, key, self.services.clock.now().timestamp()) {
+        match claim.verify(signature, key, now) {
             Ok(delivery) => self.keep(owner.map(|row| row.tenant_id), &delivery, None).await,
             Err(rejection) => Ok(Taken::Rejected(rejection)),
         }
@@ -103,6 +107,9 @@ impl Inbox<'_> {
             Ok(claim) => claim,
             Err(rejection) => return Ok(Taken::Rejected(rejection)),
         };
+        if let Err(rejection) = signature.could_hold() {
+            return Ok(Taken::Rejected(rejection));
+        }
         let ours = self.services.db.identify(async |tx| inbox::by_twilio_number(tx, claim.number()).await).await?;
         let owner = ours
             .filter(|row| row.twilio_account_sid.as_ref().is_none_or(|account| account == claim.account()))

@@ -19,6 +19,11 @@ async fn deliveries(actor: &Actor<'_>) -> Value {
         .clone()
 }
 
+async fn rows(gateway: &Gateway) -> i64 {
+    let kept = "SELECT count(*) FROM webhook_deliveries";
+    cluster::owner(&gateway.database).await.query_one(kept, &[]).await.expect("a count").get(0)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn fifty_copies_of_a_message_are_kept_once_for_the_tenant_of_the_number() {
     let gateway = Gateway::start().await;
@@ -204,9 +209,74 @@ async fn what_no_provider_sends_is_refused_with_a_problem() {
         let expected = if path.contains("twilio") { StatusCode::BAD_REQUEST } else { StatusCode::METHOD_NOT_ALLOWED };
         assert_eq!(read.status(), expected);
     }
-    let kept = "SELECT count(*) FROM webhook_deliveries";
-    assert_eq!(
-        cluster::owner(&gateway.database).await.query_one(kept, &[]).await.expect("a count").get::<_, i64>(0),
-        0
-    );
+    assert_eq!(rows(&gateway).await, 0);
+}
+
+/// The address of calls lets a query name the tenant; what a shared account signed for one of them must not get there by it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_is_no_call_and_a_call_no_message() {
+    let shared = Account::new(9);
+    let settings = vec![("TELNYX_PUBLIC_KEY", shared.key())];
+    let gateway = Gateway::planned(Plan { settings, ..Plan::default() }).await;
+    let (acme, rival) = (gateway.tenant("acme").await, gateway.tenant("rival").await);
+    set_sms(&acme.admin().await, json!({ "isEnabled": true, "telnyxPhoneNumber": "+15555550122" })).await;
+    let call = json!({ "data": { "id": "call-1", "event_type": "call.hangup", "payload": {
+        "to": "+15555550122", "call_control_id": "v3:1" } } })
+    .to_string();
+    for (path, body) in [
+        (format!("/api/v1/telnyx/ai-call-complete?tenant_id={}", rival.id.0), message("event-1", "+15555550122")),
+        ("/api/v1/telnyx/sms".to_owned(), call),
+    ] {
+        let post = shared.signs(gateway.http.post(gateway.url(&path)), &body, NOON);
+        assert_eq!(post.send().await.expect("an answer").status(), StatusCode::BAD_REQUEST, "{path}");
+    }
+    assert_eq!(rows(&gateway).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_of_one_tenants_account_takes_nothing_from_another() {
+    let gateway = Gateway::start().await;
+    let (own, other) = (Account::new(1), Account::new(2));
+    with_number(&gateway.tenant("rival").await, "+15555550133", &other).await;
+    // Whoever has a key of their own gives events whatever names they like.
+    assert_eq!(other.posts(&gateway, &message("event-1", "+15555550133"), NOON).await.status(), StatusCode::OK);
+    let admin = with_number(&gateway.tenant("acme").await, "+15555550122", &own).await;
+    assert_eq!(own.posts(&gateway, &message("event-1", "+15555550122"), NOON).await.status(), StatusCode::OK);
+    assert_eq!(deliveries(&admin).await.as_array().map(Vec::len), Some(1));
+    assert_eq!(rows(&gateway).await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_can_be_nobodys_signature_is_refused_before_anything_is_looked_up() {
+    let gateway = Gateway::start().await;
+    let before = gateway.services.db.statements();
+    let nul = r#"{"data":{"id":"e","event_type":"message.received","payload":{"to":"+1\u0000"}}}"#;
+    for (path, body) in [
+        ("/api/v1/telnyx/sms", message("event-1", "+15555550122")),
+        ("/api/v1/telnyx/sms", nul.to_owned()),
+        (
+            "/api/v1/telnyx/ai-call-complete",
+            r#"{"data":{"id":"e","event_type":"call.hangup","payload":{}}}"#.to_owned(),
+        ),
+        ("/api/v1/telnyx/tools/get-classes?tenant_id=1", "{}".to_owned()),
+        ("/api/v1/twilio/sms", "MessageSid=SM1&AccountSid=AC1&To=%2B1&From=%2B2".to_owned()),
+    ] {
+        for signature in ["", "x", "AAAA"] {
+            let post = gateway.http.post(gateway.url(path)).body(body.clone());
+            let post = match signature {
+                "" => post,
+                made_up => post
+                    .header("telnyx-signature-ed25519", made_up)
+                    .header("telnyx-timestamp", NOON.to_string())
+                    .header("x-twilio-signature", "no base64"),
+            };
+            assert_eq!(post.send().await.expect("an answer").status(), StatusCode::FORBIDDEN, "{path}");
+        }
+    }
+    assert_eq!(gateway.services.db.statements(), before);
+    // PostgreSQL keeps no NUL: such a number is none, and no reason to say that we are away.
+    let account = Account::new(1);
+    assert_eq!(account.posts(&gateway, nul, NOON).await.status(), StatusCode::FORBIDDEN);
+    let form = [("MessageSid", "SM1"), ("AccountSid", "AC1"), ("To", "+1\0"), ("From", "+2")];
+    assert_eq!(twilio_posts(&gateway, TOKEN, &form).await.status(), StatusCode::BAD_REQUEST);
 }

@@ -124,6 +124,19 @@ async fn a_call_whose_tenant_cant_be_told_learns_nothing_of_anybody() {
     ] {
         assert_eq!(account.asks(&gateway, &path, &body, None).await, told, "{path} {body}");
     }
+    // The platform's account signs for all who have none of their own: the address alone does not make a stranger's call theirs.
+    let sharing = gateway.tenant("sharing").await;
+    let on =
+        r#"mutation { updateVoiceSettings(input: { isEnabled: true, assistantId: "assistant-own" }) { isEnabled } }"#;
+    sharing.admin().await.data(on).await;
+    let path = format!("{PATH}?tenant_id={}", sharing.id.0);
+    let foreign = contradiction("assistant_id", "assistant-of-nobody");
+    let foreign = {
+        let mut event = foreign;
+        event["data"]["payload"]["telnyx_agent_target"] = json!("+15555550199");
+        event
+    };
+    assert_eq!(platform.asks(&gateway, &path, &foreign, None).await, told);
     // Calls that are switched off, and a tenant that is.
     admin.data("mutation { updateVoiceSettings(input: { isEnabled: false }) { isEnabled } }").await;
     assert_eq!(own.asks(&gateway, PATH, &beginning(true), None).await, told);
@@ -137,7 +150,7 @@ async fn a_call_whose_tenant_cant_be_told_learns_nothing_of_anybody() {
     let unresolved =
         async |reason: &str| counted(&gateway, &format!("frontdesk_voice_unresolved_total{{reason=\"{reason}\"")).await;
     assert_eq!(unresolved("unknown").await, "2");
-    assert_eq!(unresolved("contradiction").await, "3");
+    assert_eq!(unresolved("contradiction").await, "4");
     assert_eq!(unresolved("garbled_tenant_id").await, "1");
 }
 

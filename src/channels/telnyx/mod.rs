@@ -55,12 +55,16 @@ impl Claim {
         let Envelope { data } = serde_json::from_slice(body).map_err(|_| {
             Rejection::Unreadable("The body is not a Telnyx event: JSON with `data.id` and `data.event_type`.")
         })?;
-        let is_name = |text: &str| !text.is_empty() && text.len() <= NAME_MAX && !text.contains('\0');
         if !is_name(&data.id) || !is_name(&data.event_type) {
             return Err(Rejection::Unreadable("`data.id` and `data.event_type` must be short texts."));
         }
+        if calls::is_of_call(&data.event_type) {
+            return Err(Rejection::Unreadable("This is of a call. Calls go to /api/v1/telnyx/ai-call-complete."));
+        }
         let numbers = numbers(&data.payload);
-        let from = number(json::at(&data.payload, "/from")).filter(|from| is_name(from));
+        // Receipts come in any order, and none waits for another: they have no lane.
+        let is_inbound = json::text(&data.payload, "/direction") != Some("outbound");
+        let from = number(json::at(&data.payload, "/from")).filter(|_| is_inbound);
         let event = Event { id: data.id, kind: data.event_type, from };
         Ok(Self { event, numbers, body: body.to_vec() })
     }
@@ -81,8 +85,13 @@ impl Claim {
     }
 }
 
+/// PostgreSQL keeps no NUL, and nobody's number has one.
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.len() <= NAME_MAX && !text.contains('\0')
+}
+
 fn number(who: &Value) -> Option<String> {
-    who.get("phone_number").unwrap_or(who).as_str().map(str::to_owned)
+    who.get("phone_number").unwrap_or(who).as_str().filter(|number| is_name(number)).map(str::to_owned)
 }
 
 /// Of what came in, who it was sent to; of what we sent, who sent it.
@@ -115,6 +124,7 @@ mod tests {
             ["+1"]
         );
         assert_eq!(claimed(r#"{"direction":"inbound","to":"+2"}"#), ["+2"]);
+        assert!(claimed(r#"{"direction":"inbound","to":"+2\u0000"}"#).is_empty());
         for odd in ["null", "[]", "7", r#"{"to":{"phone_number":7},"cc":"+4"}"#, r#"{"to":[null,[],"+4"]}"#] {
             assert!(claimed(odd).iter().all(|number| number == "+4"), "{odd}");
         }
@@ -132,5 +142,7 @@ mod tests {
             Err(Rejection::Unreadable(_))
         ));
         assert!(matches!(Claim::read(b"{\"data\":{\"id\":\"\xff\"}}"), Err(Rejection::Unreadable(_))));
+        let call = br#"{"data":{"id":"e","event_type":"call.hangup","payload":{"to":"+2"}}}"#;
+        assert!(matches!(Claim::read(call), Err(Rejection::Unreadable(_))), "calls have an address of their own");
     }
 }

@@ -17,9 +17,19 @@ pub struct Signature<'a> {
     pub timestamp: Option<&'a str>,
 }
 
+const WRONG: Rejection = Rejection::Unsigned("The signature does not hold.");
+
 impl Signature<'_> {
-    /// Whether it is the signature of `body` by the account of `key` (base64), made about `now` (Unix seconds).
-    pub(super) fn holds(&self, key: &str, body: &[u8], now: i64) -> Result<(), Rejection> {
+    /// Whether it could be anybody's, made about `now` (Unix seconds): what can't be is refused before anything is looked up.
+    ///
+    /// # Errors
+    /// `Unsigned` for what is missing, malformed, or older or further ahead than five minutes.
+    pub fn could_hold(&self, now: i64) -> Result<(), Rejection> {
+        self.parts(now).map(drop)
+    }
+
+    /// The timestamp's text and the signature's bytes.
+    fn parts(&self, now: i64) -> Result<(&str, Vec<u8>), Rejection> {
         let (Some(signature), Some(timestamp)) = (self.signature, self.timestamp) else {
             return Err(Rejection::Unsigned(
                 "The headers `telnyx-signature-ed25519` and `telnyx-timestamp` are needed.",
@@ -30,18 +40,26 @@ impl Signature<'_> {
         if made.is_none_or(|made| made.abs_diff(now) > TOLERANCE) {
             return Err(Rejection::Unsigned("`telnyx-timestamp` is more than five minutes from now."));
         }
-        let bytes = |text: &str, length| STANDARD.decode(text).ok().filter(|bytes| bytes.len() == length);
-        let wrong = Rejection::Unsigned("The signature does not hold.");
-        let (key, signature) = bytes(key, 32).zip(bytes(signature, 64)).ok_or(wrong)?;
+        Ok((timestamp, bytes(signature, 64).ok_or(WRONG)?))
+    }
+
+    /// Whether it is the signature of `body` by the account of `key` (base64), made about `now` (Unix seconds).
+    pub(super) fn holds(&self, key: &str, body: &[u8], now: i64) -> Result<(), Rejection> {
+        let (timestamp, signature) = self.parts(now)?;
+        let key = bytes(key, 32).ok_or(WRONG)?;
         let signed = [timestamp.as_bytes(), b"|", body].concat();
-        UnparsedPublicKey::new(&ED25519, key).verify(&signed, &signature).map_err(|_| wrong)
+        UnparsedPublicKey::new(&ED25519, key).verify(&signed, &signature).map_err(|_| WRONG)
     }
 }
 
 /// Whether a text can be an account's public key: base64 of 32 bytes.
 #[must_use]
 pub fn is_key(text: &str) -> bool {
-    STANDARD.decode(text).is_ok_and(|bytes| bytes.len() == 32)
+    bytes(text, 32).is_some()
+}
+
+fn bytes(text: &str, length: usize) -> Option<Vec<u8>> {
+    STANDARD.decode(text).ok().filter(|bytes| bytes.len() == length)
 }
 
 #[cfg(test)]

@@ -66,6 +66,9 @@ impl Claim {
         let status = named("MessageStatus").or_else(|| named("SmsStatus")).unwrap_or("received");
         let is_inbound = status == "received";
         let number = field(if is_inbound { "To" } else { "From" }).unwrap_or_default().to_owned();
+        if number.contains('\0') {
+            return Err(Rejection::Unreadable("The form names no number of ours."));
+        }
         let from = field("From").filter(|from| is_inbound && !from.is_empty() && from.len() <= NAME_MAX);
         let from = from.map(str::to_owned);
         // An id is the account's own: nobody else's event can stand in its place.

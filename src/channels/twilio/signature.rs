@@ -45,16 +45,29 @@ pub(super) enum Signed<'a> {
 const WRONG: Rejection = Rejection::Unsigned("The signature does not hold.");
 
 impl Signature<'_> {
-    /// Whether it is the signature of what was sent to `url`, by the holder of `key`.
-    pub(super) fn holds(&self, key: &Key<'_>, url: &str, signed: &Signed<'_>) -> Result<(), Rejection> {
+    /// Whether it could be anybody's: what can't be is refused before anything is looked up.
+    ///
+    /// # Errors
+    /// `Unsigned` for what is missing or malformed.
+    pub fn could_hold(&self) -> Result<(), Rejection> {
+        self.parts().map(drop)
+    }
+
+    /// How it is made, and its bytes.
+    fn parts(&self) -> Result<(Algorithm, Vec<u8>), Rejection> {
         let Some(signature) = self.signature.filter(|text| !text.is_empty()) else {
             return Err(Rejection::Unsigned("The header `X-Twilio-Signature` is needed."));
         };
-        let asked = self.algorithm().ok_or(Rejection::Unsigned("The signature's algorithm is unknown."))?;
+        let algorithm = self.algorithm().ok_or(Rejection::Unsigned("The signature's algorithm is unknown."))?;
+        Ok((algorithm, STANDARD.decode(signature).map_err(|_| WRONG)?))
+    }
+
+    /// Whether it is the signature of what was sent to `url`, by the holder of `key`.
+    pub(super) fn holds(&self, key: &Key<'_>, url: &str, signed: &Signed<'_>) -> Result<(), Rejection> {
+        let (asked, signature) = self.parts()?;
         if asked != key.algorithm {
             return Err(WRONG);
         }
-        let signature = STANDARD.decode(signature).map_err(|_| WRONG)?;
         let algorithm = match key.algorithm {
             Algorithm::AuthToken => hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
             Algorithm::SharedKey => hmac::HMAC_SHA256,

@@ -261,6 +261,8 @@ pub struct DoorRow {
     pub tenant_id: TenantId,
     /// What its provider signs with, base64; `None` for the platform's own.
     pub public_key: Option<String>,
+    /// The one assistant that it has told us of.
+    pub assistant_id: Option<String>,
     /// The tenant is active, and its calls are switched on.
     pub is_open: bool,
 }
@@ -270,7 +272,7 @@ pub struct DoorRow {
 /// # Errors
 /// Database faults.
 pub async fn doors(tx: &mut Tx<Identity>, ids: &[TenantId]) -> Outcome<Vec<DoorRow>> {
-    let rows: Vec<(TenantId, bool, Option<String>, Option<bool>)> = tenants::table
+    let rows: Vec<(TenantId, bool, Option<String>, Option<bool>, Option<String>)> = tenants::table
         .left_join(sms_settings::table)
         .left_join(voice_settings::table)
         .filter(tenants::id.eq_any(ids))
@@ -279,12 +281,14 @@ pub async fn doors(tx: &mut Tx<Identity>, ids: &[TenantId]) -> Outcome<Vec<DoorR
             tenants::is_active,
             sms_settings::telnyx_public_key.nullable(),
             voice_settings::is_enabled.nullable(),
+            voice_settings::assistant_id.nullable(),
         ))
         .load(tx.conn())
         .await?;
-    let door = |(tenant_id, is_active, public_key, is_enabled)| DoorRow {
+    let door = |(tenant_id, is_active, public_key, is_enabled, assistant_id)| DoorRow {
         tenant_id,
         public_key,
+        assistant_id,
         is_open: is_active && is_enabled == Some(true),
     };
     Ok(rows.into_iter().map(door).collect())

@@ -40,6 +40,9 @@ impl Claim<CallEvent> {
     pub fn event(body: &[u8]) -> Result<Self, Rejection> {
         let is_json = body.iter().find(|byte| !byte.is_ascii_whitespace()).is_some_and(|byte| *byte == b'{');
         let content = if is_json { event::read(body)? } else { texml::read(body)? };
+        if !is_of_call(&content.kind) {
+            return Err(Rejection::Unreadable("This is not of a call. Messages go to /api/v1/telnyx/sms."));
+        }
         Ok(Self { content, body: body.to_vec() })
     }
 }
