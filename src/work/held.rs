@@ -22,12 +22,16 @@ use crate::{
 pub(super) const LEASE: TimeDelta = TimeDelta::seconds(12);
 /// How often it is renewed.
 const HEARTBEAT: Duration = Duration::from_secs(4);
+/// How long that may take: twice it fits into a lease.
+const RENEWAL: Duration = Duration::from_millis(1_500);
 /// Tries, the first included.
 const TRIES: i32 = 12;
 /// Before the second try; twice as long before each further one.
 const FIRST: Duration = Duration::from_secs(2);
 /// Longest wait between two tries that nobody asked for.
 const LONGEST: Duration = Duration::from_mins(15);
+/// Longest wait that anybody may ask for.
+const MOST: Duration = Duration::from_hours(24);
 
 /// What came of a job.
 pub(super) enum Verdict {
@@ -55,6 +59,19 @@ impl<'a> Held<'a> {
 
     pub(super) fn payload(&self) -> &serde_json::Value {
         &self.job.payload
+    }
+
+    /// Whether nobody will try it again.
+    pub(super) fn is_last_try(&self) -> bool {
+        self.job.attempts >= TRIES
+    }
+
+    /// Whether the job is ours yet; it stays so until the transaction ends.
+    ///
+    /// # Errors
+    /// Database faults.
+    pub(super) async fn is_ours(&self, tx: &mut Tx<Tenant>) -> Outcome<bool> {
+        jobs::lock(tx, self.job.id, self.token).await
     }
 
     /// Tried more often than anything is: those who took it did not live to say so.
@@ -90,10 +107,12 @@ impl<'a> Held<'a> {
             tokio::time::sleep(HEARTBEAT).await;
             let lease = Lease { token: self.token, until: self.cx.now() + LEASE };
             let db = &self.cx.services().db;
-            match db.housekeep(async |tx| jobs::renew(tx, self.job.id, lease).await).await {
-                Ok(true) => {}
-                Ok(false) => return,
-                Err(failure) => tracing::warn!(job = self.job.id, ?failure, "a job's lease could not be renewed"),
+            let renewed = db.housekeep(async |tx| jobs::renew(tx, self.job.id, lease).await);
+            match tokio::time::timeout(RENEWAL, renewed).await {
+                Ok(Ok(true)) => {}
+                Ok(Ok(false)) => return,
+                Ok(Err(failure)) => tracing::warn!(job = self.job.id, ?failure, "a job's lease could not be renewed"),
+                Err(_) => tracing::warn!(job = self.job.id, "a job's lease could not be renewed in time"),
             }
         }
     }
@@ -105,13 +124,16 @@ impl<'a> Held<'a> {
 
     /// Tries again: after `asked`, or longer each time; gives up after the last try.
     pub(super) async fn put_back(&self, why: &str, asked: Option<Duration>) {
-        if self.job.attempts >= TRIES {
+        if self.is_last_try() {
             return self.bury(why).await;
         }
         let exponent = u32::try_from(self.job.attempts - 1).unwrap_or(0);
         let usual = FIRST.saturating_mul(2_u32.saturating_pow(exponent)).min(LONGEST);
-        // Spread, so that what failed together does not come back together.
-        let pause = asked.unwrap_or(usual).mul_f64(0.75 + 0.5 * tokens::chance());
+        // Spread, so that what failed together does not come back together; never before the time that was asked for.
+        let pause = match asked {
+            Some(asked) => asked.min(MOST).mul_f64(1.0 + 0.25 * tokens::chance()),
+            None => usual.mul_f64(0.75 + 0.5 * tokens::chance()),
+        };
         self.let_go(Next::Again(self.cx.now() + delta(pause)), why).await;
     }
 

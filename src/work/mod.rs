@@ -5,16 +5,13 @@
 mod answers;
 mod backlog;
 mod deliveries;
+mod hands;
 mod held;
 mod mailboxes;
 mod mails;
 mod texts;
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use tokio::time::{Interval, MissedTickBehavior};
@@ -37,12 +34,15 @@ use crate::{
     },
 };
 
+use hands::Hands;
 use held::{Held, LEASE, Verdict};
 
-/// Jobs that one node has in hand at the most.
-const SLOTS: usize = 32;
-/// Of these, one tenant's.
-const SLOTS_OF_A_TENANT: usize = 8;
+/// What one node has in hand at the most, and what of it one tenant's. Answers take as long as their models: what is done in a
+/// moment, a STOP among it, has hands of its own.
+const ANSWERS: (usize, usize) = (24, 8);
+const OTHERS: (usize, usize) = (16, 8);
+/// Before somebody else looks at a job that this build does not know.
+const STRANGE: Duration = Duration::from_mins(1);
 /// Between two looks at what is due, where nothing rings.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -64,7 +64,7 @@ pub struct Worker {
     tools: Tools,
     tasks: TaskTracker,
     closing: CancellationToken,
-    in_hand: Mutex<HashMap<TenantId, usize>>,
+    hands: [Hands; 2],
 }
 
 impl Worker {
@@ -76,7 +76,7 @@ impl Worker {
             tools,
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
-            in_hand: Mutex::default(),
+            hands: [(true, ANSWERS), (false, OTHERS)].map(|(answers, most)| Hands::new(answers, most)),
         })
     }
 
@@ -96,17 +96,20 @@ impl Worker {
 
     /// Takes what is due and there is a hand for, and begins with it. `None` when the database is away.
     async fn take_some(self: &Arc<Self>) -> Option<usize> {
-        let taken = match self.take(SLOTS_OF_A_TENANT).await {
-            Ok(taken) => taken,
-            Err(failure) => {
-                tracing::warn!(?failure, "jobs could not be looked for");
-                return None;
+        let mut count = 0;
+        for (which, hands) in self.hands.iter().enumerate() {
+            let taken = match self.take(hands, hands.each).await {
+                Ok(taken) => taken,
+                Err(failure) => {
+                    tracing::warn!(?failure, "jobs could not be looked for");
+                    return None;
+                }
+            };
+            count += taken.len();
+            for (job, token) in taken {
+                let worker = self.clone();
+                self.tasks.spawn(async move { worker.do_one(which, job, token).await }.in_current_span());
             }
-        };
-        let count = taken.len();
-        for (job, token) in taken {
-            let worker = self.clone();
-            self.tasks.spawn(async move { worker.do_one(job, token).await }.in_current_span());
         }
         Some(count)
     }
@@ -131,34 +134,26 @@ impl Worker {
     /// # Errors
     /// When the database is away.
     pub async fn one_round(self: &Arc<Self>) -> Outcome<Vec<TenantId>> {
-        let taken = self.take(SLOTS).await?;
-        let whose = taken.iter().map(|(job, _)| job.tenant_id).collect();
-        join_all(taken.into_iter().map(|(job, token)| self.do_one(job, token))).await;
+        let mut taken = Vec::new();
+        for (which, hands) in self.hands.iter().enumerate() {
+            taken.extend(self.take(hands, hands.slots).await?.into_iter().map(|(job, token)| (which, job, token)));
+        }
+        let whose = taken.iter().map(|(_, job, _)| job.tenant_id).collect();
+        join_all(taken.into_iter().map(|(which, job, token)| self.do_one(which, job, token))).await;
         Ok(whose)
     }
 
-    async fn take(&self, each: usize) -> Outcome<Vec<(JobRow, Uuid)>> {
-        let (busy, free) = {
-            let in_hand = self.in_hand.lock().unwrap_or_else(PoisonError::into_inner);
-            let busy: Vec<_> = in_hand.iter().filter(|(_, count)| **count >= each).map(|(id, _)| *id).collect();
-            (busy, SLOTS.saturating_sub(in_hand.values().sum()))
-        };
-        if free == 0 || self.closing.is_cancelled() {
-            return Ok(Vec::new());
-        }
+    async fn take(&self, hands: &Hands, each: usize) -> Outcome<Vec<(JobRow, Uuid)>> {
+        let Some(wish) = hands.wish(each).filter(|_| !self.closing.is_cancelled()) else { return Ok(Vec::new()) };
         let now = self.tools.services.clock.now();
         let lease = Lease { token: Uuid::new_v4(), until: now + LEASE };
-        let most = (signed(free), signed(each));
-        let taken = self.tools.services.db.housekeep(async |tx| jobs::take(tx, &busy, now, lease, most).await).await?;
-        let mut in_hand = self.in_hand.lock().unwrap_or_else(PoisonError::into_inner);
-        for job in &taken {
-            *in_hand.entry(job.tenant_id).or_default() += 1;
-        }
+        let taken = self.tools.services.db.housekeep(async |tx| jobs::take(tx, &wish, now, lease).await).await?;
+        hands.took(&taken);
         Ok(taken.into_iter().map(|job| (job, lease.token)).collect())
     }
 
-    async fn do_one(self: &Arc<Self>, job: JobRow, token: Uuid) {
-        let _hand = Hand { worker: self, tenant: job.tenant_id };
+    async fn do_one(self: &Arc<Self>, which: usize, job: JobRow, token: Uuid) {
+        let _hand = self.hands.get(which).map(|hands| hands.hold(job.tenant_id));
         let (id, tenant) = (job.id, job.tenant_id);
         let request = RequestId(format!("job-{id}").into());
         let cx = TenantCx::new(identity::server_work(tenant), self.tools.services.clone(), request);
@@ -189,7 +184,9 @@ impl Worker {
 
     async fn act(&self, cx: &TenantCx, held: &Held<'_>) -> Outcome<Verdict> {
         let Ok(job) = serde_json::from_value::<Job>(held.payload().clone()) else {
-            return Ok(Verdict::Never("this build does not know such a job".to_owned()));
+            // A newer build's, in the middle of a roll-out: its own nodes do it.
+            tracing::warn!(payload = %held.payload(), "this build does not know such a job");
+            return Ok(Verdict::Wait(STRANGE));
         };
         match job {
             Job::Delivery { delivery, text } => deliveries::work_on(&self.tools, cx, held, delivery, text).await,
@@ -219,30 +216,8 @@ impl Worker {
     }
 }
 
-/// A place taken; it is free again however the work ends, by a panic too.
-struct Hand<'a> {
-    worker: &'a Worker,
-    tenant: TenantId,
-}
-
-impl Drop for Hand<'_> {
-    fn drop(&mut self) {
-        let mut in_hand = self.worker.in_hand.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = in_hand.get_mut(&self.tenant) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                in_hand.remove(&self.tenant);
-            }
-        }
-    }
-}
-
 fn every(period: Duration) -> Interval {
     let mut ticks = tokio::time::interval(period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks
-}
-
-fn signed(count: usize) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
 }

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 use frontdesk::{
+    db::tables::jobs::{self as rows, Lease, Wish},
     domain::jobs::{self, Job},
     kernel::{clock::Clock, ids::MessageId},
 };
@@ -159,7 +160,7 @@ async fn two_nodes_do_a_job_once_and_a_lost_lease_takes_back_what_was_done() {
     // A node that holds a job beyond its lease can't end it.
     let cx = gateway.inside(tenant.id);
     let stale = uuid::Uuid::new_v4();
-    let ended = cx.write(async |tx| frontdesk::db::tables::jobs::end(tx, 1, stale).await).await.expect("a database");
+    let ended = cx.write(async |tx| rows::end(tx, 1, stale).await).await.expect("a database");
     assert!(!ended);
 }
 
@@ -229,4 +230,45 @@ async fn a_server_that_is_killed_again_and_again_answers_everybody_once() {
     heard.dedup();
     assert!(told.len() >= 12 && told.iter().all(|event| heard.contains(event)), "{told:?} in {heard:?}");
     assert_eq!(phones.arrived().len(), heard.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_without_end_of_one_customer_holds_up_nobody_elses() {
+    let gateway = Gateway::start().await;
+    let (flooded, quiet) = (gateway.tenant("flooded").await, gateway.tenant("quiet").await);
+    let owner = cluster::owner(&gateway.database).await;
+    // The first of them is in somebody's hands; none of the others may go before it.
+    let many = format!(
+        "INSERT INTO jobs (tenant_id, kind, lane, payload, state, lease_token, lease_expires_at, run_at, created_at, updated_at) \
+         SELECT {}, 'text', 'to:+1', '{{\"kind\":\"answer\",\"message\":9}}', \
+         CASE n WHEN 1 THEN 'RUNNING' ELSE 'READY' END, CASE n WHEN 1 THEN gen_random_uuid() END, \
+         CASE n WHEN 1 THEN $1::timestamptz + interval '1 day' END, $1, $1, $1 FROM generate_series(1, 50000) AS n",
+        flooded.id.0
+    );
+    owner.execute(&many, &[&(gateway.clock.now() - TimeDelta::hours(1))]).await.expect("many");
+    owner.batch_execute("ANALYZE jobs").await.expect("statistics");
+    put(&quiet, None, 9).await;
+    assert_eq!(gateway.worker.one_round().await.expect("a database"), [quiet.id]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_has_so_many_in_hand_whenever_they_were_taken() {
+    let gateway = Gateway::start().await;
+    let tenant = gateway.tenant("acme").await;
+    for n in 0..9 {
+        put(&tenant, None, n).await;
+    }
+    let take = async |answers, in_hand| {
+        let wish = Wish { answers, most: 100, each: 5, in_hand };
+        let now = gateway.clock.now();
+        let lease = Lease { token: uuid::Uuid::new_v4(), until: now + TimeDelta::seconds(12) };
+        let taken = gateway.services.db.housekeep(async |tx| rows::take(tx, &wish, now, lease).await).await;
+        taken.expect("a database").len()
+    };
+    // Hands for other work leave answers alone.
+    assert_eq!(take(false, Vec::new()).await, 0);
+    assert_eq!(take(true, vec![(tenant.id, 3)]).await, 2);
+    assert_eq!(take(true, vec![(tenant.id, 7)]).await, 0);
+    assert_eq!(take(true, Vec::new()).await, 5);
+    assert_eq!(take(true, Vec::new()).await, 2);
 }

@@ -6,7 +6,7 @@ use diesel::{
     pg::Pg,
     prelude::*,
     query_builder::{AstPass, Query, QueryFragment, QueryId},
-    sql_types::{Array, BigInt, Integer, Jsonb, Nullable, Timestamptz, Uuid as SqlUuid},
+    sql_types::{Array, BigInt, Bool, Integer, Jsonb, Nullable, Timestamptz, Uuid as SqlUuid},
 };
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
@@ -83,29 +83,44 @@ pub async fn put(tx: &mut Tx<Tenant>, job: &NewJob<'_>) -> Outcome<()> {
     Ok(())
 }
 
-/// Takes jobs that are due: at most `most`, at most `each` of one tenant, of every tenant one before a second of any; none of
-/// tenants that are `busy`; of a lane, only what is first in it.
+/// Which jobs to take.
+#[derive(Debug, Clone)]
+pub struct Wish {
+    /// Answers, which take as long as their models, or all else.
+    pub answers: bool,
+    /// At the most.
+    pub most: i64,
+    /// Of one tenant at the most, what it has in hand already included.
+    pub each: i64,
+    /// What tenants have in hand.
+    pub in_hand: Vec<(TenantId, i64)>,
+}
+
+/// Takes jobs that are due: of every tenant one before a second of any; of a lane, only what is first in it.
 ///
 /// # Errors
 /// Database faults.
-pub async fn take(
-    tx: &mut Tx<Worker>,
-    busy: &[TenantId],
-    now: DateTime<Utc>,
-    lease: Lease,
-    (most, each): (i64, i64),
-) -> Outcome<Vec<JobRow>> {
-    Ok(Take { busy: busy.to_vec(), now, lease, most, each }.load(tx.conn()).await?)
+pub async fn take(tx: &mut Tx<Worker>, wish: &Wish, now: DateTime<Utc>, lease: Lease) -> Outcome<Vec<JobRow>> {
+    let (tenants, counts) = wish.in_hand.iter().copied().unzip();
+    let take = Take { answers: wish.answers, tenants, counts, now, lease, most: wish.most, each: wish.each };
+    Ok(take.load(tx.conn()).await?)
 }
 
-/// An update of what a lateral, locking query finds, which diesel has no words for.
+/// An update of what a lateral, locking query finds, which diesel has no words for. However long the line, its cost is bounded:
+/// tenants are found by skipping from one to the next in the index, and of each so many jobs are looked at as `WINDOW` says.
 struct Take {
-    busy: Vec<TenantId>,
+    answers: bool,
+    tenants: Vec<TenantId>,
+    counts: Vec<i64>,
     now: DateTime<Utc>,
     lease: Lease,
     most: i64,
     each: i64,
 }
+
+/// Of one tenant's jobs that are due, so many are looked at for those that are first in their lanes. A tenant of whose customers
+/// one has more than these in line waits for that one; nobody else does.
+const WINDOW: i64 = 1_000;
 
 impl QueryFragment<Pg> for Take {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
@@ -115,24 +130,42 @@ impl QueryFragment<Pg> for Take {
         out.push_bind_param::<Timestamptz, _>(&self.lease.until)?;
         out.push_sql(", updated_at = ");
         out.push_bind_param::<Timestamptz, _>(&self.now)?;
-        out.push_sql(" WHERE id IN (SELECT ready.id FROM (SELECT DISTINCT tenant_id FROM jobs WHERE state <> 'DEAD' AND run_at <= ");
-        out.push_bind_param::<Timestamptz, _>(&self.now)?;
-        out.push_sql(" AND tenant_id <> ALL(");
-        out.push_bind_param::<Array<BigInt>, _>(&self.busy)?;
         out.push_sql(
-            ")) AS due CROSS JOIN LATERAL (SELECT own.id, row_number() OVER (ORDER BY own.run_at, own.id) AS nth FROM \
-             (SELECT id, run_at FROM jobs AS one WHERE tenant_id = due.tenant_id AND state <> 'DEAD' AND run_at <= ",
+            " WHERE id IN (WITH RECURSIVE waiting (tenant_id) AS ((SELECT tenant_id FROM jobs WHERE state <> 'DEAD' \
+             ORDER BY tenant_id LIMIT 1) UNION ALL SELECT (SELECT next.tenant_id FROM jobs AS next \
+             WHERE next.state <> 'DEAD' AND next.tenant_id > waiting.tenant_id ORDER BY next.tenant_id LIMIT 1) \
+             FROM waiting WHERE waiting.tenant_id IS NOT NULL), \
+             due (tenant_id, room) AS (SELECT waiting.tenant_id, ",
         );
+        out.push_bind_param::<BigInt, _>(&self.each)?;
+        out.push_sql(" - COALESCE(held.count, 0) FROM waiting LEFT JOIN unnest(");
+        out.push_bind_param::<Array<BigInt>, _>(&self.tenants)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<BigInt>, _>(&self.counts)?;
+        out.push_sql(
+            ") AS held (tenant_id, count) ON held.tenant_id = waiting.tenant_id WHERE waiting.tenant_id IS NOT NULL) \
+             SELECT ready.id FROM due CROSS JOIN LATERAL (SELECT own.id, \
+             row_number() OVER (ORDER BY own.run_at, own.id) AS nth FROM (SELECT one.id, one.run_at FROM jobs AS one \
+             JOIN (SELECT id FROM jobs WHERE tenant_id = due.tenant_id AND state <> 'DEAD' AND (kind = 'answer') = ",
+        );
+        out.push_bind_param::<Bool, _>(&self.answers)?;
+        out.push_sql(" AND run_at <= ");
         out.push_bind_param::<Timestamptz, _>(&self.now)?;
         out.push_sql(" AND (lease_expires_at IS NULL OR lease_expires_at < ");
         out.push_bind_param::<Timestamptz, _>(&self.now)?;
+        out.push_sql(") ORDER BY run_at, id LIMIT ");
+        out.push_bind_param::<BigInt, _>(&WINDOW)?;
+        // Asked again of the row that is locked: it may have been taken, and put back, since.
+        out.push_sql(") AS near ON near.id = one.id WHERE one.state <> 'DEAD' AND one.run_at <= ");
+        out.push_bind_param::<Timestamptz, _>(&self.now)?;
+        out.push_sql(" AND (one.lease_expires_at IS NULL OR one.lease_expires_at < ");
+        out.push_bind_param::<Timestamptz, _>(&self.now)?;
         out.push_sql(
-            ") AND NOT EXISTS (SELECT FROM jobs AS earlier WHERE earlier.tenant_id = one.tenant_id \
-             AND earlier.lane = one.lane AND earlier.id < one.id AND earlier.state <> 'DEAD') \
-             ORDER BY run_at, id LIMIT ",
+            ") AND NOT EXISTS (SELECT FROM jobs AS earlier \
+             WHERE earlier.tenant_id = one.tenant_id AND earlier.lane = one.lane AND earlier.id < one.id \
+             AND earlier.state <> 'DEAD') ORDER BY one.run_at, one.id LIMIT GREATEST(due.room, 0) \
+             FOR UPDATE OF one SKIP LOCKED) AS own) AS ready ORDER BY ready.nth, due.tenant_id LIMIT ",
         );
-        out.push_bind_param::<BigInt, _>(&self.each)?;
-        out.push_sql(" FOR UPDATE SKIP LOCKED) AS own) AS ready ORDER BY ready.nth, due.tenant_id LIMIT ");
         out.push_bind_param::<BigInt, _>(&self.most)?;
         out.push_sql(") RETURNING id, tenant_id, payload, attempts, delivery_id");
         Ok(())
@@ -158,6 +191,24 @@ pub async fn renew(tx: &mut Tx<Worker>, id: i64, lease: Lease) -> Outcome<bool> 
         .execute(tx.conn())
         .await?;
     Ok(renewed == 1)
+}
+
+/// Whether a job is held by this token; it stays so until the transaction ends.
+///
+/// # Errors
+/// Database faults.
+pub async fn lock(tx: &mut Tx<Tenant>, id: i64, token: Uuid) -> Outcome<bool> {
+    let tenant = tx.tenant();
+    let held = jobs::table
+        .find(id)
+        .filter(jobs::tenant_id.eq(tenant))
+        .filter(jobs::lease_token.eq(token))
+        .select(jobs::id)
+        .for_update()
+        .first::<i64>(tx.conn())
+        .await
+        .optional()?;
+    Ok(held.is_some())
 }
 
 /// Ends a job, in the transaction of what it did. `false` when it was not ours any more: the transaction must not stand.
