@@ -53,14 +53,16 @@ pub async fn hear(
     let conversation = with_lead(cx, tx, conversation, &contact, is_number).await?;
     let message = threads::heard(cx, tx, conversation.id, content(said), known_as).await?;
     conversations::came_by(tx, conversation.id, provider).await?;
-    if is_answered(cx, tx, provider, &conversation, said, &contact).await? {
+    // Short codes and names write too; what we say would reach nobody, or a machine.
+    let contact = Some(contact).filter(|_| is_number);
+    if is_answered(cx, tx, provider, &conversation, said, contact.as_deref()).await? {
         let lane = Some(conversation.id.to_string());
         jobs::enqueue(cx, tx, lane, &Job::Answer { message: message.id }).await?;
     }
     Ok(Some(message))
 }
 
-/// A sender as it is kept, and whether it is a number. Short codes and names write too, and can't be texted back.
+/// A sender as it is kept, and whether it is a number.
 fn sender(from: &str) -> (String, bool) {
     match phone::normalise("from", from) {
         Ok(number) => (number, true),
@@ -127,8 +129,9 @@ async fn is_answered(
     provider: TextProvider,
     conversation: &ConversationRow,
     said: &Inbound,
-    contact: &str,
+    contact: Option<&str>,
 ) -> Outcome<bool> {
+    let Some(contact) = contact else { return Ok(false) };
     let own = settings::sms_of_own(tx).await?;
     let tenant = tenants::own(tx).await?;
     let by_assistant = provider == TextProvider::Telnyx && own.answered_by == SmsAnswerer::TelnyxAssistant;
