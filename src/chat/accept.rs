@@ -139,8 +139,10 @@ async fn store(
         updated_at: now,
     };
     let message = messages::insert(tx, &new).await?;
-    if is_carried {
-        carriage::carry(cx, tx, &conversation, &message).await?;
+    if is_carried && !carriage::carry(cx, tx, &conversation, &message).await? {
+        let why = "There is no way to this customer: the channel that they wrote by has no number of yours any more. \
+                   See updateSmsSettings.";
+        return Err(Refusal::new(ErrorCode::Conflict, why).into());
     }
     let touched = ConversationChanges { status: None, lead_id: None, subject: None, updated_at: now };
     let conversation = conversations::update(tx, conversation.id, &touched).await?.unwrap_or(conversation);
