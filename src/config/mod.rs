@@ -62,7 +62,8 @@ pub struct Config {
     pub retrieval: RetrieverSettings,
     /// How class schedules are asked for.
     pub jackrabbit: JackrabbitSettings,
-    /// Where texts are sent (`TELNYX_API_BASE_URL`, `TWILIO_API_BASE_URL`, `PUBLIC_URL`).
+    /// Where texts are sent (`TELNYX_API_BASE_URL`, `TWILIO_API_BASE_URL`, `PUBLIC_URL`), and how often
+    /// (`TELNYX_IDEMPOTENCY_MINUTES`).
     pub texting: TextingSettings,
     /// How Google is reached, and as whom (`GOOGLE_…`, `GMAIL_PUBSUB_TOPIC`, `PUBSUB_…`).
     pub google: GoogleSettings,
@@ -233,13 +234,15 @@ fn http(read: &mut Reader<'_>, is_production: bool) -> HttpConfig {
     HttpConfig { address, public_url, cors_origins, trusted_proxies, metrics_token }
 }
 
-/// `TELNYX_API_BASE_URL` and `TWILIO_API_BASE_URL`.
+/// `TELNYX_API_BASE_URL`, `TWILIO_API_BASE_URL` and `TELNYX_IDEMPOTENCY_MINUTES`.
 fn texting(read: &mut Reader<'_>, public_url: &str) -> TextingSettings {
+    let telnyx_remembers = TimeDelta::minutes(read.number("TELNYX_IDEMPOTENCY_MINUTES", 60, 0..=1440));
     let mut base = |name, default: &str| {
         let url = read.url(name).unwrap_or_else(|| default.to_owned());
         url.trim_end_matches('/').to_owned()
     };
     TextingSettings {
+        telnyx_remembers,
         telnyx: base("TELNYX_API_BASE_URL", "https://api.telnyx.com/v2"),
         twilio: base("TWILIO_API_BASE_URL", "https://api.twilio.com"),
         public_url: public_url.trim_end_matches('/').to_owned(),

@@ -8,7 +8,7 @@ use crate::{
     context::TenantCx,
     db::{
         tables::{
-            settings,
+            settings, tenants,
             texts::{self, Progress, TextRow},
         },
         tx::{Tenant, Tx},
@@ -25,6 +25,8 @@ use crate::{
 };
 
 const STOPPED: &str = "The customer asked for no more texts.";
+const CUT_OFF: &str = "An earlier part of it was not sent.";
+const CLOSED: &str = "The business is deactivated.";
 const LOST: &str = "The provider was asked, and its answer was lost. It may have been sent.";
 
 /// What to do with a text, as its row stands.
@@ -37,7 +39,7 @@ enum Stand {
 
 /// Sends `id`.
 pub(super) async fn send(tools: &Tools, cx: &TenantCx, held: &Held<'_>, id: Uuid) -> Outcome<Verdict> {
-    let (text, account) = match cx.write(async |tx| take_up(cx, tx, held, id).await).await? {
+    let (text, account) = match cx.write(async |tx| take_up(tools, cx, tx, held, id).await).await? {
         Stand::Ready(text, account) => (text, account),
         Stand::Over(verdict) => return Ok(verdict),
     };
@@ -54,17 +56,21 @@ pub(super) async fn send(tools: &Tools, cx: &TenantCx, held: &Held<'_>, id: Uuid
             let (status, failure) =
                 if is_open { (status, Some(failure.map(str::to_owned))) } else { (row.status, None) };
             texts::progress(tx, id, &Progress { status, provider_id, failure, updated_at: cx.now() }).await?;
+            call_off(cx, tx, &row, status).await?;
             held.done(tx).await
         })
         .await
     };
     match sent {
         Ok(name) => end(TextStatus::Sent, Some(name), None).await,
+        Err(Unsent::Later(why, _)) if held.is_last_try() => end(TextStatus::Failed, None, Some(&why)).await,
         Err(Unsent::Later(why, pause)) => {
-            mark(cx, id, TextStatus::Queued, &why).await?;
+            cx.write(async |tx| wait(cx, tx, held, id, &why).await).await?;
             Ok(Verdict::Later(why, pause))
         }
-        Err(Unsent::Lost(why)) if text.provider == TextProvider::Telnyx => Ok(Verdict::Later(why, None)),
+        Err(Unsent::Lost(why)) if text.provider == TextProvider::Telnyx && !held.is_last_try() => {
+            Ok(Verdict::Later(why, None))
+        }
         Err(Unsent::Lost(_)) => end(TextStatus::Unknown, None, Some(LOST)).await,
         Err(Unsent::Never(why)) => end(TextStatus::Failed, None, Some(&why)).await,
         Err(Unsent::OptedOut(why)) => {
@@ -74,34 +80,57 @@ pub(super) async fn send(tools: &Tools, cx: &TenantCx, held: &Held<'_>, id: Uuid
     }
 }
 
-async fn mark(cx: &TenantCx, id: Uuid, status: TextStatus, why: &str) -> Outcome<()> {
-    let progress = Progress { status, provider_id: None, failure: Some(Some(why.to_owned())), updated_at: cx.now() };
-    cx.write(async |tx| texts::progress(tx, id, &progress).await).await
+/// Puts a text that was not taken in line again, unless a receipt, or another node, knows better by now.
+async fn wait(cx: &TenantCx, tx: &mut Tx<Tenant>, held: &Held<'_>, id: Uuid, why: &str) -> Outcome<()> {
+    let row = texts::lock(tx, id).await?.filter(|row| row.status == TextStatus::Sending);
+    if row.is_none() || !held.is_ours(tx).await? {
+        return Ok(());
+    }
+    let failure = Some(Some(why.to_owned()));
+    let progress = Progress { status: TextStatus::Queued, provider_id: None, failure, updated_at: cx.now() };
+    texts::progress(tx, id, &progress).await
+}
+
+/// The end of a message whose beginning did not go out would tell its customer nothing.
+async fn call_off(cx: &TenantCx, tx: &mut Tx<Tenant>, text: &TextRow, status: TextStatus) -> Outcome<()> {
+    match text.message_id.filter(|_| status == TextStatus::Failed) {
+        Some(message) => texts::fail_queued(tx, message, text.part, CUT_OFF, cx.now()).await,
+        None => Ok(()),
+    }
+}
+
+/// Whether the provider would know the same text again.
+fn may_ask_again(tools: &Tools, cx: &TenantCx, text: &TextRow) -> bool {
+    text.provider == TextProvider::Telnyx && cx.now() - text.updated_at < tools.texting.telnyx_remembers()
 }
 
 /// Marks a text as being sent, if it is to be.
-async fn take_up(cx: &TenantCx, tx: &mut Tx<Tenant>, held: &Held<'_>, id: Uuid) -> Outcome<Stand> {
+async fn take_up(tools: &Tools, cx: &TenantCx, tx: &mut Tx<Tenant>, held: &Held<'_>, id: Uuid) -> Outcome<Stand> {
     let text = texts::lock(tx, id).await?.ok_or_else(|| Refusal::not_found("text"))?;
-    let over = async |tx: &mut Tx<Tenant>, status, failure: &str| {
-        let progress =
-            Progress { status, provider_id: None, failure: Some(Some(failure.to_owned())), updated_at: cx.now() };
-        texts::progress(tx, id, &progress).await?;
+    let was_asked_for = text.status == TextStatus::Sending;
+    let over = async |tx: &mut Tx<Tenant>, failure: &str| {
+        // One that a provider was asked for may have been sent, whatever keeps us from asking again.
+        let (status, failure) = if was_asked_for { (TextStatus::Unknown, LOST) } else { (TextStatus::Failed, failure) };
+        let failure = Some(Some(failure.to_owned()));
+        texts::progress(tx, id, &Progress { status, provider_id: None, failure, updated_at: cx.now() }).await?;
+        call_off(cx, tx, &text, status).await?;
         Ok(Stand::Over(held.done(tx).await?))
     };
-    let may_go = match (text.status, text.provider) {
-        (TextStatus::Queued, _) | (TextStatus::Sending, TextProvider::Telnyx) => true,
-        (TextStatus::Sending, TextProvider::Twilio) => return over(tx, TextStatus::Unknown, LOST).await,
-        _ => false,
-    };
-    if !may_go {
+    if was_asked_for && !may_ask_again(tools, cx, &text) {
+        return over(tx, LOST).await;
+    }
+    if !was_asked_for && text.status != TextStatus::Queued {
         return Ok(Stand::Over(held.done(tx).await?));
     }
+    if !tenants::own(tx).await?.is_active {
+        return over(tx, CLOSED).await;
+    }
     if texts::is_opted_out(tx, &text.recipient).await? {
-        return over(tx, TextStatus::Failed, STOPPED).await;
+        return over(tx, STOPPED).await;
     }
     let account = match account(cx, tx, text.provider).await? {
         Ok(account) => account,
-        Err(missing) => return over(tx, TextStatus::Failed, missing).await,
+        Err(missing) => return over(tx, missing).await,
     };
     let progress =
         Progress { status: TextStatus::Sending, provider_id: None, failure: Some(None), updated_at: cx.now() };

@@ -431,3 +431,112 @@ async fn a_machine_that_writes_without_end_is_not_answered_without_end() {
     gateway.work().await;
     assert_eq!(phones.asked().len(), 100);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_that_is_given_up_says_so_and_takes_the_rest_of_its_message_with_it() {
+    let long = "A sentence of the answer. ".repeat(60);
+    let (phones, _model, gateway) = modelled(answers(&long)).await;
+    let shop = Shop::open(&gateway).await;
+    let down =
+        || Script::Refuse(503, json!({ "errors": [{ "code": "40006", "title": "Recipient server unavailable" }] }));
+    phones.script(std::iter::repeat_with(down).take(12));
+    shop.hears("e1", THEIRS, "Tell me all").await;
+    for _ in 0..15 {
+        gateway.clock.advance(TimeDelta::minutes(20));
+        gateway.work().await;
+    }
+    assert_eq!((phones.asked().len(), phones.arrived().len()), (12, 0));
+    let texts = shop.seen().await[0]["messages"]["nodes"][1]["texts"].clone();
+    let fates: Vec<_> =
+        texts.as_array().expect("texts").iter().map(|text| (&text["status"], &text["failure"])).collect();
+    insta::assert_debug_snapshot!(fates, @r#"
+    [
+        (
+            String("FAILED"),
+            String("HTTP 503: Recipient server unavailable (Telnyx 40006)"),
+        ),
+        (
+            String("FAILED"),
+            String("An earlier part of it was not sent."),
+        ),
+    ]
+    "#);
+    // The customer writes again, and is answered.
+    shop.hears("e2", THEIRS, "Hello?").await;
+    assert_eq!(phones.arrived().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_gateway_lost_is_not_sent_again_where_the_provider_would_not_know_it() {
+    let (phones, gateway) = carried().await;
+    let shop = Shop::open(&gateway).await;
+    phones.script([Script::Refuse(504, Value::Null)]);
+    let fields =
+        [("MessageSid", "SM1"), ("AccountSid", SID), ("From", THEIRS), ("To", "+15555550123"), ("Body", "Hello?")];
+    assert_eq!(twilio_posts(&gateway, TOKEN, &fields).await.status(), StatusCode::OK);
+    gateway.work().await;
+    gateway.clock.advance(TimeDelta::hours(1));
+    gateway.work().await;
+    assert_eq!(phones.asked().len(), 1);
+    assert_eq!(shop.seen().await[0]["messages"]["nodes"][1]["texts"][0]["status"], "UNKNOWN");
+    // Telnyx knows it by its key, for a while: who comes back after two hours does not ask again.
+    phones.script([Script::Vanish]);
+    shop.hears("e1", "+15555550112", "And you?").await;
+    assert_eq!(phones.asked().len(), 2);
+    gateway.clock.advance(TimeDelta::hours(2));
+    gateway.work().await;
+    assert_eq!(phones.asked().len(), 2);
+    assert_eq!(shop.seen().await[1]["messages"]["nodes"][1]["texts"][0]["status"], "UNKNOWN");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_switched_off_meanwhile_is_not_answered_any_more() {
+    let (phones, model, gateway) = modelled(ModelScript::Status(500, "{}".to_owned())).await;
+    let shop = Shop::open(&gateway).await;
+    // The model is away: two customers wait for their answers.
+    shop.hears("e1", THEIRS, "Hello?").await;
+    shop.hears("e2", "+15555550112", "Hello?").await;
+    set_sms(&shop.admin, json!({ "isEnabled": false })).await;
+    model.script(answers("Here I am."));
+    gateway.clock.advance(TimeDelta::minutes(1));
+    gateway.work().await;
+    assert_eq!((phones.asked().len(), gateway.work().await), (0, 0));
+    // A text in line does not go out of a business that is closed.
+    set_sms(&shop.admin, json!({ "isEnabled": true })).await;
+    phones.script([Script::Refuse(503, Value::Null)]);
+    shop.hears("e3", THEIRS, "Hello again?").await;
+    let off = "mutation($id: ID!) { deactivateTenant(id: $id) { isActive } }";
+    gateway.root().await.ask(off, json!({ "id": shop.tenant.id.to_string() })).await;
+    gateway.clock.advance(TimeDelta::minutes(1));
+    gateway.work().await;
+    assert_eq!((phones.asked().len(), phones.arrived().len()), (1, 0));
+    let fate = "SELECT status || ': ' || failure FROM texts";
+    let fate: String =
+        crate::support::cluster::owner(&gateway.database).await.query_one(fate, &[]).await.expect("a text").get(0);
+    assert_eq!(fate, "FAILED: The business is deactivated.");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machines_short_code_is_kept_and_not_written_to() {
+    let (phones, gateway) = carried().await;
+    let shop = Shop::open(&gateway).await;
+    for (event, text) in [("e1", "Your code is 123456."), ("e2", "HELP"), ("e3", "STOP")] {
+        shop.hears(event, "72404", text).await;
+    }
+    assert_eq!(shop.roles().await, ["CUSTOMER"; 3]);
+    assert_eq!(phones.asked().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn staff_who_write_where_no_number_is_left_are_told() {
+    let (_phones, gateway) = carried().await;
+    let shop = Shop::open(&gateway).await;
+    shop.hears("e1", THEIRS, "Hello?").await;
+    set_sms(&shop.admin, json!({ "telnyxPhoneNumber": null })).await;
+    let id = shop.admin.data("{ conversations { nodes { id } } }").await["conversations"]["nodes"][0]["id"].clone();
+    let send =
+        "mutation($c: ID!) { sendMessage(input: { conversationId: $c, content: \"I am.\" }) { message { role } } }";
+    let answer = shop.admin.ask(send, json!({ "c": id })).await;
+    assert_eq!(answer["errors"][0]["extensions"]["code"], "CONFLICT", "{answer}");
+    assert_eq!(shop.roles().await, ["CUSTOMER", "ASSISTANT"]);
+}

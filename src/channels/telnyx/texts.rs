@@ -1,6 +1,8 @@
 //! Telnyx's text messages: what its events say (<https://developers.telnyx.com/docs/messaging/messages/receiving-webhooks>),
 //! and how one is sent (`POST /v2/messages`). Must not keep anything.
 
+use std::time::Duration;
+
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::Value;
@@ -20,8 +22,12 @@ use crate::{
 const BAD_NUMBER: &[&str] = &["10002", "10016", "40310", "40012"];
 /// They sent STOP.
 const OPTED_OUT: &str = "40300";
-/// Too many, or none left for today (10011, 40011, 40318, 40016, 40018), or the carrier is down (40005, 40006, 40014).
-const PASSING: &[&str] = &["10011", "40011", "40318", "40016", "40018", "40005", "40006", "40014"];
+/// A carrier takes no more today.
+const NOT_TODAY: &str = "40016";
+/// Before one asks again on such a day: tried so a dozen times, the night has passed.
+const HOURLY: Duration = Duration::from_hours(1);
+/// Too many (10011, 40011, 40318, 40018), or the carrier is down (40005, 40006, 40014).
+const PASSING: &[&str] = &["10011", "40011", "40318", "40018", "40005", "40006", "40014"];
 
 /// A text as Telnyx takes it.
 #[derive(Serialize)]
@@ -118,6 +124,7 @@ fn refused(answer: &Answer) -> Unsent {
     let said = format!("HTTP {}: {sentence}", answer.status.as_u16());
     match code.as_str() {
         OPTED_OUT => Unsent::OptedOut(said),
+        NOT_TODAY => Unsent::Later(said, answer.pause.or(Some(HOURLY))),
         code if BAD_NUMBER.contains(&code) => Unsent::Never(said),
         code if PASSING.contains(&code) => Unsent::Later(said, answer.pause),
         _ if may_pass(answer.status) => Unsent::Later(said, answer.pause),

@@ -6,6 +6,7 @@ mod split;
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use secrecy::SecretString;
 
@@ -120,6 +121,8 @@ pub struct TextingSettings {
     pub telnyx: String,
     /// `TWILIO_API_BASE_URL`, without a slash at the end.
     pub twilio: String,
+    /// `TELNYX_IDEMPOTENCY_MINUTES`: how long Telnyx is trusted to know a text again that it was asked for.
+    pub telnyx_remembers: TimeDelta,
     /// Where receipts of Twilio's are to be sent: our own address, without a slash at the end.
     pub public_url: String,
 }
@@ -137,6 +140,13 @@ impl Texting {
     /// When no HTTP client can be made.
     pub fn new(settings: TextingSettings) -> anyhow::Result<Self> {
         Ok(Self { http: wire::client(PATIENCE)?, settings })
+    }
+
+    /// How long Telnyx is trusted to know a text again by its idempotency key. Later, one whose answer was lost is not asked
+    /// for again.
+    #[must_use]
+    pub fn telnyx_remembers(&self) -> TimeDelta {
+        self.settings.telnyx_remembers
     }
 
     /// Sends a text. What comes back is the provider's name for it.

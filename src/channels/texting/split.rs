@@ -6,6 +6,8 @@
 const SEGMENTS: usize = 6;
 /// Texts of one reply at the most. What is left is not sent: nobody wants a book by text.
 const TEXTS: usize = 5;
+/// What stands for the rest.
+const MORE: &str = "...";
 
 /// GSM 03.38's basic table, but for the escape.
 const BASIC: &str = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà";
@@ -25,9 +27,9 @@ pub fn split(reply: &str) -> Vec<String> {
     if !rest.is_empty()
         && let Some(last) = texts.last_mut()
     {
-        let kept = last.char_indices().nth_back(1).map_or(0, |(at, _)| at);
-        last.truncate(kept);
-        last.push('…');
+        // An ellipsis of one character would be no GSM-7, and the text two or three times as long.
+        while last.pop().is_some() && room(&format!("{last}{MORE}")) < last.len() + MORE.len() {}
+        last.push_str(MORE);
     }
     texts
 }
@@ -109,7 +111,12 @@ mod tests {
     fn a_book_is_not_sent_and_the_last_text_says_so() {
         let texts = split(&"A sentence. ".repeat(2_000));
         assert_eq!(texts.len(), TEXTS);
-        assert!(texts.last().is_some_and(|text| text.ends_with('…')));
+        assert!(texts.last().is_some_and(|text| text.ends_with(MORE)));
+        for book in ["x".repeat(9_000), "ж".repeat(9_000), "😀".repeat(9_000), "€".repeat(9_000)] {
+            let texts = split(&book);
+            assert!(texts.iter().all(|text| room(text) == text.len()), "{texts:?}");
+            assert!(texts.len() == TEXTS && texts.iter().all(|text| text.chars().count() > 150), "{texts:?}");
+        }
     }
 
     proptest! {

@@ -109,6 +109,8 @@ fn refused(answer: &Answer) -> Unsent {
     match code {
         Some(OPTED_OUT) => Unsent::OptedOut(said),
         Some(TOO_MANY) => Unsent::Later(said, answer.pause),
+        // A gateway's word: what became of the request behind it, it does not know.
+        None if matches!(answer.status.as_u16(), 502 | 504) => Unsent::Lost(said),
         _ if may_pass(answer.status) => Unsent::Later(said, answer.pause),
         _ => Unsent::Never(said),
     }
@@ -155,6 +157,8 @@ mod tests {
         assert!(matches!(weigh(400, json!({ "code": 21610, "message": "unsubscribed" })), Unsent::OptedOut(_)));
         assert!(matches!(weigh(429, json!({ "title": "Too many", "code": 20429 })), Unsent::Later(_, None)));
         assert!(matches!(weigh(503, Value::Null), Unsent::Later(_, None)));
+        assert!(matches!(weigh(504, Value::Null), Unsent::Lost(_)));
+        assert!(matches!(weigh(502, json!({ "code": 20500 })), Unsent::Later(_, None)));
         assert!(matches!(weigh(401, json!({ "code": 20003 })), Unsent::Never(_)));
     }
 

@@ -104,6 +104,30 @@ pub async fn progress(tx: &mut Tx<Tenant>, id: Uuid, progress: &Progress) -> Out
     Ok(())
 }
 
+/// Gives up the parts of a message behind `part` that wait.
+///
+/// # Errors
+/// Database faults.
+pub async fn fail_queued(
+    tx: &mut Tx<Tenant>,
+    message: MessageId,
+    part: i32,
+    failure: &str,
+    at: DateTime<Utc>,
+) -> Outcome<()> {
+    let tenant = tx.tenant();
+    let waiting = texts::table
+        .filter(texts::tenant_id.eq(tenant))
+        .filter(texts::message_id.eq(message))
+        .filter(texts::part.gt(part))
+        .filter(texts::status.eq(TextStatus::Queued));
+    diesel::update(waiting)
+        .set((texts::status.eq(TextStatus::Failed), texts::failure.eq(failure), texts::updated_at.eq(at)))
+        .execute(tx.conn())
+        .await?;
+    Ok(())
+}
+
 /// The texts of several messages, part by part, for the loader.
 ///
 /// # Errors
