@@ -4,6 +4,7 @@ mod chat;
 mod database;
 mod http;
 mod log;
+mod rotate;
 mod seed;
 mod serve;
 mod simulate;
@@ -37,6 +38,9 @@ enum Command {
     SeedAdmin,
     /// Make the global base prompt, if there is none.
     SeedBasePrompt,
+    /// Bring what tenants entrusted to the platform under the current SECRET_KEY. Servers may run meanwhile; done twice, the second
+    /// changes nothing.
+    RotateSecrets,
     /// Print the schema, as schema.graphql holds it.
     Schema,
     /// Check that a live server keeps its tenants apart.
@@ -103,6 +107,7 @@ fn execute(command: Command) -> anyhow::Result<()> {
                 say(&format!("Took back {steps} migration(s)."))
             }
             Command::SeedAdmin => seed::admin(&config, &open).await,
+            Command::RotateSecrets => rotate::run(&config, &open).await,
             Command::SeedBasePrompt => seed::base_prompt(&config, &open).await,
             Command::Schema | Command::Verify(_) | Command::Chat(_) | Command::Simulate(_) => Ok(()),
         }

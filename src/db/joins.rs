@@ -2,7 +2,8 @@
 
 use crate::db::schema::{
     booking_settings, conversations, email_settings, impersonations, leads, model_settings, prompt_bundles,
-    prompt_sections, retrieval_settings, sessions, sms_settings, tenants, users, visitor_sessions, voice_settings,
+    prompt_sections, retrieval_settings, sessions, sms_settings, tenant_keys, tenant_secrets, tenants, users,
+    visitor_sessions, voice_settings,
 };
 
 diesel::joinable!(sessions -> users (user_id));
@@ -27,3 +28,4 @@ diesel::allow_tables_to_appear_in_same_query!(
     retrieval_settings,
     model_settings,
 );
+diesel::allow_tables_to_appear_in_same_query!(tenant_secrets, tenant_keys);

@@ -368,6 +368,16 @@ diesel::table! {
 }
 
 diesel::table! {
+    tenant_keys (tenant_id, name) {
+        tenant_id -> Int8,
+        name -> Text,
+        sealed -> Bytea,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     tenant_secrets (tenant_id, name) {
         tenant_id -> Int8,
         name -> Text,

@@ -21,7 +21,8 @@ use crate::{
     },
     domain::{
         jobs::{self, Job},
-        settings::{self, TWILIO_AUTH_TOKEN, TWILIO_SHARED_KEY},
+        settings::{TWILIO_AUTH_TOKEN, TWILIO_SHARED_KEY},
+        vault,
     },
     kernel::{failure::Outcome, ids::TenantId, vocabulary::DeliveryStatus},
 };
@@ -141,7 +142,7 @@ impl Inbox<'_> {
 
     async fn own_secret(&self, tenant: TenantId, name: &'static str) -> Outcome<Option<SecretString>> {
         let cx = self.inside(tenant);
-        cx.read(async |tx| settings::secret(&cx, tx, name).await).await
+        cx.read(async |tx| vault::open(&cx, tx, name).await).await
     }
 
     /// Keeps a delivery and puts in line what is to be done about it: both, or neither.

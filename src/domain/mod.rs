@@ -27,4 +27,5 @@ pub mod tenants;
 pub mod texts;
 pub mod usage;
 pub mod users;
+pub mod vault;
 pub mod visitors;

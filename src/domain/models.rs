@@ -10,13 +10,14 @@ use crate::{
         },
         tx::{Tenant, Tx},
     },
-    domain::settings::{Edit, Sealed, SecretEdit, checked, keep, now, sealed},
+    domain::settings::{Change, Edit, SecretEdit, checked, entrusted, keep, now},
     kernel::{
         failure::{Outcome, Refusal},
         text,
         vocabulary::ModelProvider,
     },
     llm::Wish,
+    secrets::Sealed,
 };
 
 /// The name under which a tenant's OpenAI API key is kept.
@@ -55,13 +56,13 @@ pub async fn update(cx: &TenantCx, edit: ModelEdit) -> Outcome<Provisioned> {
         max_output_tokens: edit.max_output_tokens.map(|most| most.map(bound).transpose()).transpose()?,
         updated_at: cx.now(),
     };
-    let openai = sealed(cx.services(), tenant, "openaiApiKey", OPENAI_API_KEY, edit.openai_api_key)?;
-    let gemini = sealed(cx.services(), tenant, "geminiApiKey", GEMINI_API_KEY, edit.gemini_api_key)?;
+    let openai = entrusted("openaiApiKey", OPENAI_API_KEY, edit.openai_api_key)?;
+    let gemini = entrusted("geminiApiKey", GEMINI_API_KEY, edit.gemini_api_key)?;
     let detail = audit::said(&[
         ("provider", changes.provider.is_some()),
         ("model", changes.model.is_some()),
-        ("openaiApiKey", !matches!(openai, Sealed::Left)),
-        ("geminiApiKey", !matches!(gemini, Sealed::Left)),
+        ("openaiApiKey", !matches!(openai, Change::Left)),
+        ("geminiApiKey", !matches!(gemini, Change::Left)),
         ("allowFallback", changes.allow_fallback.is_some()),
         ("maxOutputTokens", changes.max_output_tokens.is_some()),
     ]);
@@ -71,8 +72,8 @@ pub async fn update(cx: &TenantCx, edit: ModelEdit) -> Outcome<Provisioned> {
             changes.model.get_or_insert(None);
         }
         settings::change_model(tx, &changes).await?;
-        keep(tx, openai).await?;
-        keep(tx, gemini).await?;
+        keep(cx.services(), tx, tenant, openai).await?;
+        keep(cx.services(), tx, tenant, gemini).await?;
         let now = now(tx, tenant).await?;
         // Refused, the transaction ends, and so does the change.
         coherent(&now.settings.model)?;
@@ -85,7 +86,7 @@ pub async fn update(cx: &TenantCx, edit: ModelEdit) -> Outcome<Provisioned> {
 /// Whom the tenant wishes to write, read for one reply; its key still sealed.
 pub struct Chosen {
     row: ModelRow,
-    key: Option<(&'static str, Vec<u8>)>,
+    key: Option<(&'static str, Sealed)>,
 }
 
 /// Reads whom the tenant wishes to write.

@@ -9,11 +9,12 @@ use crate::{
         tables::{
             knowledge,
             provisioning::{self, Provisioned},
-            secrets::{self, NewSecret},
+            secrets,
             settings::{self, EmailChanges, RetrievalChanges, SmsChanges, VoiceChanges},
         },
-        tx::{Tenant, Tx, Viewpoint},
+        tx::{Tx, Viewpoint},
     },
+    domain::vault::{self, Entrusted},
     kernel::{
         failure::{Failure, Outcome, Refusal},
         hosts::HostRule,
@@ -78,28 +79,26 @@ pub async fn update_sms(cx: &TenantCx, edit: SmsEdit) -> Outcome<Provisioned> {
         answered_by: edit.answered_by,
         updated_at: cx.now(),
     };
-    let api_key = sealed(cx.services(), cx.scope().tenant(), "telnyxApiKey", TELNYX_API_KEY, edit.telnyx_api_key)?;
-    let token =
-        sealed(cx.services(), cx.scope().tenant(), "twilioAuthToken", TWILIO_AUTH_TOKEN, edit.twilio_auth_token)?;
-    let shared =
-        sealed(cx.services(), cx.scope().tenant(), "twilioSharedKey", TWILIO_SHARED_KEY, edit.twilio_shared_key)?;
+    let api_key = entrusted("telnyxApiKey", TELNYX_API_KEY, edit.telnyx_api_key)?;
+    let token = entrusted("twilioAuthToken", TWILIO_AUTH_TOKEN, edit.twilio_auth_token)?;
+    let shared = entrusted("twilioSharedKey", TWILIO_SHARED_KEY, edit.twilio_shared_key)?;
     let detail = audit::said(&[
         ("isEnabled", changes.is_enabled.is_some()),
         ("telnyxPhoneNumber", changes.telnyx_phone_number.is_some()),
         ("telnyxMessagingProfileId", changes.telnyx_messaging_profile_id.is_some()),
-        ("telnyxApiKey", !matches!(api_key, Sealed::Left)),
+        ("telnyxApiKey", !matches!(api_key, Change::Left)),
         ("telnyxPublicKey", changes.telnyx_public_key.is_some()),
         ("twilioPhoneNumber", changes.twilio_phone_number.is_some()),
         ("twilioAccountSid", changes.twilio_account_sid.is_some()),
-        ("twilioAuthToken", !matches!(token, Sealed::Left)),
-        ("twilioSharedKey", !matches!(shared, Sealed::Left)),
+        ("twilioAuthToken", !matches!(token, Change::Left)),
+        ("twilioSharedKey", !matches!(shared, Change::Left)),
         ("answeredBy", changes.answered_by.is_some()),
     ]);
     cx.write(async |tx| {
         settings::change_sms(tx, &changes).await?;
-        keep(tx, api_key).await?;
-        keep(tx, token).await?;
-        keep(tx, shared).await?;
+        keep(cx.services(), tx, cx.scope().tenant(), api_key).await?;
+        keep(cx.services(), tx, cx.scope().tenant(), token).await?;
+        keep(cx.services(), tx, cx.scope().tenant(), shared).await?;
         cx.audit_change(tx, "settings.sms", cx.scope().tenant(), detail).await?;
         now(tx, cx.scope().tenant()).await
     })
@@ -186,7 +185,7 @@ pub fn own_namespace(tenant: TenantId) -> String {
 /// # Errors
 /// `BAD_USER_INPUT` naming the argument, also when PINECONE would be chosen without its key and its index.
 pub async fn update_retrieval(cx: &TenantCx, edit: RetrievalEdit) -> Outcome<Provisioned> {
-    let key = sealed(cx.services(), cx.scope().tenant(), "pineconeApiKey", PINECONE_API_KEY, edit.pinecone_api_key)?;
+    let key = entrusted("pineconeApiKey", PINECONE_API_KEY, edit.pinecone_api_key)?;
     let namespace = checked(edit.pinecone_namespace, |text| text::required("pineconeNamespace", text, 200))?;
     let changes = RetrievalChanges {
         provider: edit.provider,
@@ -204,14 +203,14 @@ pub async fn update_retrieval(cx: &TenantCx, edit: RetrievalEdit) -> Outcome<Pro
         ("pineconeIndex", changes.pinecone_index.is_some()),
         ("pineconeHost", changes.pinecone_host.is_some()),
         ("pineconeNamespace", changes.pinecone_namespace.is_some()),
-        ("pineconeApiKey", !matches!(key, Sealed::Left)),
+        ("pineconeApiKey", !matches!(key, Change::Left)),
     ]);
     cx.write(async |tx| {
         settings::change_retrieval(tx, &changes).await?;
         if let Some(language) = changes.language {
             knowledge::translate(tx, language).await?;
         }
-        keep(tx, key).await?;
+        keep(cx.services(), tx, cx.scope().tenant(), key).await?;
         let now = now(tx, cx.scope().tenant()).await?;
         // Refused, the transaction ends, and so does the change.
         coherent(&now)?;
@@ -221,55 +220,43 @@ pub async fn update_retrieval(cx: &TenantCx, edit: RetrievalEdit) -> Outcome<Pro
     .await
 }
 
-/// A secret of the context's own tenant, opened; `None` where it is not set.
-///
-/// # Errors
-/// When it can't be opened; database faults.
-pub async fn secret(cx: &TenantCx, tx: &mut Tx<Tenant>, name: &str) -> Outcome<Option<SecretString>> {
-    let sealed = secrets::sealed(tx, name).await?;
-    let opened = sealed.map(|sealed| cx.services().secrets.open(cx.scope().tenant(), name, &sealed));
-    Ok(opened.transpose().map_err(anyhow::Error::from)?)
-}
-
 /// A change of a secret, ready to be kept.
-pub(super) enum Sealed {
+pub(super) enum Change {
     /// As it is.
     Left,
     /// Forgotten.
-    Cleared(TenantId, &'static str),
+    Cleared(&'static str),
     /// Another.
-    Set(NewSecret),
+    Set(Entrusted),
 }
 
-/// Checks and seals a secret for `tenant`.
-pub(super) fn sealed(
-    services: &Services,
-    tenant: TenantId,
-    field: &'static str,
-    name: &'static str,
-    edit: SecretEdit,
-) -> Outcome<Sealed> {
-    let Some(edit) = edit else { return Ok(Sealed::Left) };
+/// Checks a secret.
+pub(super) fn entrusted(field: &'static str, name: &'static str, edit: SecretEdit) -> Result<Change, Refusal> {
+    let Some(edit) = edit else { return Ok(Change::Left) };
     let Some(value) = edit.filter(|value| !value.expose_secret().trim().is_empty()) else {
-        return Ok(Sealed::Cleared(tenant, name));
+        return Ok(Change::Cleared(name));
     };
     let text = value.expose_secret().trim();
     let length = text.chars().count();
     if length > SECRET_MAX || text.chars().any(|c| c.is_whitespace() || c.is_control()) {
         let message = format!("`{field}` must be one word of at most {SECRET_MAX} characters.");
-        return Err(Refusal::input(field, message).into());
+        return Err(Refusal::input(field, message));
     }
     let last_four = (length >= SHOWN_FROM).then(|| text.chars().skip(length - 4).collect());
-    let sealed = services.secrets.seal(tenant, name, &SecretString::from(text))?;
-    Ok(Sealed::Set(NewSecret { tenant_id: tenant, name, sealed, last_four, updated_at: services.clock.now() }))
+    Ok(Change::Set(Entrusted { name, value: SecretString::from(text), last_four }))
 }
 
-/// Keeps what [`sealed`] made ready.
-pub(super) async fn keep<V: Viewpoint>(tx: &mut Tx<V>, secret: Sealed) -> Outcome<()> {
-    match secret {
-        Sealed::Left => Ok(()),
-        Sealed::Cleared(tenant, name) => secrets::remove(tx, tenant, name).await,
-        Sealed::Set(secret) => secrets::put(tx, &secret).await,
+/// Keeps what [`entrusted`] found good.
+pub(super) async fn keep<V: Viewpoint>(
+    services: &Services,
+    tx: &mut Tx<V>,
+    tenant: TenantId,
+    change: Change,
+) -> Outcome<()> {
+    match change {
+        Change::Left => Ok(()),
+        Change::Cleared(name) => secrets::remove(tx, tenant, name).await,
+        Change::Set(secret) => vault::keep(services, tx, tenant, &secret).await,
     }
 }
 
@@ -333,15 +320,15 @@ fn account_sid(text: &str) -> Result<String, Refusal> {
 /// A namespace other than the tenant's own is read only under a key that came with it: who holds a key can read all of its
 /// index anyway. Else a tenant under a key of the platform's could ask for the namespace of its neighbour. So another key
 /// begins with the tenant's own namespace again.
-fn namespace_under(key: &Sealed, tenant: TenantId, namespace: Edit) -> Result<Edit, Refusal> {
+fn namespace_under(key: &Change, tenant: TenantId, namespace: Edit) -> Result<Edit, Refusal> {
     let own = own_namespace(tenant);
     match namespace {
         Some(Some(name)) if name == own => Ok(Some(None)),
-        Some(Some(_)) if !matches!(key, Sealed::Set(_)) => Err(Refusal::input(
+        Some(Some(_)) if !matches!(key, Change::Set(_)) => Err(Refusal::input(
             "pineconeNamespace",
             format!("Give `pineconeApiKey` together with `pineconeNamespace`. Without it, only `{own}` can be read."),
         )),
-        None if !matches!(key, Sealed::Left) => Ok(Some(None)),
+        None if !matches!(key, Change::Left) => Ok(Some(None)),
         other => Ok(other),
     }
 }

@@ -175,8 +175,8 @@ async fn set_up_index(
         ..RetrievalChanges::default()
     };
     set_up_retrieval(tx, id, &changes).await?;
-    let key = settings::sealed(cx.services(), id, "pineconeApiKey", settings::PINECONE_API_KEY, key)?;
-    settings::keep(tx, key).await?;
+    let key = settings::entrusted("pineconeApiKey", settings::PINECONE_API_KEY, key)?;
+    settings::keep(cx.services(), tx, id, key).await?;
     Ok(settings::coherent(&settings::now(tx, id).await?)?)
 }
 

@@ -32,6 +32,7 @@ use crate::{
         metrics::Metrics,
         vocabulary::RetrievalProvider,
     },
+    secrets::Sealed,
 };
 use embeddings::Embeddings;
 use pinecone::{Index, Pinecone};
@@ -92,7 +93,7 @@ enum Place {
     /// It was: the documents are in the same database as the settings.
     Documents(Vec<Passage>),
     /// In an index.
-    Index { settings: RetrievalRow, sealed: Option<Vec<u8>> },
+    Index { settings: RetrievalRow, sealed: Option<Sealed> },
 }
 
 impl Retrieval {
@@ -150,7 +151,7 @@ impl Retrieval {
         &self,
         cx: &TenantCx,
         settings: &RetrievalRow,
-        sealed: Option<Vec<u8>>,
+        sealed: Option<Sealed>,
         question: &str,
         limit: i64,
     ) -> Result<Vec<Passage>, Trouble> {

@@ -1,29 +1,52 @@
-//! Sealed values: what a tenant entrusts to us (keys of providers) is kept encrypted, and bound to its tenant and its
-//! name, so that a value which is moved to another row does not open. Must not know tables.
+//! Sealed values: what a tenant entrusts to us (keys of providers) is kept encrypted by AES-256-GCM under the tenant's own data
+//! key, and bound to its tenant and its name, so that a value which is moved to another row does not open. Data keys are kept
+//! sealed in their turn, under `SECRET_KEY`: to change that key is to seal a handful of data keys anew. Must not know tables.
 
-use ring::{
-    aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
-    digest::{SHA256, digest},
-};
-use secrecy::{ExposeSecret, SecretString};
+mod key;
+
+use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
 
 use crate::{kernel::ids::TenantId, tokens::random};
 
-/// The layout: this byte, the key's id, the nonce, then ciphertext and tag.
-const VERSION: u8 = 1;
-const KEY_ID: usize = 4;
+use key::Key;
 
-/// The key that seals and opens (`SECRET_KEY`), AES-256-GCM.
+/// The name under which a tenant's data key is sealed.
+const DATA_KEY: &str = "data key";
+/// Bytes of a data key.
+const LENGTH: usize = 32;
+
+/// The keys of the platform: `SECRET_KEY` seals, and what `SECRET_KEYS_PREVIOUS` sealed is opened too.
 pub struct SecretKeys {
-    key: LessSafeKey,
-    id: [u8; KEY_ID],
+    current: Key,
+    previous: Vec<Key>,
+}
+
+/// A data key of a tenant's, sealed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataKey {
+    /// Its name, as what it sealed names it.
+    pub name: String,
+    /// The key.
+    pub sealed: Vec<u8>,
+}
+
+/// A value as it is kept, with the data keys of its tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sealed {
+    /// The sealed value.
+    pub value: Vec<u8>,
+    /// The data keys that the tenant has.
+    pub data_keys: Vec<DataKey>,
 }
 
 /// Why a sealed value does not open. Names no value.
 #[derive(Debug, thiserror::Error)]
 pub enum Unsealable {
     /// It was sealed under a key that this server does not have.
-    #[error("sealed under the key {0}, which is not SECRET_KEY")]
+    #[error(
+        "sealed under the key {0}, which is neither SECRET_KEY nor among SECRET_KEYS_PREVIOUS; give that key back to the server, \
+         or set the secret anew"
+    )]
     UnknownKey(String),
     /// It is not what was sealed, or not for this tenant and name.
     #[error("damaged, or moved from another tenant or column")]
@@ -31,86 +54,193 @@ pub enum Unsealable {
 }
 
 impl SecretKeys {
-    /// Reads the key, 64 hex digits.
+    /// Reads the keys, 64 hex digits each.
     ///
     /// # Errors
-    /// When it is anything else.
-    pub fn new(hex_key: &SecretString) -> anyhow::Result<Self> {
-        let bytes = hex::decode(hex_key.expose_secret())?;
-        let key = UnboundKey::new(&AES_256_GCM, &bytes).map_err(|_| anyhow::anyhow!("SECRET_KEY must be 256 bits"))?;
-        let mut named = b"frontdesk secret key id".to_vec();
-        named.extend(&bytes);
-        let mut id = [0; KEY_ID];
-        id.copy_from_slice(digest(&SHA256, &named).as_ref().split_at(KEY_ID).0);
-        Ok(Self { key: LessSafeKey::new(key), id })
+    /// When one is anything else.
+    pub fn new(current: &SecretString, previous: &[SecretString]) -> anyhow::Result<Self> {
+        let read = |hex_key: &SecretString| Key::new(&Zeroizing::new(hex::decode(hex_key.expose_secret())?));
+        Ok(Self { current: read(current)?, previous: previous.iter().map(read).collect::<Result<_, _>>()? })
     }
 
-    /// Seals `value` for one tenant and one name.
+    /// The name of the key that seals: the beginning of a hash of it.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.current.name()
+    }
+
+    /// A new data key for a tenant, sealed.
     ///
     /// # Errors
     /// When the operating system has no randomness to give.
-    pub fn seal(&self, tenant: TenantId, name: &str, value: &SecretString) -> anyhow::Result<Vec<u8>> {
-        let nonce = random::<NONCE_LEN>()?;
-        let mut text = value.expose_secret().as_bytes().to_vec();
-        self.key
-            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), bound_to(tenant, name), &mut text)
-            .map_err(|_| anyhow::anyhow!("sealing"))?;
-        Ok([&[VERSION], self.id.as_slice(), nonce.as_slice(), text.as_slice()].concat())
+    pub fn make_data_key(&self, tenant: TenantId) -> anyhow::Result<DataKey> {
+        let bytes = Zeroizing::new(random::<LENGTH>()?);
+        let sealed = self.current.seal(&bound_to(tenant, DATA_KEY), &bytes[..])?;
+        Ok(DataKey { name: Key::new(&bytes[..])?.name(), sealed })
     }
 
-    /// Opens what [`SecretKeys::seal`] made for this tenant and name.
+    /// Whether a data key opens: not one whose `SECRET_KEY` was lost.
+    #[must_use]
+    pub fn has(&self, tenant: TenantId, data_key: &DataKey) -> bool {
+        self.data_key(tenant, data_key).is_ok()
+    }
+
+    /// Seals `value` for one tenant and one name, under the tenant's data key.
+    ///
+    /// # Errors
+    /// When the data key does not open, or the operating system has no randomness to give.
+    pub fn seal(
+        &self,
+        tenant: TenantId,
+        name: &str,
+        data_key: &DataKey,
+        value: &SecretString,
+    ) -> anyhow::Result<Vec<u8>> {
+        self.data_key(tenant, data_key)?.seal(&bound_to(tenant, name), value.expose_secret().as_bytes())
+    }
+
+    /// Opens what [`SecretKeys::seal`] made for this tenant and name, and what older versions sealed without a data key.
     ///
     /// # Errors
     /// [`Unsealable`].
-    pub fn open(&self, tenant: TenantId, name: &str, sealed: &[u8]) -> Result<SecretString, Unsealable> {
-        let rest = sealed.strip_prefix(&[VERSION]).ok_or(Unsealable::Damaged)?;
-        let (id, rest) = rest.split_at_checked(KEY_ID).ok_or(Unsealable::Damaged)?;
-        if id != self.id {
-            return Err(Unsealable::UnknownKey(hex::encode(id)));
-        }
-        let (nonce, text) = rest.split_at_checked(NONCE_LEN).ok_or(Unsealable::Damaged)?;
-        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| Unsealable::Damaged)?;
-        let mut text = text.to_vec();
-        let opened =
-            self.key.open_in_place(nonce, bound_to(tenant, name), &mut text).map_err(|_| Unsealable::Damaged)?;
+    pub fn open(&self, tenant: TenantId, name: &str, sealed: &Sealed) -> Result<SecretString, Unsealable> {
+        let bound = bound_to(tenant, name);
+        let name = key::name_in(&sealed.value)?;
+        let opened = match sealed.data_keys.iter().find(|key| key.name == name) {
+            Some(data_key) => self.data_key(tenant, data_key)?.open(&bound, &sealed.value)?,
+            None => self.master(&sealed.value)?.open(&bound, &sealed.value)?,
+        };
         String::from_utf8(opened.to_vec()).map(SecretString::from).map_err(|_| Unsealable::Damaged)
+    }
+
+    /// A data key, sealed anew under the current key; `None` where it is already.
+    ///
+    /// # Errors
+    /// When it does not open.
+    pub fn renewed(&self, tenant: TenantId, data_key: &DataKey) -> anyhow::Result<Option<Vec<u8>>> {
+        if self.current.sealed(&data_key.sealed) {
+            return Ok(None);
+        }
+        let bound = bound_to(tenant, DATA_KEY);
+        let opened = self.master(&data_key.sealed)?.open(&bound, &data_key.sealed)?;
+        self.current.seal(&bound, &opened).map(Some)
+    }
+
+    fn data_key(&self, tenant: TenantId, data_key: &DataKey) -> Result<Key, Unsealable> {
+        let opened = self.master(&data_key.sealed)?.open(&bound_to(tenant, DATA_KEY), &data_key.sealed)?;
+        Key::new(&opened).map_err(|_| Unsealable::Damaged)
+    }
+
+    /// The key of ours that sealed it.
+    fn master(&self, sealed: &[u8]) -> Result<&Key, Unsealable> {
+        let mut ours = std::iter::once(&self.current).chain(&self.previous);
+        match ours.find(|key| key.sealed(sealed)) {
+            Some(key) => Ok(key),
+            None => Err(Unsealable::UnknownKey(key::name_in(sealed)?)),
+        }
     }
 }
 
-fn bound_to(tenant: TenantId, name: &str) -> Aad<Vec<u8>> {
-    Aad::from(format!("{tenant}/{name}").into_bytes())
+impl Sealed {
+    /// Whether one of the tenant's data keys sealed it: not so what older versions sealed.
+    #[must_use]
+    pub fn has_data_key(&self) -> bool {
+        key::name_in(&self.value).is_ok_and(|name| self.is_under(&name))
+    }
+
+    /// Whether the data key of this name sealed it.
+    #[must_use]
+    pub fn is_under(&self, name: &str) -> bool {
+        key::name_in(&self.value).is_ok_and(|own| own == name) && self.data_keys.iter().any(|key| key.name == name)
+    }
+}
+
+fn bound_to(tenant: TenantId, name: &str) -> Vec<u8> {
+    format!("{tenant}/{name}").into_bytes()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn keys(digit: &str) -> SecretKeys {
-        SecretKeys::new(&digit.repeat(64).into()).expect("a key")
+    const SEVEN: TenantId = TenantId(7);
+
+    fn keys(current: &str, previous: &[&str]) -> SecretKeys {
+        let previous: Vec<_> = previous.iter().map(|digit| digit.repeat(64).into()).collect();
+        SecretKeys::new(&current.repeat(64).into(), &previous).expect("keys")
+    }
+
+    fn sealed(keys: &SecretKeys, value: &str) -> Sealed {
+        let data_key = keys.make_data_key(SEVEN).expect("a data key");
+        let value = keys.seal(SEVEN, "telnyx_api_key", &data_key, &value.into()).expect("sealed");
+        Sealed { value, data_keys: vec![data_key] }
+    }
+
+    fn opened(keys: &SecretKeys, sealed: &Sealed) -> Result<String, Unsealable> {
+        keys.open(SEVEN, "telnyx_api_key", sealed).map(|value| value.expose_secret().to_owned())
     }
 
     #[test]
     fn what_is_sealed_opens_for_its_tenant_and_name_alone() {
-        let (keys, value) = (keys("1"), SecretString::from("KEY-canary"));
-        let sealed = keys.seal(TenantId(7), "telnyx_api_key", &value).expect("sealed");
-        let opened = keys.open(TenantId(7), "telnyx_api_key", &sealed).expect("opened");
-        assert_eq!(opened.expose_secret(), "KEY-canary");
-        assert!(!sealed.windows(6).any(|part| part == b"canary"));
-        assert!(keys.open(TenantId(8), "telnyx_api_key", &sealed).is_err(), "another tenant");
-        assert!(keys.open(TenantId(7), "twilio_auth_token", &sealed).is_err(), "another column");
-        let again = keys.seal(TenantId(7), "telnyx_api_key", &value).expect("sealed");
-        assert_ne!(sealed, again, "a fresh nonce each time");
+        let keys = keys("1", &[]);
+        let one = sealed(&keys, "KEY-canary");
+        assert_eq!(opened(&keys, &one).expect("opened"), "KEY-canary");
+        assert!(!one.value.windows(6).any(|part| part == b"canary"));
+        assert!(keys.open(TenantId(8), "telnyx_api_key", &one).is_err(), "another tenant");
+        assert!(keys.open(SEVEN, "twilio_auth_token", &one).is_err(), "another column");
+        let other = sealed(&keys, "KEY-canary");
+        assert_ne!(one.value, other.value, "a fresh nonce each time");
+        let moved = Sealed { data_keys: other.data_keys.clone(), ..one.clone() };
+        assert!(matches!(opened(&keys, &moved), Err(Unsealable::UnknownKey(_))), "without its data key");
+        let renamed = DataKey { name: one.data_keys[0].name.clone(), sealed: other.data_keys[0].sealed.clone() };
+        let moved = Sealed { data_keys: vec![renamed], ..one.clone() };
+        assert!(matches!(opened(&keys, &moved), Err(Unsealable::Damaged)), "under another data key");
+        let as_value = Sealed { value: one.data_keys[0].sealed.clone(), data_keys: Vec::new() };
+        assert!(opened(&keys, &as_value).is_err(), "a data key is no value");
+        let both = Sealed { data_keys: [other.data_keys, one.data_keys.clone()].concat(), ..one };
+        assert_eq!(opened(&keys, &both).expect("opened"), "KEY-canary");
     }
 
     #[test]
     fn a_lost_key_is_named_and_damage_is_noticed() {
-        let sealed = keys("1").seal(TenantId(7), "x", &"secret".into()).expect("sealed");
-        assert!(matches!(keys("2").open(TenantId(7), "x", &sealed), Err(Unsealable::UnknownKey(_))));
-        for at in 0..sealed.len() {
-            let mut damaged = sealed.clone();
-            damaged[at] ^= 1;
-            assert!(keys("1").open(TenantId(7), "x", &damaged).is_err(), "byte {at}");
-            assert!(keys("1").open(TenantId(7), "x", &sealed[..at]).is_err(), "cut at {at}");
+        let one = sealed(&keys("1", &[]), "secret");
+        let lost = opened(&keys("2", &[]), &one).expect_err("lost");
+        assert!(lost.to_string().contains(&keys("1", &[]).name()), "{lost}");
+        for at in 0..one.value.len() {
+            let mut damaged = one.clone();
+            damaged.value[at] ^= 1;
+            assert!(opened(&keys("1", &[]), &damaged).is_err(), "byte {at}");
+            damaged.value.truncate(at);
+            assert!(opened(&keys("1", &[]), &damaged).is_err(), "cut at {at}");
+        }
+        for at in 0..one.data_keys[0].sealed.len() {
+            let mut damaged = one.clone();
+            damaged.data_keys[0].sealed[at] ^= 1;
+            assert!(opened(&keys("1", &[]), &damaged).is_err(), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_changed_while_the_one_before_is_still_read() {
+        let (old, both, new) = (keys("1", &[]), keys("2", &["1"]), keys("2", &[]));
+        let one = sealed(&old, "secret");
+        assert_eq!(opened(&both, &one).expect("under the old key"), "secret");
+        let sealed = both.renewed(SEVEN, &one.data_keys[0]).expect("opened").expect("sealed anew");
+        let data_key = DataKey { sealed, ..one.data_keys[0].clone() };
+        let renewed = Sealed { data_keys: vec![data_key.clone()], ..one };
+        assert_eq!(opened(&new, &renewed).expect("under the new key"), "secret");
+        assert!(matches!(opened(&old, &renewed), Err(Unsealable::UnknownKey(_))));
+        assert!(both.renewed(SEVEN, &data_key).expect("current").is_none(), "once is enough");
+    }
+
+    #[test]
+    fn what_was_sealed_without_a_data_key_opens_too() {
+        let keys = keys("1", &[]);
+        let value = keys.current.seal(&bound_to(SEVEN, "telnyx_api_key"), b"old").expect("sealed");
+        for data_keys in [Vec::new(), sealed(&keys, "x").data_keys] {
+            let old = Sealed { value: value.clone(), data_keys };
+            assert_eq!(opened(&keys, &old).expect("opened"), "old");
+            assert!(!old.has_data_key() && sealed(&keys, "new").has_data_key());
         }
     }
 }

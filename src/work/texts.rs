@@ -13,7 +13,10 @@ use crate::{
         },
         tx::{Tenant, Tx},
     },
-    domain::settings::{TELNYX_API_KEY, TWILIO_AUTH_TOKEN, secret},
+    domain::{
+        settings::{TELNYX_API_KEY, TWILIO_AUTH_TOKEN},
+        vault,
+    },
     kernel::{
         failure::{Outcome, Refusal},
         vocabulary::{TextProvider, TextStatus},
@@ -145,7 +148,7 @@ async fn account(cx: &TenantCx, tx: &mut Tx<Tenant>, provider: TextProvider) -> 
         TextProvider::Telnyx => TELNYX_API_KEY,
         TextProvider::Twilio => TWILIO_AUTH_TOKEN,
     };
-    let secret = secret(cx, tx, name).await?;
+    let secret = vault::open(cx, tx, name).await?;
     Ok(match (provider, secret) {
         (TextProvider::Telnyx, Some(key)) => Ok(Account::Telnyx { key, profile: own.telnyx_messaging_profile_id }),
         (TextProvider::Telnyx, None) => Err("No key for Telnyx is set. Set telnyxApiKey with updateSmsSettings."),

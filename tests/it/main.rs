@@ -38,6 +38,7 @@ mod quotas;
 mod races;
 mod retrieval;
 mod retrieval_failures;
+mod rotation;
 mod schools;
 mod sessions;
 mod settings;

@@ -1,4 +1,4 @@
-//! `tenant_secrets`: sealed values. Only the keys in `secrets/` open one; this file never sees what is inside.
+//! `tenant_secrets`: sealed values, and `tenant_keys`: the data keys that they are sealed under, sealed themselves. Only the keys in `secrets/` open one; this file never sees what is inside.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
@@ -6,10 +6,11 @@ use diesel_async::RunQueryDsl;
 
 use crate::{
     db::{
-        schema::tenant_secrets,
+        schema::{tenant_keys, tenant_secrets},
         tx::{Tenant, Tx, Viewpoint},
     },
     kernel::{failure::Outcome, ids::TenantId},
+    secrets::{DataKey, Sealed},
 };
 
 /// That a secret is set, and how to tell it from another.
@@ -51,9 +52,108 @@ pub async fn statuses<V: Viewpoint>(tx: &mut Tx<V>, tenants: &[TenantId]) -> Out
 ///
 /// # Errors
 /// Database faults.
-pub async fn sealed(tx: &mut Tx<Tenant>, name: &str) -> Outcome<Option<Vec<u8>>> {
+pub async fn sealed(tx: &mut Tx<Tenant>, name: &str) -> Outcome<Option<Sealed>> {
     let tenant = tx.tenant();
-    Ok(tenant_secrets::table.find((tenant, name)).select(tenant_secrets::sealed).first(tx.conn()).await.optional()?)
+    type Joined = (Vec<u8>, Option<(String, Vec<u8>)>);
+    let found: Vec<Joined> = tenant_secrets::table
+        .left_join(tenant_keys::table.on(tenant_keys::tenant_id.eq(tenant_secrets::tenant_id)))
+        .filter(tenant_secrets::tenant_id.eq(tenant))
+        .filter(tenant_secrets::name.eq(name))
+        .select((tenant_secrets::sealed, (tenant_keys::name, tenant_keys::sealed).nullable()))
+        .load(tx.conn())
+        .await?;
+    let mut whole: Option<Sealed> = None;
+    for (value, key) in found {
+        let sealed = whole.get_or_insert(Sealed { value, data_keys: Vec::new() });
+        sealed.data_keys.extend(key.map(|(name, sealed)| DataKey { name, sealed }));
+    }
+    Ok(whole)
+}
+
+/// Every sealed value of the tenant by its name, without the data keys, locked until the transaction ends.
+///
+/// # Errors
+/// Database faults.
+pub async fn all(tx: &mut Tx<Tenant>) -> Outcome<Vec<(String, Sealed)>> {
+    let tenant = tx.tenant();
+    let values: Vec<(String, Vec<u8>)> = tenant_secrets::table
+        .filter(tenant_secrets::tenant_id.eq(tenant))
+        .order(tenant_secrets::name)
+        .select((tenant_secrets::name, tenant_secrets::sealed))
+        .for_update()
+        .load(tx.conn())
+        .await?;
+    Ok(values.into_iter().map(|(name, value)| (name, Sealed { value, data_keys: Vec::new() })).collect())
+}
+
+/// Puts `sealed` in the place of `before`. `false` when something else stands there by now.
+///
+/// # Errors
+/// Database faults.
+pub async fn reseal(tx: &mut Tx<Tenant>, name: &str, before: &[u8], sealed: &[u8]) -> Outcome<bool> {
+    let tenant = tx.tenant();
+    let same = tenant_secrets::table.find((tenant, name)).filter(tenant_secrets::sealed.eq(before));
+    Ok(diesel::update(same).set(tenant_secrets::sealed.eq(sealed)).execute(tx.conn()).await? == 1)
+}
+
+/// The data keys of `tenant`, the newest first.
+///
+/// # Errors
+/// Database faults.
+pub async fn data_keys<V: Viewpoint>(tx: &mut Tx<V>, tenant: TenantId) -> Outcome<Vec<DataKey>> {
+    let keys: Vec<(String, Vec<u8>)> = tenant_keys::table
+        .filter(tenant_keys::tenant_id.eq(tenant))
+        .order((tenant_keys::created_at.desc(), tenant_keys::name))
+        .select((tenant_keys::name, tenant_keys::sealed))
+        .load(tx.conn())
+        .await?;
+    Ok(keys.into_iter().map(|(name, sealed)| DataKey { name, sealed }).collect())
+}
+
+/// Keeps a data key of `tenant`.
+///
+/// # Errors
+/// Database faults.
+pub async fn add_data_key<V: Viewpoint>(
+    tx: &mut Tx<V>,
+    tenant: TenantId,
+    key: &DataKey,
+    at: DateTime<Utc>,
+) -> Outcome<()> {
+    diesel::insert_into(tenant_keys::table)
+        .values((
+            tenant_keys::tenant_id.eq(tenant),
+            tenant_keys::name.eq(&key.name),
+            tenant_keys::sealed.eq(&key.sealed),
+            tenant_keys::created_at.eq(at),
+            tenant_keys::updated_at.eq(at),
+        ))
+        .execute(tx.conn())
+        .await?;
+    Ok(())
+}
+
+/// Keeps a data key of the tenant's as it was sealed anew.
+///
+/// # Errors
+/// Database faults.
+pub async fn renew_data_key(tx: &mut Tx<Tenant>, name: &str, sealed: &[u8], at: DateTime<Utc>) -> Outcome<()> {
+    let tenant = tx.tenant();
+    diesel::update(tenant_keys::table.find((tenant, name)))
+        .set((tenant_keys::sealed.eq(sealed), tenant_keys::updated_at.eq(at)))
+        .execute(tx.conn())
+        .await?;
+    Ok(())
+}
+
+/// Forgets a data key of the tenant's.
+///
+/// # Errors
+/// Database faults.
+pub async fn remove_data_key(tx: &mut Tx<Tenant>, name: &str) -> Outcome<()> {
+    let tenant = tx.tenant();
+    diesel::delete(tenant_keys::table.find((tenant, name))).execute(tx.conn()).await?;
+    Ok(())
 }
 
 /// Keeps a secret, in the place of the one before.

@@ -18,7 +18,7 @@ use crate::{
     },
     domain::{
         mailbox::{ACCESS_TOKEN, REFRESH_TOKEN, keep},
-        settings,
+        vault,
     },
     kernel::failure::Outcome,
 };
@@ -113,7 +113,7 @@ async fn look(cx: &TenantCx, tx: &mut Tx<Tenant>) -> Outcome<Step> {
     let now = cx.now();
     let Some(row) = mailboxes::lock(tx).await?.filter(MailboxRow::is_open) else { return Ok(Step::Closed) };
     if row.access_expires_at.is_some_and(|until| until > now + MARGIN)
-        && let Some(token) = settings::secret(cx, tx, ACCESS_TOKEN).await?
+        && let Some(token) = vault::open(cx, tx, ACCESS_TOKEN).await?
     {
         let address = row.connected_address.unwrap_or_default();
         return Ok(Step::Ready(Open { address, generation: row.generation, history_id: row.history_id, token }));
@@ -121,7 +121,7 @@ async fn look(cx: &TenantCx, tx: &mut Tx<Tenant>) -> Outcome<Step> {
     if row.refresh_lease_until.is_some_and(|until| until > now) {
         return Ok(Step::Wait);
     }
-    let Some(refresh) = settings::secret(cx, tx, REFRESH_TOKEN).await? else { return Ok(Step::Closed) };
+    let Some(refresh) = vault::open(cx, tx, REFRESH_TOKEN).await? else { return Ok(Step::Closed) };
     let lease = MailboxChanges { refresh_lease_until: Some(Some(now + LEASE)), ..unchanged(cx) };
     mailboxes::change(tx, &lease).await?;
     Ok(Step::Get(row.generation, refresh))

@@ -14,18 +14,20 @@ use crate::{
         identity,
         tables::{
             mailboxes::{self, MailboxChanges, NewConsent},
-            tenants,
+            secrets, tenants,
         },
     },
     domain::{
         jobs::{self, Job},
         mailbox::{ACCESS_TOKEN, REFRESH_TOKEN, Tokens, forget, give_back, keep},
+        vault,
     },
     kernel::{
         email,
         failure::{ErrorCode, Failure, Outcome, Refusal},
         ids::UserId,
     },
+    secrets::Sealed,
 };
 
 /// How long somebody may be away.
@@ -110,17 +112,17 @@ pub async fn start(cx: &TenantCx, return_to: Option<&str>) -> Outcome<Connection
     let user = cx.scope().actor().user().ok_or_else(|| Failure::fault("nobody who could give a consent"))?;
     let tenant = cx.scope().tenant();
     let (id, verifier, now) = (Uuid::new_v4(), Verifier::new()?, cx.now());
-    let sealed = services.secrets.seal(tenant, VERIFIER, verifier.secret())?;
     let expires_at = now + PATIENCE;
     cx.write(async |tx| {
         let own = tenants::own(tx).await?;
         let page = return_to.map(str::trim).filter(|text| !text.is_empty());
         let page = page.map(|text| services.returns.allowed(text, &own).ok_or_else(elsewhere)).transpose()?;
+        let data_key = vault::data_key(services, tx, tenant).await?;
         let consent = NewConsent {
             id,
             tenant_id: tenant,
             user_id: user,
-            verifier: sealed,
+            verifier: services.secrets.seal(tenant, VERIFIER, &data_key, verifier.secret())?,
             return_to: page.map(String::from),
             created_at: now,
             expires_at,
@@ -165,6 +167,8 @@ pub async fn finish(services: &Arc<Services>, request: RequestId, query: &[(Stri
     };
     let became = match (said("code").filter(|code| !code.is_empty()), said("error")) {
         (Some(code), None) => {
+            let data_keys = cx.read(async |tx| secrets::data_keys(tx, cx.scope().tenant()).await).await?;
+            let sealed = Sealed { value: sealed, data_keys };
             let verifier =
                 services.secrets.open(cx.scope().tenant(), VERIFIER, &sealed).map_err(anyhow::Error::from)?;
             connected(&cx, token.user(), code, &Verifier::kept(verifier)).await?

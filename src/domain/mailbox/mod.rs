@@ -11,12 +11,15 @@ use crate::{
         tables::{
             mailboxes::{self, MailboxChanges, MailboxRow},
             provisioning::Provisioned,
-            secrets::{self, NewSecret},
+            secrets,
         },
         tx::{Tenant, Tx},
     },
-    domain::settings,
-    kernel::failure::{Failure, Outcome},
+    domain::{
+        settings,
+        vault::{self, Entrusted},
+    },
+    kernel::failure::Outcome,
 };
 
 pub use access::{Closed, Open, is_still, with};
@@ -77,8 +80,8 @@ struct Tokens {
 /// Forgets the tokens, and gives them for the last time.
 async fn forget(cx: &TenantCx, tx: &mut Tx<Tenant>) -> Outcome<Tokens> {
     let tokens = Tokens {
-        access: settings::secret(cx, tx, ACCESS_TOKEN).await.unwrap_or_default(),
-        refresh: settings::secret(cx, tx, REFRESH_TOKEN).await.unwrap_or_default(),
+        access: vault::open(cx, tx, ACCESS_TOKEN).await.unwrap_or_default(),
+        refresh: vault::open(cx, tx, REFRESH_TOKEN).await.unwrap_or_default(),
     };
     for name in [ACCESS_TOKEN, REFRESH_TOKEN] {
         secrets::remove(tx, cx.scope().tenant(), name).await?;
@@ -102,8 +105,7 @@ async fn give_back(cx: &TenantCx, tokens: Tokens) {
 }
 
 async fn keep(cx: &TenantCx, tx: &mut Tx<Tenant>, name: &'static str, value: &SecretString) -> Outcome<()> {
-    let tenant_id = cx.scope().tenant();
-    let sealed = cx.services().secrets.seal(tenant_id, name, value).map_err(Failure::Fault)?;
     // Nobody tells such tokens apart by their ends.
-    secrets::put(tx, &NewSecret { tenant_id, name, sealed, last_four: None, updated_at: cx.now() }).await
+    let secret = Entrusted { name, value: value.clone(), last_four: None };
+    vault::keep(cx.services(), tx, cx.scope().tenant(), &secret).await
 }
