@@ -109,13 +109,20 @@ pub fn services(config: &Config, db: Db, clock: Clock) -> anyhow::Result<Arc<Ser
     calls::announce(&metrics);
     Ok(Arc::new(Services {
         passwords: Passwords::new(HASHES)?,
-        tokens: TokenKeys::new(&tokens.secret, tokens.algorithm, tokens.access_lifetime, clock.clone()),
-        refresh: RefreshKeys::new(&tokens.secret),
+        tokens: TokenKeys::new(
+            &tokens.secret,
+            &tokens.previous,
+            tokens.algorithm,
+            tokens.access_lifetime,
+            clock.clone(),
+        ),
+        refresh: RefreshKeys::new(&tokens.secret, &tokens.previous),
         refresh_lifetime: tokens.refresh_lifetime,
-        secrets: SecretKeys::new(&config.secret_key)?,
+        secrets: SecretKeys::new(&config.secret_key, &config.previous_secret_keys)?,
         jackrabbit: Jackrabbit::new(config.jackrabbit.clone(), clock.clone())?,
         public_url: config.http.public_url.trim_end_matches('/').to_owned(),
         visitors: config.visitors.clone(),
+        guesses: config.guesses,
         throttle: Throttle::new(clock.clone()),
         origins: Origins::new(db.clone(), clock.clone()),
         metrics,

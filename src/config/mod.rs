@@ -4,6 +4,7 @@
 mod dotenv;
 mod google;
 mod keys;
+mod limits;
 mod reader;
 mod retrieval;
 
@@ -20,7 +21,7 @@ use crate::{
         telnyx::{self, StandIn},
         texting::TextingSettings,
     },
-    context::{Rate, VisitorSettings},
+    context::{GuessSettings, VisitorSettings},
     domain::inbox::InboxSettings,
     kernel::ids::{self, TenantId},
     llm::{ModelSettings, Provider, RemoteSettings},
@@ -52,8 +53,12 @@ pub struct Config {
     pub tokens: TokenConfig,
     /// What website visitors are held to.
     pub visitors: VisitorSettings,
+    /// How many wrong passwords are taken (`RATE_LIMIT_LOGIN_…`).
+    pub guesses: GuessSettings,
     /// Encrypts tenants' secrets (`SECRET_KEY`): 64 hex digits.
     pub secret_key: SecretString,
+    /// Keys that sealed before it, and still open (`SECRET_KEYS_PREVIOUS`).
+    pub previous_secret_keys: Vec<SecretString>,
     /// What several nodes share their streams over (`REDIS_URL`); none for a node that is alone.
     pub redis: Option<SecretString>,
     /// The models (`LLM_PROVIDER`, `OPENAI_*`, `GEMINI_*`, `LLM_CONTEXT_TOKENS`).
@@ -111,6 +116,8 @@ pub struct DatabaseConfig {
 pub struct TokenConfig {
     /// `JWT_SECRET_KEY`.
     pub secret: SecretString,
+    /// `JWT_SECRET_KEYS_PREVIOUS`: a comma list.
+    pub previous: Vec<SecretString>,
     /// `ALGORITHM`.
     pub algorithm: Algorithm,
     /// `ACCESS_TOKEN_EXPIRE_MINUTES`.
@@ -180,12 +187,15 @@ impl Config {
             },
             tokens: TokenConfig {
                 secret: read.strong_secret("JWT_SECRET_KEY"),
+                previous: read.secrets("JWT_SECRET_KEYS_PREVIOUS"),
                 algorithm: algorithm(&mut read),
                 access_lifetime: TimeDelta::minutes(read.number("ACCESS_TOKEN_EXPIRE_MINUTES", 30, 1..=1440)),
                 refresh_lifetime: TimeDelta::days(read.number("REFRESH_TOKEN_EXPIRE_DAYS", 30, 1..=365)),
             },
-            visitors: visitors(&mut read, is_production),
+            visitors: limits::visitors(&mut read, is_production),
+            guesses: limits::guesses(&mut read),
             secret_key,
+            previous_secret_keys: read.hex_keys("SECRET_KEYS_PREVIOUS"),
             redis: read.redis_url("REDIS_URL"),
             models: models(&mut read),
             retrieval: retrieval::read(&mut read, is_production),
@@ -268,27 +278,6 @@ fn inbox(read: &mut Reader<'_>, stand_in: Option<&StandIn>) -> InboxSettings {
         twilio_auth_token: secret("TWILIO_AUTH_TOKEN"),
         twilio_shared_key: secret("TWILIO_SHARED_KEY"),
         voice_fallback_tenant,
-    }
-}
-
-/// `VISITOR_TOKEN_EXPIRE_MINUTES` and `RATE_LIMIT_VISITOR_…`.
-fn visitors(read: &mut Reader<'_>, is_production: bool) -> VisitorSettings {
-    let mut sessions = |name, default| {
-        let per_minute = read.number(name, default, 1..=100_000);
-        Rate { burst: per_minute, per_minute }
-    };
-    let sessions_per_address = sessions("RATE_LIMIT_VISITOR_SESSIONS_PER_ADDRESS", 10);
-    let sessions_per_tenant = sessions("RATE_LIMIT_VISITOR_SESSIONS_PER_TENANT", 120);
-    VisitorSettings {
-        lifetime: TimeDelta::minutes(read.number("VISITOR_TOKEN_EXPIRE_MINUTES", 720, 5..=43_200)),
-        needs_origin: is_production,
-        sessions_per_address,
-        sessions_per_tenant,
-        messages: Rate {
-            burst: read.number("RATE_LIMIT_VISITOR_BURST", 5, 1..=1_000),
-            per_minute: read.number("RATE_LIMIT_VISITOR_MESSAGES", 12, 1..=6_000),
-        },
-        messages_per_day: read.number("RATE_LIMIT_VISITOR_MESSAGES_PER_DAY", 200, 1..=100_000),
     }
 }
 

@@ -116,6 +116,24 @@ impl<'v> Reader<'v> {
         text.into()
     }
 
+    /// Several secrets, with commas between them.
+    pub(super) fn secrets(&mut self, name: &str) -> Vec<SecretString> {
+        let text = self.text(name).unwrap_or_default();
+        text.split(',').map(str::trim).filter(|secret| !secret.is_empty()).map(SecretString::from).collect()
+    }
+
+    /// Several keys, each as [`Reader::hex_key`] has it: a comma list, or a JSON array.
+    pub(super) fn hex_keys(&mut self, name: &str) -> Vec<SecretString> {
+        let text = self.text(name).unwrap_or_default();
+        let bare = text.trim_matches(['[', ']']);
+        let keys = bare.split(',').map(|key| key.trim().trim_matches('"')).filter(|key| !key.is_empty());
+        let keys: Vec<_> = keys.map(str::to_owned).collect();
+        if keys.iter().any(|key| key.len() != 64 || !key.bytes().all(|byte| byte.is_ascii_hexdigit())) {
+            self.problem(name, "must hold keys of 64 hex digits, with commas between them");
+        }
+        keys.into_iter().map(SecretString::from).collect()
+    }
+
     /// 64 hex digits: 256 bits.
     pub(super) fn hex_key(&mut self, name: &str) -> SecretString {
         let Some(text) = self.text(name) else {

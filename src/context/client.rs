@@ -54,6 +54,15 @@ pub struct VisitorSettings {
     pub messages_per_day: u32,
 }
 
+/// How many wrong passwords are taken.
+#[derive(Debug, Clone, Copy)]
+pub struct GuessSettings {
+    /// For one account, wherever they come from.
+    pub of_an_account: Rate,
+    /// From one address, whichever account they are for.
+    pub of_an_address: Rate,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,7 +14,7 @@ use std::{ops::Deref, sync::Arc};
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::Notify;
 
-pub use client::{Client, VisitorSettings};
+pub use client::{Client, GuessSettings, VisitorSettings};
 pub use loaders::{LeadPage, Loaders, MessagePage, PlatformLoaders};
 pub use origins::Origins;
 pub use returns::Returns;
@@ -55,6 +55,8 @@ pub struct Services {
     pub public_url: String,
     /// What website visitors are held to.
     pub visitors: VisitorSettings,
+    /// How many wrong passwords are taken.
+    pub guesses: GuessSettings,
     /// How often somebody did what is limited.
     pub throttle: Throttle,
     /// The websites that tenants allow.

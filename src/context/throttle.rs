@@ -58,6 +58,15 @@ impl Throttle {
         caught_up.insert(key, now + behind + step);
         Ok(())
     }
+
+    /// Takes back one that was counted: it is not of those that are to be few.
+    pub fn forgive(&self, what: &'static str, whose: &str, rate: Rate) {
+        let step = 60_000_000 / i64::from(rate.per_minute.max(1));
+        let mut caught_up = self.caught_up.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = caught_up.get_mut(&(what, whose.to_owned())) {
+            *at -= step;
+        }
+    }
 }
 
 /// Forgets who has caught up; where that is not enough, the half that would catch up first.
@@ -101,6 +110,19 @@ mod tests {
         assert!(throttle.take("x", "ann", RATE).await.is_err());
         // After a rest the whole burst is there again, and no more than that.
         clock.advance(TimeDelta::hours(1));
+        for _ in 0..3 {
+            assert_eq!(throttle.take("x", "ann", RATE).await, Ok(()));
+        }
+        assert!(throttle.take("x", "ann", RATE).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn what_is_forgiven_was_never_counted() {
+        let (throttle, _) = throttle();
+        for _ in 0..30 {
+            assert_eq!(throttle.take("x", "ann", RATE).await, Ok(()));
+            throttle.forgive("x", "ann", RATE);
+        }
         for _ in 0..3 {
             assert_eq!(throttle.take("x", "ann", RATE).await, Ok(()));
         }

@@ -1,5 +1,6 @@
 //! Signing in and staying signed in.
 
+use chrono::TimeDelta;
 use secrecy::SecretString;
 use uuid::Uuid;
 
@@ -25,6 +26,13 @@ use crate::{
     },
 };
 
+/// How far apart two refreshes may be that were seen together.
+const AT_ONCE: TimeDelta = TimeDelta::seconds(10);
+const OF_AN_ACCOUNT: &str = "wrong passwords of an account";
+const OF_AN_ADDRESS: &str = "wrong passwords of an address";
+const BEATEN: &str =
+    "Another request with this refresh token came at the same time and got the next one. Go on with that one.";
+
 /// What a sign-in or a refresh gives.
 pub struct SignIn {
     /// Who.
@@ -37,14 +45,20 @@ pub struct SignIn {
     pub refresh_token: String,
 }
 
-/// Signs in by e-mail and password. An unknown address and a wrong password get one answer, in one time.
+/// Signs in by e-mail and password. An unknown address and a wrong password get one answer, in one time. Who guesses is slowed
+/// down, by the account that they try, known or not, and by where they are; a right password counts for nothing.
 ///
 /// # Errors
-/// `UNAUTHENTICATED`; `TENANT_INACTIVE` or `TENANT_REQUIRED` only to somebody who gave the right password.
+/// `UNAUTHENTICATED`; `RATE_LIMITED` after too many wrong ones; `TENANT_INACTIVE` or `TENANT_REQUIRED` only to somebody who gave the right password.
 pub async fn login(cx: &PublicCx, email: &str, password: SecretString) -> Outcome<SignIn> {
     let services = &cx.services;
     // A NUL can't be in any address, and PostgreSQL would not take it as text.
     let email = email.trim().replace('\0', "");
+    let (account, network) = (email.to_lowercase().chars().take(254).collect::<String>(), cx.client.network());
+    let guesses = services.guesses;
+    // Counted before it is known to be wrong: many at once are many.
+    services.throttle.take(OF_AN_ACCOUNT, &account, guesses.of_an_account).await?;
+    services.throttle.take(OF_AN_ADDRESS, &network, guesses.of_an_address).await?;
     let found = services.db.identify(async |tx| users::credentials(tx, &email).await).await?;
     let (user, hash) = found.map_or((None, None), |(user, hash)| (Some(user), Some(hash)));
     let verified = hash.clone();
@@ -55,6 +69,8 @@ pub async fn login(cx: &PublicCx, email: &str, password: SecretString) -> Outcom
     let Some(user) = user.filter(|_| fits) else {
         return Err(wrong().into());
     };
+    services.throttle.forgive(OF_AN_ACCOUNT, &account, guesses.of_an_account);
+    services.throttle.forgive(OF_AN_ADDRESS, &network, guesses.of_an_address);
     let id = Uuid::new_v4();
     let (refresh_token, refresh_hash) = services.refresh.issue(id)?;
     let now = services.clock.now();
@@ -86,18 +102,26 @@ pub async fn login(cx: &PublicCx, email: &str, password: SecretString) -> Outcom
 ///
 /// # Errors
 /// `UNAUTHENTICATED`. When the token was spent before, its whole session ends: two parties hold it, and one of them
-/// is a thief.
+/// is a thief. Not so where both came at once, as two windows of one browser do.
 pub async fn refresh(cx: &PublicCx, token: &str) -> Outcome<SignIn> {
     let services = &cx.services;
     let unknown =
         || Refusal::new(ErrorCode::Unauthenticated, "This refresh token is spent, expired or unknown. Sign in again.");
     let spent = services.refresh.read(token).ok_or_else(unknown)?;
     let (refresh_token, next) = services.refresh.issue(spent.session)?;
-    let now = services.clock.now();
+    let (here, began) = (services.refresh.begin(spent.session), services.clock.now());
     let renewed = services
         .db
         .identify(async |tx| {
+            let now = services.clock.now();
             let Some(session) = sessions::rotate(tx, spent.session, &spent.hash, &next, now).await? else {
+                if let Some(at) = sessions::spent_at(tx, spent.session, &spent.hash).await? {
+                    // On this node they were seen together; on another, this one was there before that one spent it.
+                    let came_at_once = at > began || (here.are_several() && now - at < AT_ONCE);
+                    if came_at_once {
+                        return Err(Refusal::new(ErrorCode::Unauthenticated, BEATEN).into());
+                    }
+                }
                 tracing::warn!(session = %spent.session, "a spent refresh token came back; its session is ended");
                 if let Some(robbed) = sessions::revoke(tx, spent.session, now).await? {
                     let (user, tenant) = (robbed.user_id, robbed.tenant_id);

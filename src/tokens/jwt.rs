@@ -4,6 +4,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, errors::ErrorKind};
+use ring::digest::{SHA256, digest};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
@@ -105,23 +106,35 @@ impl VerifiedToken {
     }
 }
 
-/// The key and rules for access tokens.
+/// The keys and rules for access tokens.
 pub struct TokenKeys {
-    pub(in crate::tokens) encoding: EncodingKey,
-    pub(in crate::tokens) decoding: DecodingKey,
-    pub(in crate::tokens) algorithm: Algorithm,
+    encoding: EncodingKey,
+    /// The name of the key that signs, as tokens carry it in `kid`.
+    name: String,
+    /// By their names, the one that signs first.
+    decoding: Vec<(String, DecodingKey)>,
+    algorithm: Algorithm,
     lifetime: TimeDelta,
     pub(in crate::tokens) clock: Clock,
 }
 
 impl TokenKeys {
-    /// Keys from the shared secret (`JWT_SECRET_KEY`) and the one algorithm allowed (`ALGORITHM`).
+    /// Keys from the shared secret (`JWT_SECRET_KEY`), those before it whose tokens are still good
+    /// (`JWT_SECRET_KEYS_PREVIOUS`), and the one algorithm allowed (`ALGORITHM`).
     #[must_use]
-    pub fn new(secret: &SecretString, algorithm: Algorithm, lifetime: TimeDelta, clock: Clock) -> Self {
-        let secret = secret.expose_secret().as_bytes();
+    pub fn new(
+        secret: &SecretString,
+        previous: &[SecretString],
+        algorithm: Algorithm,
+        lifetime: TimeDelta,
+        clock: Clock,
+    ) -> Self {
+        let bytes = |secret: &SecretString| secret.expose_secret().as_bytes().to_vec();
+        let known = |secret: &SecretString| (name(&bytes(secret)), DecodingKey::from_secret(&bytes(secret)));
         Self {
-            encoding: EncodingKey::from_secret(secret),
-            decoding: DecodingKey::from_secret(secret),
+            encoding: EncodingKey::from_secret(&bytes(secret)),
+            name: name(&bytes(secret)),
+            decoding: std::iter::once(secret).chain(previous).map(known).collect(),
             algorithm,
             lifetime,
             clock,
@@ -160,7 +173,8 @@ impl TokenKeys {
 
     /// A token that says `claims`.
     pub(super) fn signed(&self, claims: &impl Serialize) -> anyhow::Result<String> {
-        Ok(jsonwebtoken::encode(&Header::new(self.algorithm), claims, &self.encoding)?)
+        let header = Header { kid: Some(self.name.clone()), ..Header::new(self.algorithm) };
+        Ok(jsonwebtoken::encode(&header, claims, &self.encoding)?)
     }
 
     /// The claims of a token of ours for `audience`: algorithm, signature, issuer and audience are checked.
@@ -172,7 +186,12 @@ impl TokenKeys {
         // Time is judged by who asks, by the injected clock.
         rules.validate_exp = false;
         rules.validate_nbf = false;
-        Ok(jsonwebtoken::decode::<C>(token, &self.decoding, &rules).map_err(|error| broken(&error))?.claims)
+        // A `kid` only says which of our own keys to try; a token without one is of the key that signs now.
+        let kid = jsonwebtoken::decode_header(token).map_err(|error| broken(&error))?.kid;
+        let named = self.decoding.iter().find(|(name, _)| kid.as_ref().is_none_or(|kid| kid == name));
+        let (_, key) =
+            named.ok_or_else(|| refused("The token is of a key that this server does not have. Sign in again."))?;
+        Ok(jsonwebtoken::decode::<C>(token, key, &rules).map_err(|error| broken(&error))?.claims)
     }
 
     /// Checks a token: algorithm, signature, issuer, audience, kind, and time by our own clock.
@@ -207,6 +226,12 @@ impl TokenKeys {
             expires_at: DateTime::from_timestamp(claims.exp, 0).unwrap_or_default(),
         })
     }
+}
+
+/// A key's name: it tells which, and nothing of it.
+fn name(secret: &[u8]) -> String {
+    let hash = digest(&SHA256, &[b"frontdesk token key id".as_slice(), secret].concat());
+    hash.as_ref().iter().take(4).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Why a token can't be read.

@@ -1,8 +1,10 @@
 //! Staying signed in, and signing out.
 
+use chrono::TimeDelta;
+use frontdesk::http::WebSettings;
 use serde_json::{Value, json};
 
-use crate::support::{Actor, Gateway, PASSWORD, code};
+use crate::support::{Actor, Gateway, PASSWORD, Plan, code};
 
 const REFRESH: &str =
     "mutation($t: String!) { refreshToken(input: { refreshToken: $t }) { accessToken refreshToken } }";
@@ -65,8 +67,70 @@ async fn of_many_refreshes_at_once_one_wins() {
     let stranger = gateway.stranger();
     let (_, token) = signed_in(&gateway).await;
     let answers = futures_util::future::join_all((0..10).map(|_| refresh(&stranger, &token))).await;
-    let won = answers.iter().filter(|answer| answer.get("errors").is_none()).count();
-    assert_eq!(won, 1);
+    let won: Vec<_> = answers.iter().filter(|answer| answer.get("errors").is_none()).collect();
+    assert_eq!(won.len(), 1);
+    // Two windows of one browser are no thief: the one that won goes on.
+    let (_, next) = tokens(&won[0]["data"]["refreshToken"]);
+    tokens(&refresh(&stranger, &next).await["data"]["refreshToken"]);
+    // Who comes with it later, when everybody has had their answer, is one.
+    assert_eq!(code(&refresh(&stranger, &next).await), "UNAUTHENTICATED");
+    let lost = refresh(&stranger, &token).await;
+    assert_eq!(code(&lost), "UNAUTHENTICATED");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_guesses_passwords_is_slowed_down_by_account_and_by_address() {
+    let settings = vec![("TRUSTED_PROXIES", "1".to_owned())];
+    let web = WebSettings { trusted_proxies: 1, ..Plan::default().web };
+    let gateway = Gateway::planned(Plan { settings, web, ..Plan::default() }).await;
+    let tries = async |email: &str, password: &str, address: &str| {
+        let document = "mutation($e: String!, $p: String!) { login(input: { email: $e, password: $p }) { expiresIn } }";
+        let body = json!({ "query": document, "variables": { "e": email, "p": password } });
+        let post = gateway.http.post(gateway.url("/graphql")).header("x-forwarded-for", address).json(&body);
+        let answer: Value = post.send().await.expect("an answer").json().await.expect("JSON");
+        if answer.get("errors").is_some() { code(&answer).to_owned() } else { "fits".to_owned() }
+    };
+    let root = "root@platform.example";
+    // Whoever knows the password may sign in as often as they like.
+    for _ in 0..15 {
+        assert_eq!(tries(root, PASSWORD, "198.51.100.1").await, "fits");
+    }
+    // Ten guesses a minute for an account, wherever they come from, and whether there is one or not: the answers tell nothing.
+    for email in [root, "nobody@platform.example"] {
+        for n in 0..10 {
+            assert_eq!(tries(email, "a guess", &format!("198.51.100.{n}")).await, "UNAUTHENTICATED", "{email} {n}");
+        }
+        assert_eq!(tries(&email.to_uppercase(), "a guess", "198.51.100.99").await, "RATE_LIMITED", "{email}");
+    }
+    assert_eq!(tries(root, PASSWORD, "198.51.100.1").await, "RATE_LIMITED", "the owner waits too");
+    gateway.clock.advance(TimeDelta::seconds(6));
+    assert_eq!(tries(root, PASSWORD, "198.51.100.1").await, "fits");
+    // Sixty from one address, whichever accounts they try; a header that a stranger adds changes nothing.
+    for n in 0..60 {
+        assert_eq!(tries(&format!("user{n}@acme.example"), "a guess", "203.0.113.7").await, "UNAUTHENTICATED");
+    }
+    assert_eq!(tries("user60@acme.example", "a guess", "1.2.3.4, 203.0.113.7").await, "RATE_LIMITED");
+    assert_eq!(tries("user60@acme.example", "a guess", "203.0.113.8").await, "UNAUTHENTICATED");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_key_of_tokens_is_changed_and_nobody_is_signed_out() {
+    let (old, new) = ("the-key-before-0123456789abcdefgh", "the-key-behind-0123456789abcdefgh");
+    let first = Gateway::planned(Plan { settings: vec![("JWT_SECRET_KEY", old.to_owned())], ..Plan::default() }).await;
+    let (access, refreshing) = signed_in(&first).await;
+    let node = async |settings| {
+        let database = Some(first.database.clone());
+        Gateway::planned(Plan { settings, database, clock: first.clock.clone(), ..Plan::default() }).await
+    };
+    let both = vec![("JWT_SECRET_KEY", new.to_owned()), ("JWT_SECRET_KEYS_PREVIOUS", old.to_owned())];
+    let second = node(both).await;
+    second.stranger().with_token(access.clone()).data("{ me { id } }").await;
+    let (renewed, _) = tokens(&refresh(&second.stranger(), &refreshing).await["data"]["refreshToken"]);
+    // When nothing of the old key is good any more, it is left out; what is new goes on.
+    let third = node(vec![("JWT_SECRET_KEY", new.to_owned())]).await;
+    third.stranger().with_token(renewed).data("{ me { id } }").await;
+    let refused = third.stranger().with_token(access).query("{ me { id } }").await;
+    assert_eq!(code(&refused), "UNAUTHENTICATED");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -75,6 +75,22 @@ pub async fn rotate(
     .optional()?)
 }
 
+/// When a session's token was spent, if it is the one before the one that is good now.
+///
+/// # Errors
+/// Database faults.
+pub async fn spent_at(tx: &mut Tx<Identity>, id: Uuid, spent: &[u8]) -> Outcome<Option<DateTime<Utc>>> {
+    let at: Option<Option<DateTime<Utc>>> = sessions::table
+        .find(id)
+        .filter(sessions::previous_hash.eq(spent))
+        .filter(sessions::revoked_at.is_null())
+        .select(sessions::rotated_at)
+        .first(tx.conn())
+        .await
+        .optional()?;
+    Ok(at.flatten())
+}
+
 /// Ends one session; nothing comes back for one that has ended.
 ///
 /// # Errors

@@ -1,0 +1,40 @@
+//! `RATE_LIMIT_…`: how often somebody may do something.
+
+use chrono::TimeDelta;
+
+use crate::{
+    config::reader::Reader,
+    context::{GuessSettings, Rate, VisitorSettings},
+};
+
+/// `VISITOR_TOKEN_EXPIRE_MINUTES` and `RATE_LIMIT_VISITOR_…`.
+pub(super) fn visitors(read: &mut Reader<'_>, is_production: bool) -> VisitorSettings {
+    let mut sessions = |name, default| {
+        let per_minute = read.number(name, default, 1..=100_000);
+        Rate { burst: per_minute, per_minute }
+    };
+    let sessions_per_address = sessions("RATE_LIMIT_VISITOR_SESSIONS_PER_ADDRESS", 10);
+    let sessions_per_tenant = sessions("RATE_LIMIT_VISITOR_SESSIONS_PER_TENANT", 120);
+    VisitorSettings {
+        lifetime: TimeDelta::minutes(read.number("VISITOR_TOKEN_EXPIRE_MINUTES", 720, 5..=43_200)),
+        needs_origin: is_production,
+        sessions_per_address,
+        sessions_per_tenant,
+        messages: Rate {
+            burst: read.number("RATE_LIMIT_VISITOR_BURST", 5, 1..=1_000),
+            per_minute: read.number("RATE_LIMIT_VISITOR_MESSAGES", 12, 1..=6_000),
+        },
+        messages_per_day: read.number("RATE_LIMIT_VISITOR_MESSAGES_PER_DAY", 200, 1..=100_000),
+    }
+}
+
+pub(super) fn guesses(read: &mut Reader<'_>) -> GuessSettings {
+    let mut rate = |name, default| {
+        let per_minute = read.number(name, default, 1..=100_000);
+        Rate { burst: per_minute, per_minute }
+    };
+    GuessSettings {
+        of_an_account: rate("RATE_LIMIT_LOGIN_PER_ACCOUNT", 10),
+        of_an_address: rate("RATE_LIMIT_LOGIN_PER_ADDRESS", 60),
+    }
+}
