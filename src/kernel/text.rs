@@ -40,14 +40,19 @@ fn bounded(field: &'static str, text: &str, max: usize) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Takes the escapes of HTML back, once: what was escaped twice stays escaped once.
+/// Within so many bytes an escape of HTML ends, or is none.
+const ESCAPE_MAX: usize = 32;
+
+/// Takes the escapes of HTML back, once: what was escaped twice stays escaped once. One of a control character, which no text
+/// can hold (PostgreSQL stores no NUL), stays as it is written.
 #[must_use]
 pub fn unescaped(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('&') {
         plain.push_str(before);
-        let named = after.split_once(';').and_then(|(name, behind)| Some((character(name)?, behind)));
+        let near = after.get(..after.floor_char_boundary(ESCAPE_MAX)).unwrap_or_default();
+        let named = near.split_once(';').and_then(|(name, _)| Some((character(name)?, after.get(name.len() + 1..)?)));
         if let Some((character, behind)) = named {
             plain.push(character);
             rest = behind;
@@ -73,7 +78,7 @@ fn character(name: &str) -> Option<char> {
                 Some(hex) => u32::from_str_radix(hex, 16),
                 None => digits.parse(),
             };
-            char::from_u32(number.ok()?)?
+            char::from_u32(number.ok()?).filter(|c| !c.is_ascii_control() || "\t\n\r".contains(*c))?
         }
     })
 }
@@ -90,8 +95,17 @@ mod tests {
             ("&lt;b&gt; &quot;x&quot; &#39;y&apos; &#xe9;", "<b> \"x\" 'y' é"),
             ("R&B; x & y &", "R&B; x & y &"),
             ("&#99999999; &#xD800; &#;", "&#99999999; &#xD800; &#;"),
+            ("a&#0;b&#x00;c&#8;d&#127;", "a&#0;b&#x00;c&#8;d&#127;"),
+            ("a&#9;b&#10;c&#xd;", "a\tb\nc\r"),
+            ("&0123456789012345678901234567890; &amp;", "&0123456789012345678901234567890; &"),
         ] {
             assert_eq!(unescaped(text), plain);
         }
+    }
+
+    #[test]
+    fn escapes_that_never_end_are_not_looked_for_to_the_end() {
+        let text = "&".repeat(1 << 20);
+        assert_eq!(unescaped(&text), text);
     }
 }

@@ -27,10 +27,14 @@ use crate::{
     },
 };
 
+/// Mails that may fail in one look: of more, it is not the mails that are at fault.
+const FAILURES_MAX: usize = 5;
 /// Between two looks that nobody asked for.
 const ROUND: TimeDelta = TimeDelta::minutes(20);
 /// Between two times that Gmail is asked to go on telling; it does so for seven days.
 const RENEWAL: TimeDelta = TimeDelta::hours(24);
+
+const UNREADABLE: &str = "it can't be read";
 
 /// What there is to look at.
 struct News {
@@ -47,31 +51,56 @@ pub(super) async fn sync(tools: &Tools, cx: &TenantCx, held: &Held<'_>) -> Outco
         Err(Closed::Lasting(why)) => return Ok(Verdict::Never(why)),
     };
     let known = cx.read(async |tx| rows::known(tx, &news.changes.added).await).await?;
+    let mut failed = Vec::new();
     for id in news.changes.added.iter().filter(|id| !known.contains(id)) {
-        let fetched = mailbox::with(cx, |mailbox, open| letter(mailbox, open, id)).await?;
-        let heard = match fetched {
-            Ok(Some(letter)) => cx.write(async |tx| hear(cx, tx, news.generation, &letter).await).await?,
-            // Deleted meanwhile.
-            Ok(None) => None,
-            Err(Closed::Lasting(why)) => {
-                tracing::warn!(%why, "a mail that can't be read is passed over");
-                cx.write(async |tx| mails::pass_over(cx, tx, id, "it can't be read").await).await?;
-                None
+        match taken_in(cx, news.generation, id).await {
+            Ok(Ok(Some(message))) => tools.engine.tell(cx, &message),
+            Ok(Ok(None)) => {}
+            Ok(Err(Closed::NotConnected)) => return held.let_it_be().await,
+            // Google wants to be left alone, whichever mail it is.
+            Ok(Err(Closed::Passing(why, wait @ Some(_)))) => return Ok(Verdict::Later(why, wait)),
+            Ok(Err(Closed::Passing(why, None) | Closed::Lasting(why))) => failed.push((id, why)),
+            Err(failure) => {
+                tracing::error!(mail = %id, ?failure, "a mail could not be taken in");
+                failed.push((id, "a fault of ours; see the server's log".to_owned()));
             }
-            Err(Closed::Passing(why, wait)) => return Ok(Verdict::Later(why, wait)),
-            Err(Closed::NotConnected) => return held.let_it_be().await,
-        };
-        if let Some(message) = heard {
-            tools.engine.tell(cx, &message);
+        }
+        if failed.len() >= FAILURES_MAX {
+            break;
         }
     }
-    let verdict = cx.write(async |tx| {
-        mails::read_to(cx, tx, news.generation, &news.changes.history_id).await?;
-        held.done(tx).await
-    });
-    let verdict = verdict.await?;
     cx.services().work.notify_one();
-    Ok(verdict)
+    // The place stays where it was, and those that were taken in are known by then: the others are looked at again.
+    if let Some((_, why)) = failed.first().filter(|_| !held.is_last()) {
+        return Ok(Verdict::Later(why.clone(), None));
+    }
+    cx.write(async |tx| {
+        for (id, why) in &failed {
+            tracing::error!(mail = %id, %why, "a mail that could not be taken in, however often, is passed over");
+            mails::pass_over(cx, tx, id, UNREADABLE).await?;
+        }
+        if failed.len() < FAILURES_MAX {
+            mails::read_to(cx, tx, news.generation, &news.changes.history_id).await?;
+        }
+        held.done(tx).await
+    })
+    .await
+}
+
+/// Takes one mail in. `None` where it is not for the assistant, or will never be read.
+async fn taken_in(cx: &TenantCx, generation: i64, id: &str) -> Outcome<Result<Option<MessageRow>, Closed>> {
+    let letter = match mailbox::with(cx, |mailbox, open| letter(mailbox, open, id)).await? {
+        Ok(Some(letter)) => letter,
+        // Deleted meanwhile.
+        Ok(None) => return Ok(Ok(None)),
+        Err(Closed::Lasting(why)) => {
+            tracing::warn!(%why, "a mail that can't be read is passed over");
+            cx.write(async |tx| mails::pass_over(cx, tx, id, UNREADABLE).await).await?;
+            return Ok(Ok(None));
+        }
+        Err(closed) => return Ok(Err(closed)),
+    };
+    cx.write(async |tx| hear(cx, tx, generation, &letter).await).await.map(Ok)
 }
 
 /// Mail of a mailbox that was disconnected meanwhile is nobody's.
@@ -100,13 +129,32 @@ async fn letter(mailbox: Mailbox, open: Open, id: &str) -> Result<Option<Letter>
         message => message?,
     };
     let mail = message.mail(&open.address);
-    let text = match message.body() {
-        _ if mail.unanswerable.is_some() => None,
-        Body::Said(text) => Some(text),
-        Body::Apart(part) => message.read(&part, &mailbox.part(id, &part).await?),
-        Body::Nothing => None,
+    if mail.unanswerable.is_some() {
+        return Ok(Some(Letter { message, mail, text: None }));
+    }
+    let (message, body) = aside(move || {
+        let body = message.body();
+        (message, body)
+    })
+    .await?;
+    let (message, text) = match body {
+        Body::Said(text) => (message, Some(text)),
+        Body::Apart(part) => {
+            let bytes = mailbox.part(id, &part).await?;
+            aside(move || {
+                let text = message.read(&part, &bytes);
+                (message, text)
+            })
+            .await?
+        }
+        Body::Nothing => (message, None),
     };
     Ok(Some(Letter { message, mail, text }))
+}
+
+/// Reads where it keeps nobody waiting: a long page takes a while.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Trouble> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| Trouble::Lasting("a mail that can't be read".into()))
 }
 
 /// Looks after a mailbox, and puts the next time in line, as long as this connection lasts.

@@ -269,6 +269,64 @@ async fn passing_faults_of_googles_are_waited_out_and_no_reply_goes_twice() {
     assert_eq!(google.sent(DESK).len(), 2);
 }
 
+async fn place(gateway: &Gateway) -> String {
+    let rows = cluster::owner(&gateway.database).await;
+    rows.query_one("SELECT history_id FROM email_settings", &[]).await.expect("a row").get(0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_that_always_fails_stops_no_other_and_is_passed_over_in_the_end() {
+    let google = FakeGoogle::start().await;
+    let gateway = mailbox::gateway(&google).await;
+    mailbox::with_mailbox(&google, &gateway.tenant("acme").await).await;
+    let owner = cluster::owner(&gateway.database).await;
+    let choke = "CREATE FUNCTION choke() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'it chokes'; END $$; \
+        CREATE TRIGGER choke BEFORE INSERT ON email_received FOR EACH ROW WHEN (NEW.rfc_message_id = '<bad@mail.parent.test>') \
+        EXECUTE FUNCTION choke()";
+    owner.batch_execute(choke).await.expect("a trigger");
+    let before = place(&gateway).await;
+    google.spoils(&google.arrives(DESK, "thread-1", asks("1", "Never read.")));
+    google.arrives(DESK, "thread-2", asks("bad", "Read, and never kept."));
+    google.arrives(DESK, "thread-3", asks("3", "Behind them."));
+    told(&google, &gateway, "push-1").await;
+    assert_eq!((google.sent(DESK).len(), place(&gateway).await), (1, before.clone()));
+    // What comes later is not kept waiting for longer than until the next try.
+    google.arrives(DESK, "thread-4", asks("4", "Later."));
+    let passed = async || {
+        let rows =
+            owner.query("SELECT passed_over FROM email_received WHERE message_id IS NULL", &[]).await.expect("rows");
+        rows.iter().map(|row| row.get::<_, String>(0)).collect::<Vec<_>>()
+    };
+    let mut tries = 1;
+    while place(&gateway).await == before {
+        assert!(tries < 12, "it is not tried for ever");
+        assert!(passed().await.is_empty(), "nor given up at once");
+        gateway.clock.advance(TimeDelta::minutes(19));
+        gateway.work().await;
+        tries += 1;
+        assert_eq!(google.sent(DESK).len(), 2);
+    }
+    assert_eq!((tries, passed().await), (12, vec!["it can't be read".to_owned(); 2]));
+    // Then nobody asks for them any more.
+    let asked = google.asked("message").len();
+    google.arrives(DESK, "thread-5", asks("5", "At last."));
+    told(&google, &gateway, "push-2").await;
+    assert_eq!((google.sent(DESK).len(), google.asked("message").len()), (3, asked + 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_in_html_with_a_nul_is_read_and_answered() {
+    let google = FakeGoogle::start().await;
+    let gateway = mailbox::gateway(&google).await;
+    let admin = mailbox::with_mailbox(&google, &gateway.tenant("acme").await).await;
+    let mut html = asks("1", "<p>Is there&#0; room?\0</p>");
+    html["mimeType"] = json!("text/html");
+    google.arrives(DESK, "thread-1", html);
+    told(&google, &gateway, "push-1").await;
+    let heard = conversations(&admin).await[0]["messages"]["nodes"][0]["content"].clone();
+    assert_eq!((heard, google.sent(DESK).len()), (json!("Subject: Saturday lessons?\n\nIs there&#0; room?"), 1));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_consent_that_is_gone_is_shown_and_reading_goes_on_after_another() {
     let google = FakeGoogle::start().await;

@@ -35,9 +35,13 @@ const BLOCKS: &[&str] = &[
     "ul",
 ];
 
-/// The text of a page of HTML.
+/// Longest tag whose quoted attributes are looked at, in bytes.
+const TAG_MAX: usize = 8 << 10;
+
+/// The text of a page of HTML, in a time that grows as the page does.
 pub(super) fn to_text(html: &str) -> String {
     let mut page = Page::default();
+    let mut tags = Tags { trusted_from: usize::MAX };
     let mut rest = html;
     while let Some((text, after)) = rest.split_once('<') {
         page.say(text);
@@ -51,46 +55,56 @@ pub(super) fn to_text(html: &str) -> String {
             rest = after;
             continue;
         }
-        let (tag, behind) = split_tag(after);
+        let (tag, behind) = tags.split(after);
         let is_end = tag.starts_with('/');
         let name = tag.trim_start_matches('/').split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
         let name = name.to_ascii_lowercase();
-        rest = if UNSEEN.contains(&name.as_str()) && !is_end { behind_end(behind, &name) } else { behind };
+        rest = if UNSEEN.contains(&name.as_str()) && !is_end { tags.behind_end(behind, &name) } else { behind };
         page.tag(&name, is_end);
     }
     page.say(rest);
     page.text()
 }
 
-/// A tag's inside and what is behind it; a `>` in a quoted attribute does not end it.
-fn split_tag(text: &str) -> (&str, &str) {
-    let mut quote = None;
-    for (at, c) in text.char_indices() {
-        match (quote, c) {
-            (None, '>') => return (text.get(..at).unwrap_or_default(), text.get(at + 1..).unwrap_or_default()),
-            (None, '"' | '\'') => quote = Some(c),
-            (Some(open), c) if c == open => quote = None,
-            _ => {}
-        }
-    }
-    // One that never ends takes no more than itself.
-    match text.split_once('>') {
-        Some(parts) => parts,
-        None => (text, ""),
-    }
+/// Where tags end. What was looked through for an end in vain is not looked through again: so no page takes longer than its
+/// length says.
+struct Tags {
+    /// Quotes are looked at where no more than this is left of the page, in bytes.
+    trusted_from: usize,
 }
 
-/// What is behind the end of an unseen element.
-fn behind_end<'t>(text: &'t str, name: &str) -> &'t str {
-    let mut from = 0;
-    while let Some(at) = text.get(from..).and_then(|rest| rest.find("</")) {
-        let behind = text.get(from + at + 2..).unwrap_or_default();
-        if behind.get(..name.len()).is_some_and(|end| end.eq_ignore_ascii_case(name)) {
-            return split_tag(behind).1;
+impl Tags {
+    /// A tag's inside and what is behind it; a `>` in a quoted attribute does not end it.
+    fn split<'t>(&mut self, text: &'t str) -> (&'t str, &'t str) {
+        if text.len() <= self.trusted_from {
+            let mut quote = None;
+            let near = text.get(..text.floor_char_boundary(TAG_MAX)).unwrap_or_default();
+            for (at, c) in near.char_indices() {
+                match (quote, c) {
+                    (None, '>') => return (text.get(..at).unwrap_or_default(), text.get(at + 1..).unwrap_or_default()),
+                    (None, '"' | '\'') => quote = Some(c),
+                    (Some(open), c) if c == open => quote = None,
+                    _ => {}
+                }
+            }
+            self.trusted_from = text.len() - near.len();
         }
-        from += at + 2;
+        // One that never ends, or not soon, takes no more than itself.
+        text.split_once('>').unwrap_or((text, ""))
     }
-    ""
+
+    /// What is behind the end of an unseen element.
+    fn behind_end<'t>(&mut self, text: &'t str, name: &str) -> &'t str {
+        let mut from = 0;
+        while let Some(at) = text.get(from..).and_then(|rest| rest.find("</")) {
+            let behind = text.get(from + at + 2..).unwrap_or_default();
+            if behind.get(..name.len()).is_some_and(|end| end.eq_ignore_ascii_case(name)) {
+                return self.split(behind).1;
+            }
+            from += at + 2;
+        }
+        ""
+    }
 }
 
 /// The text so far, line by line.
@@ -183,6 +197,27 @@ mod tests {
             ("ca<b>f</b>é", "café"),
         ] {
             assert_eq!(to_text(html), text, "{html}");
+        }
+    }
+
+    #[test]
+    fn a_tag_without_an_end_takes_no_more_than_itself_and_quotes_count_again_behind_it() {
+        let long = "x".repeat(TAG_MAX);
+        assert_eq!(to_text(&format!("<a href='{long}>'>y")), "'>y", "too long for its quotes");
+        assert_eq!(to_text(&format!("<a '>one {long} <b c='>'>two")), format!("one {long} two"));
+        assert_eq!(to_text("<a '>one <b c='>two</b>"), "two", "quotes that do end");
+    }
+
+    /// Where work grew by the square of the length, each of these would take hours.
+    #[test]
+    fn no_page_takes_longer_than_its_length_says() {
+        for piece in
+            ["<a '>'", "<a '>", "<a", "<", "&", "<!--", "</", "<script></script '>'", "<td>", "<blockquote>", "a&#0;"]
+        {
+            for size in [512 << 10, 1 << 20] {
+                let text = to_text(&piece.repeat(size / piece.len()));
+                assert!(text.len() <= size * 12, "{piece}");
+            }
         }
     }
 

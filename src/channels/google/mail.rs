@@ -1,23 +1,16 @@
 //! A message as Gmail gives it, and the mail in it: who wrote, what about, in plain text. Must not decide whether it is answered.
 
-use encoding_rs::{Encoding, UTF_8};
 use mail_parser::MessageParser;
 use serde::Deserialize;
 
 use crate::{
-    channels::google::{html, loops, push::decode, quotes},
+    channels::google::{
+        loops,
+        parts::{Part, cut_chars},
+    },
     kernel::email,
 };
 
-/// Parts that are looked into at the most, and how deep.
-const PARTS_MAX: usize = 200;
-const DEPTH_MAX: usize = 20;
-/// Longest part that is fetched on its own, in bytes.
-const APART_MAX: u64 = 2 << 20;
-/// Longest header that is read, in bytes.
-const HEADER_MAX: usize = 4_000;
-/// Longest plain text, in characters; of more, the beginning.
-const TEXT_MAX: usize = 15_000;
 /// References that are kept: the first, and the newest.
 const REFERENCES_MAX: usize = 20;
 
@@ -34,34 +27,6 @@ pub struct Message {
     pub labels: Vec<String>,
     #[serde(default)]
     payload: Part,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-struct Part {
-    #[serde(rename = "mimeType", default)]
-    kind: String,
-    #[serde(default)]
-    filename: String,
-    #[serde(default)]
-    headers: Vec<Header>,
-    #[serde(default)]
-    body: Content,
-    #[serde(default)]
-    parts: Vec<Part>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-struct Header {
-    name: String,
-    value: String,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-struct Content {
-    data: Option<String>,
-    #[serde(rename = "attachmentId")]
-    apart: Option<String>,
-    size: Option<u64>,
 }
 
 /// Who writes.
@@ -131,76 +96,21 @@ impl Message {
         }
     }
 
-    /// What it says: its first plain text, else its first HTML as text. Attachments are not read.
+    /// What it says: its texts, HTML as what is seen of it. Attachments are not read. Takes a while, where it is long.
     #[must_use]
     pub fn body(&self) -> Body {
-        let mut found = Vec::new();
-        self.payload.gather(&mut found, DEPTH_MAX);
-        for kind in ["text/plain", "text/html"] {
-            for part in found.iter().filter(|part| part.is(kind)) {
-                if let Some(bytes) = part.body.data.as_deref().and_then(decode)
-                    && let Some(text) = part.text(&bytes)
-                {
-                    return Body::Said(text);
-                }
-                let is_small = part.body.size.is_none_or(|size| size <= APART_MAX);
-                if let Some(apart) = part.body.apart.clone().filter(|_| is_small) {
-                    return Body::Apart(apart);
-                }
-            }
+        match self.payload.words() {
+            (Some(text), _) => Body::Said(text),
+            (None, Some(apart)) => Body::Apart(apart),
+            (None, None) => Body::Nothing,
         }
-        Body::Nothing
     }
 
     /// Reads the part that [`Body::Apart`] named.
     #[must_use]
     pub fn read(&self, apart: &str, bytes: &[u8]) -> Option<String> {
-        let mut found = Vec::new();
-        self.payload.gather(&mut found, DEPTH_MAX);
-        found.iter().find(|part| part.body.apart.as_deref() == Some(apart))?.text(bytes)
+        self.payload.words_apart(apart, bytes)
     }
-}
-
-impl Part {
-    fn header(&self, name: &str) -> Option<&str> {
-        let header = self.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name))?;
-        Some(cut(header.value.trim(), HEADER_MAX))
-    }
-
-    /// The parts that may be what the mail says: in the order in which they stand, and none that is a file.
-    fn gather<'p>(&'p self, found: &mut Vec<&'p Part>, depth: usize) {
-        if found.len() >= PARTS_MAX || depth == 0 {
-            return;
-        }
-        if self.parts.is_empty() && self.filename.is_empty() {
-            found.push(self);
-        }
-        // A mail that hangs on this one is another's words.
-        for part in self.parts.iter().filter(|part| !part.is("message/rfc822")) {
-            part.gather(found, depth - 1);
-        }
-    }
-
-    fn is(&self, kind: &str) -> bool {
-        self.kind.eq_ignore_ascii_case(kind)
-    }
-
-    /// Its bytes as the plain text that somebody wrote.
-    fn text(&self, bytes: &[u8]) -> Option<String> {
-        let label = self.header("Content-Type").and_then(charset);
-        let encoding = label.and_then(|label| Encoding::for_label(label.as_bytes())).unwrap_or(UTF_8);
-        let text = encoding.decode(bytes).0.replace("\r\n", "\n").replace(['\0', '\r'], "");
-        let text = if self.is("text/html") { html::to_text(&text) } else { text };
-        let own = quotes::stripped(&text);
-        Some(cut_chars(own, TEXT_MAX).trim().to_owned()).filter(|text| !text.is_empty())
-    }
-}
-
-/// The `charset` of a content type.
-fn charset(content_type: &str) -> Option<&str> {
-    let is_charset = |name: &str| name.trim().eq_ignore_ascii_case("charset");
-    let value = content_type.split(';').filter_map(|part| part.split_once('=')).find(|(name, _)| is_charset(name))?.1;
-    Some(value.trim().trim_matches(['"', '\'']))
 }
 
 /// Reads one header by the rules of mail: encoded words, comments, quoted names, groups.
@@ -238,17 +148,10 @@ fn ids(value: &str) -> Vec<String> {
     inside.filter(is_id).map(|id| format!("<{id}>")).collect()
 }
 
-fn cut(text: &str, max: usize) -> &str {
-    text.get(..text.floor_char_boundary(max)).unwrap_or(text)
-}
-
-fn cut_chars(text: &str, max: usize) -> &str {
-    text.char_indices().nth(max).and_then(|(end, _)| text.get(..end)).unwrap_or(text)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::channels::google::parts::{LOOKED_AT_MAX, TEXT_MAX};
     use base64::{Engine, engine::general_purpose::URL_SAFE};
     use proptest::prelude::*;
     use serde_json::{Value, json};
@@ -334,8 +237,42 @@ mod tests {
         );
         let deep = (0..40).fold(part("text/plain", "text/plain", b"deep"), |inner, _| multi(json!([inner])));
         assert_eq!(with(&deep).body(), Body::Nothing);
+        let attached = json!({ "mimeType": "text/plain", "filename": "", "body": { "size": 9, "data": "eA==" },
+            "headers": [{ "name": "Content-Disposition", "value": "ATTACHMENT" }] });
+        assert_eq!(with(&multi(json!([attached]))).body(), Body::Nothing);
         let long = part("text/plain", "text/plain", "é".repeat(20_000).as_bytes());
         assert!(matches!(with(&long).body(), Body::Said(text) if text.chars().count() == TEXT_MAX));
+    }
+
+    #[test]
+    fn texts_around_a_picture_belong_together_and_alternatives_do_not() {
+        let of = |kind: &str, parts: Value| json!({ "mimeType": kind, "filename": "", "parts": parts });
+        let text = |text: &str| part("text/plain", "text/plain", text.as_bytes());
+        let html = |text: &str| part("text/html", "text/html", text.as_bytes());
+        let picture =
+            json!({ "mimeType": "image/png", "filename": "a.png", "body": { "size": 9, "attachmentId": "p" } });
+        let mixed = of("multipart/mixed", json!([text("This lane:\n"), picture, text("\nand this hour.")]));
+        assert_eq!(with(&mixed).body(), Body::Said("This lane:\n\nand this hour.".into()));
+        let rich = of("multipart/mixed", json!([html("<p>One</p>"), picture, html("<p>two</p>")]));
+        assert_eq!(with(&rich).body(), Body::Said("One\n\ntwo".into()));
+        let both = of("multipart/alternative", json!([rich, text("plain")]));
+        assert_eq!(with(&both).body(), Body::Said("plain".into()));
+        let rich_alone = of("multipart/alternative", json!([text(" \n"), rich]));
+        assert_eq!(with(&rich_alone).body(), Body::Said("One\n\ntwo".into()));
+        let quoting =
+            of("multipart/mixed", json!([text("See:"), picture, text("On Fri, Jan 2, 2026, Desk wrote:\n> Hi")]));
+        assert_eq!(with(&quoting).body(), Body::Said("See:".into()));
+        let far = json!({ "mimeType": "text/plain", "filename": "", "body": { "size": 9, "attachmentId": "far" } });
+        assert_eq!(with(&of("multipart/mixed", json!([text("near"), far]))).body(), Body::Said("near".into()));
+    }
+
+    #[test]
+    fn no_nul_and_no_more_than_half_a_megabyte_comes_out_of_html() {
+        let nul = part("text/html", "text/html", b"<p>a&#0;b&#x0;c\0d</p>");
+        assert_eq!(with(&nul).body(), Body::Said("a&#0;b&#x0;cd".into()));
+        let mut page = "<i>".repeat(LOOKED_AT_MAX / 3 + 1);
+        page.push_str("behind");
+        assert_eq!(with(&part("text/html", "text/html", page.as_bytes())).body(), Body::Nothing);
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod loops;
 mod mail;
 mod oauth;
 mod oidc;
+mod parts;
 mod push;
 mod quotes;
 mod wire;

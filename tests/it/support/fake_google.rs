@@ -64,6 +64,8 @@ struct State_ {
     /// Whether the keys that pushes are signed with are given away.
     hides_keys: bool,
     without_refresh: bool,
+    /// Messages that can't be had, though nothing says that they are gone.
+    spoilt: Vec<String>,
 }
 
 #[derive(Default)]
@@ -197,6 +199,11 @@ impl FakeGoogle {
             "historyId": at.to_string(), "internalDate": "1767349056000", "sizeEstimate": 999, "payload": payload }));
         entry.history.push((at, id.clone()));
         id
+    }
+
+    /// Whoever asks for a message is told of a fault, each time.
+    pub fn spoils(&self, id: &str) {
+        self.state().spoilt.push(id.to_owned());
     }
 
     /// A message is deleted; its history stays.
@@ -476,6 +483,9 @@ async fn list(State(shared): Fake, headers: HeaderMap, RawQuery(query): RawQuery
 
 async fn message(State(shared): Fake, headers: HeaderMap, Path(id): Path<String>) -> Response {
     inside(&shared, &headers, "message", json!(id), |state, mailbox| {
+        if state.spoilt.contains(&id) {
+            return refused(500, "backendError");
+        }
         let found = mailbox_of(state, mailbox).messages.iter().find(|message| message["id"] == id.as_str());
         found.map_or_else(|| refused(404, "notFound"), |message| Json(message.clone()).into_response())
     })
