@@ -110,6 +110,8 @@ diesel::table! {
         message_id -> Nullable<Int8>,
         passed_over -> Nullable<Text>,
         created_at -> Timestamptz,
+        from_address -> Nullable<Text>,
+        arrived_at -> Nullable<Timestamptz>,
     }
 }
 

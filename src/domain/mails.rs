@@ -11,7 +11,7 @@ use crate::{
         tables::{
             conversations::{self, ConversationChanges, ConversationRow, NewConversation},
             mailboxes::{self, MailboxChanges, MailboxRow},
-            mails::{self, ReceivedRow, ReplyRow, ThreadRow},
+            mails::{self, ReceivedRow, ReplyRow, Taken, ThreadRow},
             messages::MessageRow,
             tenants,
         },
@@ -28,9 +28,9 @@ use crate::{
     },
 };
 
-/// Mails of one customer in one thread that are answered in a day, and of one sender in all threads. Beyond it, two machines
-/// are talking.
-const ANSWERED_A_DAY: (i64, i64) = (12, 30);
+/// Mails that are answered in a day: of one customer in one thread, to one address in all threads, from one address whoever
+/// wants the answer, and all of a mailbox. Beyond it, two machines are talking.
+const ANSWERED_A_DAY: Taken = Taken { of_thread: 12, of_sender: 30, of_writer: 60, of_mailbox: 500 };
 
 /// A mail out of a mailbox.
 pub struct Letter {
@@ -55,11 +55,14 @@ pub async fn hear(cx: &TenantCx, tx: &mut Tx<Tenant>, letter: &Letter) -> Outcom
             return Ok(None);
         }
     };
+    let writer = mail.from.as_ref().map(|from| from.address.as_str());
     let received = ReceivedRow {
         rfc_message_id: mail.message_id.clone(),
         reference_ids: mail.references.join(" "),
         address: Some(sender.address.clone()),
         passed_over: None,
+        from_address: writer.map(str::to_owned),
+        arrived_at: letter.message.arrived_at(),
         ..blank(cx, &letter.message.id)
     };
     if !mails::receive(tx, &received).await? {
@@ -70,7 +73,7 @@ pub async fn hear(cx: &TenantCx, tx: &mut Tx<Tenant>, letter: &Letter) -> Outcom
     let known_as = format!("gmail:{}", letter.message.id).chars().take(128).collect();
     let message = threads::heard(cx, tx, conversation.id, content(letter, is_new), known_as).await?;
     mails::became(tx, &letter.message.id, conversation.id, message.id).await?;
-    if is_answered(cx, tx, &conversation, &sender.address).await? {
+    if is_answered(cx, tx, &conversation, &sender.address, writer).await? {
         jobs::enqueue(cx, tx, Some(conversation.id.to_string()), &Job::Answer { message: message.id }).await?;
     }
     Ok(Some(message))
@@ -96,6 +99,8 @@ fn blank(cx: &TenantCx, gmail_id: &str) -> ReceivedRow {
         message_id: None,
         passed_over: None,
         created_at: cx.now(),
+        from_address: None,
+        arrived_at: None,
     }
 }
 
@@ -162,14 +167,21 @@ async fn is_answered(
     tx: &mut Tx<Tenant>,
     conversation: &ConversationRow,
     address: &str,
+    writer: Option<&str>,
 ) -> Outcome<bool> {
     let is_on = mailboxes::find(tx).await?.is_some_and(|mailbox| mailbox.is_enabled);
     if !is_on || conversation.status != ConversationStatus::Bot || !tenants::own(tx).await?.is_active {
         return Ok(false);
     }
-    let (of_thread, of_sender) =
-        mails::taken_since(tx, conversation.id, address, cx.now() - TimeDelta::days(1)).await?;
-    let is_loop = of_thread > ANSWERED_A_DAY.0 || of_sender > ANSWERED_A_DAY.1;
+    let since = cx.now() - TimeDelta::days(1);
+    let taken = mails::taken_since(tx, conversation.id, address, writer, since).await?;
+    if taken.of_mailbox > ANSWERED_A_DAY.of_mailbox {
+        tracing::error!(tenant = %cx.scope().tenant(), "a mailbox got more mail than is answered in a day");
+        return Ok(false);
+    }
+    let is_loop = taken.of_thread > ANSWERED_A_DAY.of_thread
+        || taken.of_sender > ANSWERED_A_DAY.of_sender
+        || taken.of_writer > ANSWERED_A_DAY.of_writer;
     if is_loop {
         tracing::warn!(conversation = %conversation.id, "a customer who writes like a machine is not answered today");
     }

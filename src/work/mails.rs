@@ -1,6 +1,10 @@
 //! Sends a reply by mail. It is noted as being sent before Gmail is asked; where Gmail's answer was lost, or we died over it, the
-//! thread is looked through for it before it is sent again. Must not know what it says.
+//! thread is looked through for it before it is sent again. Where the mail is old, it is looked through for a person's answer
+//! first. Must not know what it says.
 
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use crate::{
@@ -23,6 +27,15 @@ use crate::{
 
 const UNCONNECTED: &str = "No mailbox is connected, or it has to be connected again.";
 
+const BY_HAND: &str = "A person answered meanwhile.";
+/// After which a mail may have been answered by hand.
+const OLD: TimeDelta = TimeDelta::hours(1);
+/// Before the second try, so that Gmail has filed by then what it may have sent; twice as long before each further one. What
+/// is waited for is spread by a quarter: at least a minute it is.
+const FIRST: Duration = Duration::from_secs(80);
+/// Longest wait between two tries.
+const LONGEST: Duration = Duration::from_mins(15);
+
 /// A reply that is to be sent.
 struct Ready {
     marker: String,
@@ -33,6 +46,8 @@ struct Ready {
     answered: Option<ReceivedRow>,
     /// It was begun with before: it may have been sent.
     is_second: bool,
+    /// Since when a person may have answered instead.
+    old_since: Option<DateTime<Utc>>,
 }
 
 /// Sends `id`.
@@ -49,9 +64,14 @@ pub(super) async fn send(cx: &TenantCx, held: &Held<'_>, id: Uuid) -> Outcome<Ve
         .await
     };
     match sent {
-        Ok(gmail_id) => end(MailStatus::Sent, Some(gmail_id), None).await,
+        Ok(Some(gmail_id)) => end(MailStatus::Sent, Some(gmail_id), None).await,
+        Ok(None) => end(MailStatus::Failed, None, Some(BY_HAND.to_owned())).await,
         // It stays as being sent, so that it is looked for first.
-        Err(Closed::Passing(why, wait)) => Ok(Verdict::Later(why, wait)),
+        Err(Closed::Passing(why, wait)) => {
+            let doublings = u32::try_from(held.tries() - 1).unwrap_or(0).min(8);
+            let pause = FIRST.saturating_mul(2_u32.pow(doublings)).min(LONGEST);
+            Ok(Verdict::Later(why, Some(wait.unwrap_or_default().max(pause))))
+        }
         Err(Closed::NotConnected) => end(MailStatus::Failed, None, Some(UNCONNECTED.to_owned())).await,
         Err(Closed::Lasting(why)) => {
             tracing::warn!(mail = %id, %why, "a mail was not sent");
@@ -60,11 +80,17 @@ pub(super) async fn send(cx: &TenantCx, held: &Held<'_>, id: Uuid) -> Outcome<Ve
     }
 }
 
-async fn deliver(mailbox: Mailbox, open: Open, ready: &Ready) -> Result<String, Trouble> {
+/// Gmail's id of the reply; `None` where a person answered instead.
+async fn deliver(mailbox: Mailbox, open: Open, ready: &Ready) -> Result<Option<String>, Trouble> {
     if ready.is_second
         && let Some(sent) = mailbox.sent(&ready.thread.thread_id, &ready.marker).await?
     {
-        return Ok(sent);
+        return Ok(Some(sent));
+    }
+    if let Some(since) = ready.old_since
+        && mailbox.is_answered_by_hand(&ready.thread.thread_id, since).await?
+    {
+        return Ok(None);
     }
     let references: Vec<String> = match &ready.answered {
         Some(mail) => mail.reference_ids.split_whitespace().map(str::to_owned).collect(),
@@ -81,7 +107,7 @@ async fn deliver(mailbox: Mailbox, open: Open, ready: &Ready) -> Result<String, 
         text: &ready.text,
     };
     let raw = reply.raw().map_err(|_| Trouble::Lasting("the mail can't be written".into()))?;
-    mailbox.send(&raw, &ready.thread.thread_id).await
+    mailbox.send(&raw, &ready.thread.thread_id).await.map(Some)
 }
 
 /// Marks a reply as being sent, if it is to be.
@@ -101,5 +127,8 @@ async fn take_up(cx: &TenantCx, tx: &mut Tx<Tenant>, id: Uuid) -> Outcome<Option
     let begun = Progress { status: MailStatus::Sending, gmail_id: None, failure: None, updated_at: cx.now() };
     mails::progress(tx, id, &begun).await?;
     let is_automatic = message.role == MessageRole::Assistant;
-    Ok(Some(Ready { marker: id.to_string(), is_automatic, text: message.content, thread, answered, is_second }))
+    let arrived_at = answered.as_ref().and_then(|mail| mail.arrived_at).filter(|_| is_automatic);
+    let old_since = arrived_at.filter(|at| cx.now() - *at > OLD);
+    let marker = id.to_string();
+    Ok(Some(Ready { marker, is_automatic, text: message.content, thread, answered, is_second, old_since }))
 }

@@ -206,6 +206,60 @@ async fn somebody_who_never_stops_is_answered_so_often_a_day() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn another_address_for_each_answer_and_another_sender_for_each_mail_are_no_way_around_it() {
+    let google = FakeGoogle::start().await;
+    let gateway = mailbox::gateway(&google).await;
+    let acme = gateway.tenant("acme").await;
+    mailbox::with_mailbox(&google, &acme).await;
+    for n in 0..62 {
+        // As many as are read at once.
+        if n == 40 {
+            told(&google, &gateway, "push-0").await;
+        }
+        let (id, reply_to) = (format!("<{n}@desk.test>"), format!("ticket-{n}@desk.test"));
+        let mail = plain("help@desk.test", "Ticket", &id, "We got your mail.", &[("Reply-To", reply_to.as_str())]);
+        google.arrives(DESK, &format!("thread-{n}"), mail);
+    }
+    told(&google, &gateway, "push-1").await;
+    let kept = "SELECT count(*) FROM conversations";
+    let kept: i64 = cluster::owner(&gateway.database).await.query_one(kept, &[]).await.expect("a count").get(0);
+    assert_eq!((google.sent(DESK).len(), kept), (60, 62));
+    // And all of a mailbox's together: today 62, and so many that somebody else wrote.
+    let insert = "INSERT INTO email_received (tenant_id, gmail_id, address, from_address, created_at)
+        SELECT $1, 'x' || n, n || '@a.test', n || '@a.test', $2 FROM generate_series(1, 437) AS n";
+    let owner = cluster::owner(&gateway.database).await;
+    owner.execute(insert, &[&acme.id.0, &gateway.clock.now()]).await.expect("rows");
+    google.arrives(DESK, "thread-a", asks("500", "The last one today?"));
+    google.arrives(DESK, "thread-b", plain("sam@x.test", "Hi", "<501@x.test>", "One too many.", &[]));
+    told(&google, &gateway, "push-2").await;
+    assert_eq!(google.sent(DESK).len(), 61);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn old_mail_that_a_person_answered_meanwhile_is_left_alone() {
+    let google = FakeGoogle::start().await;
+    let gateway = mailbox::gateway(&google).await;
+    mailbox::with_mailbox(&google, &gateway.tenant("acme").await).await;
+    let by_hand = || plain(DESK, "Re: Saturday lessons?", "<hand@exampleco.test>", "Yes, there is.", &[]);
+    google.arrives_as(DESK, "thread-2", &["SENT"], by_hand());
+    google.arrives(DESK, "thread-1", asks("1", "Is there room?"));
+    google.arrives(DESK, "thread-2", asks("2", "And on Sunday?"));
+    google.arrives_as(DESK, "thread-1", &["SENT"], by_hand());
+    // Nobody looked into the mailbox meanwhile.
+    gateway.clock.advance(TimeDelta::hours(2));
+    told(&google, &gateway, "push-1").await;
+    let mut became = replies(&gateway).await;
+    became.sort();
+    assert_eq!(became, ["FAILED: A person answered meanwhile.", "SENT"]);
+    let sent = google.sent(DESK);
+    assert_eq!(
+        (sent.len(), sent[0].0.as_str()),
+        (1, "thread-2"),
+        "what was sent before the question is no answer to it"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_missed_when_the_history_is_gone_or_pushes_are_lost() {
     let google = FakeGoogle::start().await;
     let gateway = mailbox::gateway(&google).await;
@@ -249,6 +303,14 @@ async fn passing_faults_of_googles_are_waited_out_and_no_reply_goes_twice() {
     // It is sent, and the answer that says so is lost.
     google.fails("send", Fault::Lost);
     told(&google, &gateway, "push-1").await;
+    while google.asked("send").is_empty() {
+        gateway.clock.advance(TimeDelta::seconds(5));
+        gateway.work().await;
+    }
+    // Gmail files what it sent in its own time: nobody looks for it at once.
+    gateway.clock.advance(TimeDelta::seconds(59));
+    gateway.work().await;
+    assert_eq!((google.asked("thread").len(), replies(&gateway).await), (0, vec!["SENDING".to_owned()]));
     let mut rounds = 0;
     while replies(&gateway).await != ["SENT"] {
         rounds += 1;

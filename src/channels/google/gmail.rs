@@ -225,15 +225,30 @@ impl Mailbox {
     /// # Errors
     /// As Google says.
     pub async fn sent(&self, thread: &str, marker: &str) -> Result<Option<String>, Trouble> {
+        let sent = self.sent_in(thread).await?;
+        Ok(sent.into_iter().find(|message| message.header(MARKER) == Some(marker)).map(|message| message.id))
+    }
+
+    /// Whether a person wrote into a thread from this mailbox after `since`.
+    ///
+    /// # Errors
+    /// As Google says.
+    pub async fn is_answered_by_hand(&self, thread: &str, since: DateTime<Utc>) -> Result<bool, Trouble> {
+        let by_hand = |message: &Message| {
+            message.header(MARKER).is_none() && message.arrived_at().is_some_and(|sent_at| sent_at > since)
+        };
+        Ok(self.sent_in(thread).await?.iter().any(by_hand))
+    }
+
+    /// What was sent from this mailbox in a thread; of its headers, the marker alone.
+    async fn sent_in(&self, thread: &str) -> Result<Vec<Message>, Trouble> {
         let query = [("format", "metadata"), ("metadataHeaders", MARKER)];
         let thread: Thread = match self.ask(self.request(Method::GET, &["threads", thread], &query)?).await {
-            Err(Trouble::Missing) => return Ok(None),
+            Err(Trouble::Missing) => return Ok(Vec::new()),
             found => found?,
         };
-        let is_it = |message: &Message| {
-            message.labels.iter().any(|label| label == "SENT") && message.header(MARKER) == Some(marker)
-        };
-        Ok(thread.messages.into_iter().find(is_it).map(|message| message.id))
+        let is_sent = |message: &Message| message.labels.iter().any(|label| label == "SENT");
+        Ok(thread.messages.into_iter().filter(is_sent).collect())
     }
 
     /// Sends what [`crate::channels::google::Reply::raw`] wrote, into its thread. Gives Gmail's id of it.

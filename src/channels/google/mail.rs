@@ -1,5 +1,6 @@
 //! A message as Gmail gives it, and the mail in it: who wrote, what about, in plain text. Must not decide whether it is answered.
 
+use chrono::{DateTime, Utc};
 use mail_parser::MessageParser;
 use serde::Deserialize;
 
@@ -25,6 +26,9 @@ pub struct Message {
     /// What Gmail filed it under.
     #[serde(rename = "labelIds", default)]
     pub labels: Vec<String>,
+    /// When Gmail had it, in milliseconds since 1970.
+    #[serde(rename = "internalDate")]
+    internal_date: Option<String>,
     #[serde(default)]
     payload: Part,
 }
@@ -71,6 +75,12 @@ impl Message {
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.payload.header(name)
+    }
+
+    /// When Gmail had it.
+    #[must_use]
+    pub fn arrived_at(&self) -> Option<DateTime<Utc>> {
+        self.internal_date.as_deref().and_then(|date| date.parse().ok()).and_then(DateTime::from_timestamp_millis)
     }
 
     /// The mail, for the mailbox of this address.

@@ -43,6 +43,8 @@ pub struct ReceivedRow {
     pub message_id: Option<MessageId>,
     pub passed_over: Option<String>,
     pub created_at: DateTime<Utc>,
+    pub from_address: Option<String>,
+    pub arrived_at: Option<DateTime<Utc>>,
 }
 
 /// A reply that we send.
@@ -209,7 +211,20 @@ pub async fn progress(tx: &mut Tx<Tenant>, id: Uuid, progress: &Progress) -> Out
     Ok(())
 }
 
-/// How many mails became messages since then, of a thread and of a sender: what the count of replies is limited by.
+/// How many mails were not passed over: what the count of replies is limited by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Taken {
+    /// Of a conversation.
+    pub of_thread: i64,
+    /// To be answered at an address.
+    pub of_sender: i64,
+    /// Written from an address.
+    pub of_writer: i64,
+    /// Of all.
+    pub of_mailbox: i64,
+}
+
+/// How many mails were not passed over since then. None is of a writer who is not known.
 ///
 /// # Errors
 /// Database faults.
@@ -217,17 +232,20 @@ pub async fn taken_since(
     tx: &mut Tx<Tenant>,
     conversation: ConversationId,
     address: &str,
+    writer: Option<&str>,
     since: DateTime<Utc>,
-) -> Outcome<(i64, i64)> {
+) -> Outcome<Taken> {
     let tenant = tx.tenant();
     let recent = || {
         email_received::table
             .filter(email_received::tenant_id.eq(tenant))
-            .filter(email_received::message_id.is_not_null())
+            .filter(email_received::passed_over.is_null())
             .filter(email_received::created_at.gt(since))
             .count()
     };
     let of_thread = recent().filter(email_received::conversation_id.eq(conversation)).get_result(tx.conn()).await?;
     let of_sender = recent().filter(email_received::address.eq(address)).get_result(tx.conn()).await?;
-    Ok((of_thread, of_sender))
+    let of_writer = recent().filter(email_received::from_address.eq(writer)).get_result(tx.conn()).await?;
+    let of_mailbox = recent().get_result(tx.conn()).await?;
+    Ok(Taken { of_thread, of_sender, of_writer, of_mailbox })
 }

@@ -85,6 +85,8 @@ pub enum Fault {
     Answer(u16, Value),
     /// What was asked for is done, and the answer lost.
     Lost,
+    /// No answer comes; of `stop` alone.
+    Silent,
 }
 
 impl FakeGoogle {
@@ -179,6 +181,11 @@ impl FakeGoogle {
         self.state().hides_keys = hides;
     }
 
+    /// Which paths were asked, in their order.
+    pub fn paths(&self) -> Vec<String> {
+        self.state().asked.iter().map(|(path, _)| path.clone()).collect()
+    }
+
     /// What was asked of a path.
     pub fn asked(&self, path: &str) -> Vec<Value> {
         self.state().asked.iter().filter(|(asked, _)| asked == path).map(|(_, what)| what.clone()).collect()
@@ -191,12 +198,15 @@ impl FakeGoogle {
 
     pub fn arrives_as(&self, mailbox: &str, thread: &str, labels: &[&str], payload: Value) -> String {
         let mut state = self.state();
-        let id = format!("{:016x}", state.next());
+        let n = state.next();
+        let id = format!("{n:016x}");
+        // When the tests begin; each later than the one before.
+        let internal_date = (1_795_262_400_000 + n).to_string();
         let entry = state.mailboxes.entry(mailbox.to_owned()).or_default();
         entry.history_id += 1;
         let at = entry.history_id;
         entry.messages.push(json!({ "id": id, "threadId": thread, "labelIds": labels, "snippet": "…",
-            "historyId": at.to_string(), "internalDate": "1767349056000", "sizeEstimate": 999, "payload": payload }));
+            "historyId": at.to_string(), "internalDate": internal_date, "sizeEstimate": 999, "payload": payload }));
         entry.history.push((at, id.clone()));
         id
     }
@@ -315,7 +325,7 @@ fn fault(fault: &Fault) -> Response {
         Fault::Answer(status, body) => {
             (StatusCode::from_u16(*status).expect("a status"), Json(body.clone())).into_response()
         }
-        Fault::Lost => refused(503, "backendError"),
+        Fault::Lost | Fault::Silent => refused(503, "backendError"),
     }
 }
 
@@ -421,7 +431,12 @@ async fn watch(State(shared): Fake, headers: HeaderMap, Json(body): Json<Value>)
 }
 
 async fn stop(State(shared): Fake, headers: HeaderMap) -> Response {
-    inside(&shared, &headers, "stop", json!(null), |_, _| StatusCode::NO_CONTENT.into_response())
+    let is_silent = {
+        let state = shared.state.lock().expect("state");
+        matches!(state.faults.get("stop").and_then(VecDeque::front), Some(Fault::Silent))
+    };
+    let answer = inside(&shared, &headers, "stop", json!(null), |_, _| StatusCode::NO_CONTENT.into_response());
+    if is_silent { std::future::pending().await } else { answer }
 }
 
 async fn history(State(shared): Fake, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
