@@ -2,12 +2,15 @@
 //! And looks after it: once a day Gmail is asked to go on telling, and now and then it is looked into unasked, since what Gmail
 //! tells may be lost. Must not send mail.
 
+use std::sync::Arc;
+
 use chrono::TimeDelta;
 
 use crate::{
     channels::google::{Body, Changes, Mailbox, Trouble, Watch},
-    context::TenantCx,
+    context::{RequestId, Services, TenantCx},
     db::{
+        identity,
         tables::{
             mailboxes::{self, MailboxChanges, MailboxRow},
             mails as rows,
@@ -20,7 +23,7 @@ use crate::{
         mailbox::{self, Closed, LANE, Open},
         mails::{self, Letter},
     },
-    kernel::failure::Outcome,
+    kernel::failure::{Failure, Outcome},
     work::{
         Tools,
         held::{Held, Verdict},
@@ -185,6 +188,29 @@ pub(super) async fn care(cx: &TenantCx, held: &Held<'_>, generation: i64) -> Out
     let verdict = verdict.await?;
     cx.services().work.notify_one();
     Ok(verdict)
+}
+
+/// Has every open mailbox looked after: where the job that does so died, or went away, another takes its place.
+pub(super) async fn tend(services: &Arc<Services>) {
+    let kind = Job::MailboxCare { generation: 0 }.kind();
+    let untended = match services.db.housekeep(async |tx| mailboxes::untended(tx, kind).await).await {
+        Ok(untended) => untended,
+        Err(failure) => return tracing::warn!(?failure, "mailboxes could not be looked through"),
+    };
+    for (tenant, generation) in untended {
+        let cx = TenantCx::new(identity::server_work(tenant), services.clone(), RequestId("mailbox-care".into()));
+        let begun = cx.write(async |tx| {
+            // Under the row's lock: of two nodes, one puts it in line.
+            if mailbox::is_still(tx, generation).await? && !mailboxes::is_tended(tx, kind).await? {
+                tracing::error!(%tenant, "nobody looked after a mailbox; somebody does again");
+                jobs::enqueue(&cx, tx, None, &Job::MailboxCare { generation }).await?;
+            }
+            Ok::<_, Failure>(())
+        });
+        if let Err(failure) = begun.await {
+            tracing::warn!(%tenant, ?failure, "nobody looks after a mailbox");
+        }
+    }
 }
 
 /// What fails here is tried again with the next round, days before it matters.

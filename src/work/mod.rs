@@ -49,6 +49,9 @@ const LOOK: Duration = Duration::from_millis(500);
 /// Between two measurements of what is in line.
 const MEASURE: Duration = Duration::from_secs(5);
 
+/// Between two looks whether every mailbox is looked after.
+const TEND: Duration = Duration::from_hours(1);
+
 /// What a worker works with.
 pub struct Tools {
     /// Database, clock, keys.
@@ -82,11 +85,12 @@ impl Worker {
 
     /// Works until it is closed.
     pub async fn run(self: Arc<Self>) {
-        let (mut looks, mut measurements) = (every(LOOK), every(MEASURE));
+        let (mut looks, mut measurements, mut rounds) = (every(LOOK), every(MEASURE), every(TEND));
         loop {
             tokio::select! {
                 () = self.closing.cancelled() => return,
                 _ = measurements.tick() => self.measure().await,
+                _ = rounds.tick() => self.tend().await,
                 _ = looks.tick() => {}
                 () = self.tools.services.work.notified() => {}
             }
@@ -208,6 +212,11 @@ impl Worker {
         self.close();
         self.tasks.close();
         let _ = tokio::time::timeout(patience, self.tasks.wait()).await;
+    }
+
+    /// Has every mailbox looked after.
+    pub async fn tend(&self) {
+        mailboxes::tend(&self.tools.services).await;
     }
 
     /// Measures what is in line.

@@ -348,6 +348,43 @@ async fn a_mailbox_is_disconnected_here_and_at_google() {
     google.fails("stop", Fault::Answer(503, json!({})));
     google.fails("revoke", Fault::Answer(503, json!({})));
     assert_eq!(admin.data(document).await["disconnectEmail"]["status"], "NOT_CONNECTED");
+    // The consent is what matters: it is given back first, and nobody waits long for the rest.
+    mailbox::connect(&google, &admin, DESK).await;
+    google.fails("stop", Fault::Silent);
+    let begun = std::time::Instant::now();
+    assert_eq!(admin.data(document).await["disconnectEmail"]["status"], "NOT_CONNECTED");
+    assert!(begun.elapsed() < std::time::Duration::from_secs(10), "{:?}", begun.elapsed());
+    assert!(google.paths().ends_with(&["revoke".to_owned(), "stop".to_owned()]), "{:?}", google.paths());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mailbox_that_nobody_looks_after_is_found() {
+    let google = FakeGoogle::start().await;
+    let gateway = mailbox::gateway(&google).await;
+    let acme = gateway.tenant("acme").await;
+    mailbox::with_mailbox(&google, &acme).await;
+    gateway.tenant("rival").await.admin().await;
+    let owner = cluster::owner(&gateway.database).await;
+    let care = async || {
+        (count(&gateway, "jobs WHERE kind = 'mailbox_care' AND state = 'READY'").await, count(&gateway, "jobs").await)
+    };
+    gateway.worker.tend().await;
+    assert_eq!(care().await, (1, 1), "somebody does already");
+    for lost in ["UPDATE jobs SET state = 'DEAD'", "DELETE FROM jobs"] {
+        owner.execute(lost, &[]).await.expect("done");
+        futures_util::future::join_all((0..4).map(|_| gateway.worker.tend())).await;
+        assert_eq!(care().await, (1, 1), "{lost}: one takes its place");
+        gateway.work().await;
+        gateway.clock.advance(chrono::TimeDelta::minutes(21));
+        let before = google.asked("history").len();
+        gateway.work().await;
+        assert_eq!((google.asked("history").len(), care().await), (before + 1, (1, 1)), "{lost}: and goes on");
+    }
+    let admin = gateway.sign_in("admin@acme.example").await;
+    admin.data("mutation { disconnectEmail { status } }").await;
+    owner.execute("DELETE FROM jobs", &[]).await.expect("done");
+    gateway.worker.tend().await;
+    assert_eq!(care().await, (0, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,12 +8,13 @@ use uuid::Uuid;
 
 use crate::{
     db::{
-        schema::{email_consents, email_settings},
-        tx::{Identity, Tenant, Tx},
+        schema::{email_consents, email_settings, jobs},
+        tx::{Identity, Tenant, Tx, Worker},
     },
     kernel::{
         failure::Outcome,
         ids::{TenantId, UserId},
+        vocabulary::JobState,
     },
 };
 
@@ -51,6 +52,35 @@ pub async fn by_address(tx: &mut Tx<Identity>, address: &str) -> Outcome<Option<
         .first(tx.conn())
         .await
         .optional()?)
+}
+
+/// Open mailboxes that no live job of this kind is for: whose, and which of its connections. The role sees only open ones.
+///
+/// # Errors
+/// Database faults.
+pub async fn untended(tx: &mut Tx<Worker>, kind: &str) -> Outcome<Vec<(TenantId, i64)>> {
+    let tended = jobs::table.filter(jobs::kind.eq(kind)).filter(jobs::state.ne(JobState::Dead)).select(jobs::tenant_id);
+    let tended: Vec<TenantId> = tended.load(tx.conn()).await?;
+    Ok(email_settings::table
+        .filter(email_settings::tenant_id.ne_all(tended))
+        .select((email_settings::tenant_id, email_settings::generation))
+        .load(tx.conn())
+        .await?)
+}
+
+/// Forgets the tenant's jobs of this kind that were given up. Gives whether one is alive.
+///
+/// # Errors
+/// Database faults.
+pub async fn is_tended(tx: &mut Tx<Tenant>, kind: &str) -> Outcome<bool> {
+    let tenant = tx.tenant();
+    let dead = jobs::table
+        .filter(jobs::tenant_id.eq(tenant))
+        .filter(jobs::kind.eq(kind))
+        .filter(jobs::state.eq(JobState::Dead));
+    diesel::delete(dead).execute(tx.conn()).await?;
+    let live = jobs::table.filter(jobs::tenant_id.eq(tenant)).filter(jobs::kind.eq(kind));
+    Ok(diesel::select(diesel::dsl::exists(live)).get_result(tx.conn()).await?)
 }
 
 #[diesel::declare_sql_function]

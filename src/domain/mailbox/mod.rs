@@ -3,6 +3,8 @@
 mod access;
 mod consent;
 
+use std::time::Duration;
+
 use secrecy::SecretString;
 
 use crate::{
@@ -25,6 +27,8 @@ use crate::{
 pub use access::{Closed, Open, is_still, with};
 pub use consent::{Arrival, Became, Connection, finish, start};
 
+/// How long is waited for Gmail to take in that nothing more is wanted of it.
+const FAREWELL: Duration = Duration::from_secs(3);
 /// The lane of what is done in a tenant's mailbox: one look after the other. That of pushes, too.
 pub const LANE: &str = "from:mailbox";
 /// The name under which the token that gets others is kept.
@@ -89,18 +93,20 @@ async fn forget(cx: &TenantCx, tx: &mut Tx<Tenant>) -> Outcome<Tokens> {
     Ok(tokens)
 }
 
-/// Tells Google that we want nothing more of a mailbox. It is gone for us anyway: what fails is logged.
+/// Tells Google that we want nothing more of a mailbox. It is gone for us anyway: what fails is logged. The consent first, since
+/// somebody waits, and may not for both; without it no watch goes on for long.
 async fn give_back(cx: &TenantCx, tokens: Tokens) {
     let google = &cx.services().google;
-    if let Some(token) = tokens.access
-        && let Err(trouble) = google.mailbox(token).stop().await
-    {
-        tracing::info!(%trouble, "a mailbox goes on telling of mail until its watch ends");
-    }
     if let Some(token) = tokens.refresh
         && let Err(trouble) = google.revoke(&token).await
     {
         tracing::warn!(%trouble, "a consent could not be given back");
+    }
+    if let Some(token) = tokens.access {
+        let stopped = tokio::time::timeout(FAREWELL, google.mailbox(token).stop()).await;
+        if !matches!(stopped, Ok(Ok(()))) {
+            tracing::info!(?stopped, "a mailbox goes on telling of mail until its watch ends");
+        }
     }
 }
 
