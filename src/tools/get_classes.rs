@@ -1,11 +1,11 @@
 //! `get_classes`: which classes of the school have open places.
 
-use chrono::NaiveTime;
+use chrono::{NaiveTime, TimeDelta};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    channels::jackrabbit::{Class, Language, Wish},
+    channels::jackrabbit::{self, Class, Language, Wish},
     context::TenantCx,
     kernel::{
         failure::{Failure, Outcome, Refusal},
@@ -19,6 +19,9 @@ use crate::{
 const AGE_MAX: u32 = 1_200;
 /// Most places that are asked for.
 const SEATS_MAX: i64 = 20;
+
+/// How old a list may be before it is said of when it is.
+const NEW: TimeDelta = TimeDelta::minutes(30);
 
 /// What the customer speaks.
 #[derive(Deserialize, Clone, Copy)]
@@ -88,15 +91,20 @@ pub(super) async fn run(cx: &TenantCx, means: &Means, asked: Arguments) -> Outco
     let org = means.org.as_deref().ok_or_else(|| Failure::fault("a schedule without a school"))?;
     let openings = cx.services().jackrabbit.openings(org).await?;
     let choice = wish.among(&openings.classes, cx.now().with_timezone(&means.zone).date_naive());
+    let mut say = choice.spoken(language);
+    if cx.now() - openings.as_of > NEW {
+        let at = openings.as_of.with_timezone(&means.zone).naive_local();
+        say = format!("{} {say}", jackrabbit::as_of(at, language));
+    }
     Ok(Answer::default()
-        .with("say", choice.spoken(language))
+        .with("say", say)
         .with("as_of", means.written(openings.as_of))
         .with("total", choice.open.len())
         .with("too_few_places", choice.full)
-        .listing("classes", choice.open.into_iter().map(told).collect()))
+        .listing("classes", choice.open.iter().map(|class| told(class, asked.day)).collect()))
 }
 
-fn told(class: &Class) -> Value {
+fn told(class: &Class, day: Option<Weekday>) -> Value {
     let time = |time: Option<NaiveTime>| time.map(|time| time.format("%H:%M").to_string());
     let fee = class.fee_cents.map(|cents| format!("{}.{:02}", cents / 100, cents % 100));
     json!({
@@ -112,7 +120,7 @@ fn told(class: &Class) -> Value {
         "last_day": class.last_day.map(|day| day.to_string()),
         "min_age_months": class.min_age,
         "max_age_months": class.max_age,
-        "open_places": class.seats,
+        "open_places": class.seats_on(day),
         "fee": fee,
         "billing": class.billing,
     })

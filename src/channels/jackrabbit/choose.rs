@@ -28,18 +28,22 @@ pub struct Choice<'c> {
     pub full: usize,
     /// One can wait for a place in one of those.
     pub has_waitlist: bool,
+    /// The day that was wished for.
+    pub day: Option<Weekday>,
 }
 
 impl Wish {
-    /// The classes that fit, and are not over on `today`.
+    /// The classes that fit, and on `today` are not over, and can be registered for.
     #[must_use]
     pub fn among<'c>(&self, classes: &'c [Class], today: NaiveDate) -> Choice<'c> {
-        let fitting =
-            classes.iter().filter(|class| class.last_day.is_none_or(|last| last >= today) && self.fits(class));
+        let is_on = |class: &Class| {
+            class.last_day.is_none_or(|last| last >= today) && class.registers_from.is_none_or(|first| first <= today)
+        };
+        let fitting = classes.iter().filter(|class| is_on(class) && self.fits(class));
         let enough = self.seats.unwrap_or(1).max(1);
         let (open, full): (Vec<_>, Vec<_>) =
-            fitting.partition(|class| class.seats.is_some_and(|seats| seats >= enough));
-        Choice { open, full: full.len(), has_waitlist: full.iter().any(|class| class.has_waitlist) }
+            fitting.partition(|class| class.seats_on(self.day).is_some_and(|seats| seats >= enough));
+        Choice { open, full: full.len(), has_waitlist: full.iter().any(|class| class.has_waitlist), day: self.day }
     }
 
     /// Whether a class is where one wishes.
@@ -98,6 +102,9 @@ mod tests {
         ] {
             assert_eq!(names(&wish, "2026-05-30"), (expected.to_owned(), full, full > 0), "{wish:?}");
         }
+        // What opens for registration later is not offered; the recorded ones did on 2025-12-01, where they say so.
+        let before = names(&Wish::default(), "2025-11-30");
+        assert!(!before.0.contains("Tadpole") && before.1 < 2, "{before:?}");
         // Over is over; one without an end goes on.
         assert_eq!(names(&Wish::default(), "2026-05-31").0, "No ages, no end");
     }

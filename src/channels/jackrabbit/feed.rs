@@ -43,6 +43,8 @@ pub struct Class {
     pub ends: Option<NaiveTime>,
     /// Its first day.
     pub first_day: Option<NaiveDate>,
+    /// The first day on which it can be registered for.
+    pub registers_from: Option<NaiveDate>,
     /// Its last day.
     pub last_day: Option<NaiveDate>,
     /// Youngest age, in months; `None` for no limit.
@@ -51,6 +53,8 @@ pub struct Class {
     pub max_age: Option<u32>,
     /// Open places; negative while people wait. `None` where it is not said, which is not "some".
     pub seats: Option<i64>,
+    /// Open places of each of its days, where each is booked on its own.
+    pub seats_by_day: Option<Vec<(Weekday, i64)>>,
     /// People may wait for a place.
     pub has_waitlist: bool,
     /// What it costs, in cents, each `billing`.
@@ -62,6 +66,15 @@ pub struct Class {
 }
 
 impl Class {
+    /// Open places of somebody who wishes for this day.
+    #[must_use]
+    pub fn seats_on(&self, day: Option<Weekday>) -> Option<i64> {
+        match (day, &self.seats_by_day) {
+            (Some(day), Some(by_day)) => by_day.iter().find(|(known, _)| *known == day).map(|(_, seats)| *seats),
+            _ => self.seats,
+        }
+    }
+
     /// Whether there is a place for certain.
     #[must_use]
     pub fn is_open(&self) -> bool {
@@ -108,6 +121,13 @@ struct Row {
     #[serde(default)]
     end_date: Value,
     #[serde(default)]
+    reg_start_date: Value,
+    #[serde(default)]
+    master_class: Value,
+    /// Some schools' lists have here what belongs to `openings`.
+    #[serde(default)]
+    days: Value,
+    #[serde(default)]
     min_age: Value,
     #[serde(default)]
     max_age: Value,
@@ -150,10 +170,16 @@ fn class(row: &Row) -> Option<Class> {
         starts: said(&row.start_time).and_then(|time| NaiveTime::parse_from_str(&time, "%H:%M").ok()),
         ends: said(&row.end_time).and_then(|time| NaiveTime::parse_from_str(&time, "%H:%M").ok()),
         first_day: said(&row.start_date).and_then(|day| day.parse().ok()),
+        registers_from: said(&row.reg_start_date).and_then(|day| day.parse().ok()),
         last_day: said(&row.end_date).and_then(|day| day.parse().ok()),
         min_age: said(&row.min_age).and_then(|age| months(&age)),
         max_age: said(&row.max_age).and_then(|age| months(&age)).filter(|months| *months < NO_LIMIT),
         seats: row.openings.get("calculated_openings").and_then(said).and_then(|seats| seats.parse().ok()),
+        seats_by_day: (row.master_class == Value::Bool(true)).then(|| {
+            let by_day = row.openings.get("days").unwrap_or(&row.days);
+            let seats = |mark| said(by_day.get(mark)?)?.parse().ok();
+            WEEK.into_iter().filter_map(|(mark, day)| Some((day, seats(mark)?))).collect()
+        }),
         has_waitlist: row.waitlist == Value::Bool(true),
         fee_cents: row.tuition.get("fee").and_then(said).and_then(|fee| cents(&fee)),
         billing,
@@ -175,17 +201,19 @@ fn said(value: &Value) -> Option<String> {
     Some(bounded).filter(|text| !text.is_empty())
 }
 
+/// The days as lists have them.
+const WEEK: [(&str, Weekday); 7] = [
+    ("mon", Weekday::Monday),
+    ("tue", Weekday::Tuesday),
+    ("wed", Weekday::Wednesday),
+    ("thu", Weekday::Thursday),
+    ("fri", Weekday::Friday),
+    ("sat", Weekday::Saturday),
+    ("sun", Weekday::Sunday),
+];
+
 fn days(marks: &Value) -> Vec<Weekday> {
-    let week = [
-        ("mon", Weekday::Monday),
-        ("tue", Weekday::Tuesday),
-        ("wed", Weekday::Wednesday),
-        ("thu", Weekday::Thursday),
-        ("fri", Weekday::Friday),
-        ("sat", Weekday::Saturday),
-        ("sun", Weekday::Sunday),
-    ];
-    week.into_iter().filter(|(mark, _)| marks.get(mark) == Some(&Value::Bool(true))).map(|(_, day)| day).collect()
+    WEEK.into_iter().filter(|(mark, _)| marks.get(mark) == Some(&Value::Bool(true))).map(|(_, day)| day).collect()
 }
 
 /// An age such as `P03Y06M` in months.
@@ -270,6 +298,23 @@ mod tests {
         assert_eq!((odd[0].min_age, odd[0].max_age, odd[0].starts, odd[0].last_day), (Some(6), None, None, None));
         assert_eq!(odd[0].link, None);
         assert_eq!((odd[1].seats, odd[1].is_open(), odd[1].min_age, odd[1].fee_cents), (None, false, None, None));
+    }
+
+    #[test]
+    fn places_are_those_of_a_day_where_each_day_is_booked_on_its_own() {
+        let by_day = json!({ "mon": 2, "wed": "0", "fri": null });
+        let classes = rows(&json!([
+            { "id": 1, "name": "By day", "master_class": true, "openings": { "calculated_openings": 9, "days": by_day } },
+            { "id": 2, "name": "Days beside", "master_class": true, "openings": { "calculated_openings": 9 }, "days": by_day },
+            { "id": 3, "name": "Whole", "master_class": false, "openings": { "calculated_openings": 9, "days": by_day } },
+        ]));
+        let seats = |class: &Class| {
+            [None, Some(Weekday::Monday), Some(Weekday::Wednesday), Some(Weekday::Friday)]
+                .map(|day| class.seats_on(day))
+        };
+        assert_eq!(seats(&classes[0]), [Some(9), Some(2), Some(0), None]);
+        assert_eq!(seats(&classes[1]), [Some(9), Some(2), Some(0), None]);
+        assert_eq!(seats(&classes[2]), [Some(9); 4]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A choice of classes in sentences that are short enough to be spoken.
 
-use chrono::{NaiveTime, Timelike};
+use chrono::{Datelike, NaiveDateTime, NaiveTime, Timelike};
 
 use crate::{
     channels::jackrabbit::{Choice, Class},
@@ -20,12 +20,22 @@ pub enum Language {
     Spanish,
 }
 
+/// Says of when a list is that is not new any more: what it says of places was so then. `at` is by the school's clock.
+#[must_use]
+pub fn as_of(at: NaiveDateTime, language: Language) -> String {
+    let (day, time) = (weekday(at.weekday().into(), language), clock(at.time(), language));
+    match language {
+        Language::English => format!("This list is from {day} at {time}, and places may have gone since."),
+        Language::Spanish => format!("Esta lista es del {day} a las {time}, y puede haber cambiado."),
+    }
+}
+
 impl Choice<'_> {
     /// The choice in a few sentences.
     #[must_use]
     pub fn spoken(&self, language: Language) -> String {
         let mut sentences = vec![self.summary(language)];
-        sentences.extend(self.open.iter().take(SPOKEN).map(|class| one(class, language)));
+        sentences.extend(self.open.iter().take(SPOKEN).map(|class| one(class, self.day, language)));
         match (self.open.len().saturating_sub(SPOKEN), language) {
             (0, _) => {}
             (more, Language::English) => sentences.push(format!("And {more} more.")),
@@ -55,9 +65,9 @@ impl Choice<'_> {
     }
 }
 
-fn one(class: &Class, language: Language) -> String {
+fn one(class: &Class, day: Option<Weekday>, language: Language) -> String {
     let days: Vec<_> = class.days.iter().map(|day| weekday(*day, language)).collect();
-    let seats = class.seats.unwrap_or_default();
+    let seats = class.seats_on(day).unwrap_or_default();
     let (and, at, spots) = match language {
         Language::English => (" and ", " at ", if seats == 1 { "spot" } else { "spots" }),
         Language::Spanish => (" y ", " a las ", if seats == 1 { "lugar" } else { "lugares" }),
@@ -113,6 +123,13 @@ mod tests {
     fn a_few_classes_are_told_in_both_languages() {
         insta::assert_snapshot!(spoken(&Wish::default(), Language::English), @"I found 4 classes with open spots. Tadpole Sat 10a, Saturday at 10 AM, Main Pool: 3 spots. Minnow Tue/Thu, Tuesday and Thursday at 6:45 PM, Main Pool: 1 spot. No ages, no end, Saturday at 10 AM, Main Pool: 4 spots. And 1 more.");
         insta::assert_snapshot!(spoken(&Wish::default(), Language::Spanish), @"Encontré 4 clases con lugares. Tadpole Sat 10a, sábado a las 10:00, Main Pool: 3 lugares. Minnow Tue/Thu, martes y jueves a las 18:45, Main Pool: 1 lugar. No ages, no end, sábado a las 10:00, Main Pool: 4 lugares. Y 1 más.");
+    }
+
+    #[test]
+    fn of_when_an_old_list_is_is_said() {
+        let at = "2026-11-21T08:05:00".parse().expect("a time");
+        insta::assert_snapshot!(as_of(at, Language::English), @"This list is from Saturday at 8:05 AM, and places may have gone since.");
+        insta::assert_snapshot!(as_of(at, Language::Spanish), @"Esta lista es del sábado a las 8:05, y puede haber cambiado.");
     }
 
     #[test]
