@@ -8,24 +8,15 @@ use crate::{
     tools::Tool,
 };
 
-/// Days as callers and their assistants name them, by their first letters.
-const DAYS: &[(&str, &str)] = &[
-    ("mon", "MONDAY"),
-    ("tue", "TUESDAY"),
-    ("wed", "WEDNESDAY"),
-    ("thu", "THURSDAY"),
-    ("fri", "FRIDAY"),
-    ("sat", "SATURDAY"),
-    ("sun", "SUNDAY"),
-    ("lun", "MONDAY"),
-    ("mar", "TUESDAY"),
-    ("mié", "WEDNESDAY"),
-    ("mie", "WEDNESDAY"),
-    ("jue", "THURSDAY"),
-    ("vie", "FRIDAY"),
-    ("sáb", "SATURDAY"),
-    ("sab", "SATURDAY"),
-    ("dom", "SUNDAY"),
+/// Days as callers and their assistants name them. Nothing but a day is one: March is no Tuesday.
+const DAYS: &[(&str, &[&str])] = &[
+    ("MONDAY", &["monday", "mondays", "mon", "lunes", "lun"]),
+    ("TUESDAY", &["tuesday", "tuesdays", "tue", "tues", "martes", "mar"]),
+    ("WEDNESDAY", &["wednesday", "wednesdays", "wed", "weds", "miércoles", "miercoles", "mié", "mie"]),
+    ("THURSDAY", &["thursday", "thursdays", "thu", "thur", "thurs", "jueves", "jue"]),
+    ("FRIDAY", &["friday", "fridays", "fri", "viernes", "vie"]),
+    ("SATURDAY", &["saturday", "saturdays", "sat", "sábado", "sábados", "sabado", "sabados", "sáb", "sab"]),
+    ("SUNDAY", &["sunday", "sundays", "sun", "domingo", "domingos", "dom"]),
 ];
 
 /// The caller's language; English, unless Spanish is said.
@@ -54,9 +45,9 @@ pub(super) fn fitted(tool: Tool, asked: &Asked) -> Map<String, Value> {
     // An age in years is what people say.
     if tool == Tool::GetClasses
         && !fitted.contains_key("age_months")
-        && let Some(years) = asked.get("age").and_then(number)
+        && let Some(age) = asked.get("age").filter(|age| !age.is_null() && age.as_str() != Some(""))
     {
-        fitted.insert("age_months".to_owned(), months(years));
+        fitted.insert("age_months".to_owned(), months(age));
     }
     fitted
 }
@@ -80,17 +71,37 @@ fn fit(name: &str, schema: &Value, value: &Value) -> Value {
 }
 
 fn day(said: &str) -> Option<&'static str> {
-    let said = said.trim().to_lowercase();
-    DAYS.iter().find(|(start, _)| said.starts_with(start)).map(|(_, day)| *day)
+    let said = said.trim().trim_end_matches('.').to_lowercase();
+    DAYS.iter().find(|(_, names)| names.contains(&said.as_str())).map(|(day, _)| *day)
 }
 
-fn number(value: &Value) -> Option<f64> {
-    value.as_f64().or_else(|| value.as_str()?.trim().parse().ok()).filter(|years: &f64| (0.0..=100.0).contains(years))
+/// An age as people say it, in months; what is none as text, which no tool takes for a number.
+fn months(age: &Value) -> Value {
+    let said = age.as_str().map_or_else(|| age.to_string(), |text| text.trim().to_lowercase());
+    match counted(&said) {
+        Some(months) => Value::from(months),
+        None => Value::from(said),
+    }
 }
 
+/// `4`, `3.5`, `4 years old`, `4-year-old`, `18 months`, `4 años`.
 #[expect(clippy::cast_possible_truncation, reason = "an age of at most a hundred years")]
-fn months(years: f64) -> Value {
-    Value::from((years * 12.0).round() as i64)
+fn counted(said: &str) -> Option<i64> {
+    let end = said.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(said.len());
+    let (number, unit) = said.split_at(end);
+    let unit = unit.trim_start_matches([' ', '-']);
+    // Of two numbers, or a half, it can't be said which is meant how.
+    let is_mixed =
+        unit.contains(|c: char| c.is_ascii_digit()) || ["half", "medi"].iter().any(|half| unit.contains(half));
+    let begins = |names: &[&str]| names.iter().any(|name| unit.starts_with(name));
+    let of_one = match unit {
+        _ if is_mixed => return None,
+        _ if begins(&["month", "mo", "mes"]) => 1.0,
+        _ if unit.is_empty() || begins(&["y", "año", "ano"]) => 12.0,
+        _ => return None,
+    };
+    let months = number.parse::<f64>().ok()? * of_one;
+    (0.0..=1_200.0).contains(&months).then(|| months.round() as i64)
 }
 
 #[cfg(test)]
@@ -110,7 +121,17 @@ mod tests {
         let expected = json!({ "location": "Main", "age_months": 42, "day": "SATURDAY", "seats": 2, "language": "es" });
         assert_eq!(fits(Tool::GetClasses, &asked), expected);
         assert_eq!(fits(Tool::GetClasses, &json!({ "age": "3.5" })), json!({ "age_months": 42 }));
-        assert_eq!(fits(Tool::GetClasses, &json!({ "age": 200 })), json!({}));
+        for (said, months) in
+            [("4", 48), ("4 years", 48), ("4-year-old", 48), (" 4 Años ", 48), ("18 months", 18), ("9 meses", 9)]
+        {
+            assert_eq!(fits(Tool::GetClasses, &json!({ "age": said })), json!({ "age_months": months }), "{said}");
+        }
+        for none in [json!(null), json!("")] {
+            assert_eq!(fits(Tool::GetClasses, &json!({ "age": none })), json!({}));
+        }
+        for (said, day) in [("Tues.", "TUESDAY"), ("martes", "TUESDAY"), ("Sundays", "SUNDAY"), ("MONDAY", "MONDAY")] {
+            assert_eq!(fits(Tool::GetClasses, &json!({ "day": said })), json!({ "day": day }), "{said}");
+        }
         assert_eq!(
             fits(Tool::SendRegistrationLink, &json!({ "class_id": 20_000_001 })),
             json!({ "class_id": "20000001" })
@@ -122,5 +143,14 @@ mod tests {
         let odd = json!({ "day": "someday", "seats": "many", "level": ["x"] });
         assert_eq!(fits(Tool::GetClasses, &odd), odd.clone());
         assert_eq!(language(odd.as_object().expect("an object")), Language::English);
+        for day in ["March 3", "Saturday or Sunday", "Monaco", "no"] {
+            assert_eq!(fits(Tool::GetClasses, &json!({ "day": day })), json!({ "day": day }));
+        }
+        // Without its filter, every class would seem to fit.
+        for age in ["four", "3 and a half", "3 years 6 months", "4 weeks", "200", "-1", "4.5.6"] {
+            assert_eq!(fits(Tool::GetClasses, &json!({ "age": age })), json!({ "age_months": age }));
+        }
+        assert_eq!(fits(Tool::GetClasses, &json!({ "age": 200 })), json!({ "age_months": "200" }));
+        assert_eq!(fits(Tool::GetClasses, &json!({ "age": [4] })), json!({ "age_months": "[4]" }));
     }
 }
