@@ -26,7 +26,7 @@ use crate::{
         webhooks::{answer, rejected, telnyx_signature, text},
     },
     kernel::{failure::Failure, task},
-    tools::voice::{self, Service},
+    tools::voice::{self, Deadline, Service},
 };
 
 /// Longest name of a call.
@@ -106,7 +106,8 @@ pub(super) async fn tool(
     };
     let (language, patience) = (voice::language(claim.content()), web.settings.voice.tool);
     let wanted = Wanted::of(parts.uri.query());
-    let served = served(web, id, service, parts.headers, wanted, claim);
+    let deadline = Deadline::of(patience);
+    let served = served(web, id, service, parts.headers, wanted, claim, deadline);
     // What only looks goes on when its time is over: what it fetched is there when the assistant asks again.
     let response = if service.only_looks() {
         tokio::time::timeout(patience, task::spawn(served)).await.map(|response| {
@@ -125,6 +126,7 @@ async fn served(
     headers: HeaderMap,
     wanted: Wanted,
     claim: Claim<Asked>,
+    deadline: Deadline,
 ) -> Response {
     let language = voice::language(claim.content());
     let call = text(&headers, "x-telnyx-call-control-id").filter(|name| !name.is_empty() && name.len() <= CALL_MAX);
@@ -139,7 +141,7 @@ async fn served(
         Ok(Err(rejection)) => return rejected(rejection),
         Err(failure) => return faulty(service.path(), &failure, sorry(language)),
     };
-    let request = voice::Request { service, call, asked: asked.content() };
+    let request = voice::Request { service, call, asked: asked.content(), deadline };
     match voice::serve(&inbox.behind(&door), &request).await {
         Ok(told) => Json(told).into_response(),
         Err(failure) => faulty(service.path(), &failure, sorry(language)),

@@ -74,6 +74,8 @@ async fn a_caller_hears_of_classes_with_places_in_their_language() {
     insta::assert_snapshot!(say(asked).await, @"Encontré 2 clases con lugares. Tadpole Sat 10a, sábado a las 10:00, Main Pool: 3 lugares. No ages, no end, sábado a las 10:00, Main Pool: 4 lugares.");
     insta::assert_snapshot!(say(json!({ "location": "Main", "seats": "3" })).await, @"I found 2 classes with open spots. Tadpole Sat 10a, Saturday at 10 AM, Main Pool: 3 spots. No ages, no end, Saturday at 10 AM, Main Pool: 4 spots.");
     insta::assert_snapshot!(say(json!({ "level": "karate" })).await, @"I found no class that fits.");
+    // An age that can't be read is not left out: not every class fits.
+    insta::assert_snapshot!(say(json!({ "age": "four and a bit" })).await, @"I'm sorry, I can't do that right now. Would you like someone to follow up with you?");
     insta::assert_snapshot!(say(json!({ "day": "someday" })).await, @"I'm sorry, I can't do that right now. Would you like someone to follow up with you?");
     // By the address alone, before any call is known; and an assistant that gives nothing at all.
     let path = format!("tools/get-classes?tenant_id={}", school.tenant.id.0);
@@ -81,6 +83,10 @@ async fn a_caller_hears_of_classes_with_places_in_their_language() {
     assert_eq!(told.status(), 200);
     assert_eq!(told.json::<Value>().await.expect("JSON")["total"], 4);
     assert_eq!(rows(&gateway, "conversations").await, 0, "who only looks opens nothing");
+    // While the school's list can't be had, it is said of when the one is that is told.
+    jackrabbit.script(Script::Raw(503, "text/plain", String::new()));
+    gateway.clock.advance(TimeDelta::minutes(31));
+    insta::assert_snapshot!(say(json!({ "level": "minnow" })).await, @"This list is from Saturday at 6 AM, and places may have gone since. I found one class with open spots. Minnow Tue/Thu, Tuesday and Thursday at 6:45 PM, Main Pool: 1 spot.");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -164,6 +170,46 @@ async fn a_caller_books_once_however_often_the_assistant_asks() {
         );
     }
     assert_eq!((rows(&gateway, "meetings").await, rows(&gateway, "conversations").await), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_booking_that_stands_is_never_told_as_failed() {
+    let mut plan = Plan::default();
+    plan.web.voice.tool = Duration::from_secs(2);
+    let gateway = Gateway::planned(plan).await;
+    let school = School::open(&gateway).await;
+    let at = |time: &str| json!({ "starts_at": format!("2026-11-23T{time}:00-06:00") });
+    let mut owner = cluster::owner(&gateway.database).await;
+    // It is booked, and what comes behind it takes too long: the meeting is looked for.
+    let held = owner.transaction().await.expect("a transaction");
+    held.batch_execute("LOCK TABLE call_actions IN EXCLUSIVE MODE").await.expect("locked");
+    let told = school.told("book-meeting", &at("09:00")).await;
+    insta::assert_json_snapshot!(told, @r#"
+    {
+      "booked": true,
+      "starts_at": "2026-11-23T09:00:00-06:00",
+      "said": "Monday, November 23 at 9:00 AM",
+      "say": "You are booked for Monday, November 23 at 9:00 AM."
+    }
+    "#);
+    held.rollback().await.expect("let go");
+    // It is not booked yet, and may be in a moment.
+    let held = owner.transaction().await.expect("a transaction");
+    held.batch_execute("LOCK TABLE meetings IN EXCLUSIVE MODE").await.expect("locked");
+    let told = school.told("book-meeting", &at("09:30")).await;
+    insta::assert_json_snapshot!(told, @r#"
+    {
+      "error": "It is not known yet whether this is booked. Do not book another time.",
+      "say": "I can't tell yet whether that time is booked. Someone will confirm it with you."
+    }
+    "#);
+    held.rollback().await.expect("let go");
+    // It went on. Whoever asks again is told so.
+    assert_eq!(school.told("book-meeting", &at("09:30")).await["booked"], true);
+    // What can't be noted is booked all the same.
+    owner.batch_execute("REVOKE INSERT ON call_actions FROM frontdesk_tenant").await.expect("revoked");
+    assert_eq!(school.told("book-meeting", &at("10:00")).await["booked"], true);
+    assert_eq!(rows(&gateway, "meetings").await, 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,8 +7,11 @@ mod greeting;
 mod link;
 mod words;
 
+use std::time::Duration;
+
 use ring::digest;
 use serde_json::{Map, Value, json};
+use tokio::time::Instant;
 
 use crate::{
     channels::{jackrabbit::Language, telnyx::calls::Asked},
@@ -42,6 +45,26 @@ pub struct Request<'a> {
     pub call: Option<&'a str>,
     /// With what.
     pub asked: &'a Asked,
+    /// For how long somebody waits.
+    pub deadline: Deadline,
+}
+
+/// For how long somebody waits for an answer.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadline {
+    /// Until when something is to be done; what is not done by then may be looked for.
+    work: Instant,
+    /// Until when an answer is to be there.
+    answer: Instant,
+}
+
+impl Deadline {
+    /// From now on.
+    #[must_use]
+    pub fn of(patience: Duration) -> Self {
+        let now = Instant::now();
+        Self { work: now + patience.mul_f64(0.7), answer: now + patience.mul_f64(0.95) }
+    }
 }
 
 impl Service {

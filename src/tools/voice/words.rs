@@ -99,6 +99,15 @@ pub(super) fn booked(told: &Map<String, Value>, language: Language) -> Option<St
     Some(format!("{} {time}.", either(language, "You are booked for", "Su cita quedó reservada para el")))
 }
 
+/// It is not known whether a meeting is booked.
+pub(super) fn unclear(language: Language) -> &'static str {
+    either(
+        language,
+        "I can't tell yet whether that time is booked. Someone will confirm it with you.",
+        "Todavía no puedo decirle si su cita quedó reservada. Alguien se lo confirmará.",
+    )
+}
+
 /// A moment by the business's own clock.
 fn time(written: &Value, language: Language) -> Option<String> {
     let at: DateTime<FixedOffset> = DateTime::parse_from_rfc3339(written.as_str()?).ok()?;
