@@ -89,7 +89,11 @@ impl Part {
         if self.is("multipart/alternative") {
             return plain.into_iter().chain(others).any(|part| part.gather(said, depth - 1));
         }
-        self.parts.iter().fold(false, |any, part| part.gather(said, depth - 1) || any)
+        let before = said.text.len();
+        for part in &self.parts {
+            part.gather(said, depth - 1);
+        }
+        said.text.len() > before || said.apart.is_some()
     }
 
     /// Adds its own text.
@@ -125,8 +129,8 @@ impl Part {
         if self.body.apart.as_deref() == Some(id) {
             return Some(self);
         }
-        let parts = self.parts.iter().filter(|_| depth > 0);
-        parts.filter_map(|part| part.lying_apart(id, depth - 1)).next()
+        let mut parts = self.parts.iter().filter(|_| depth > 0);
+        parts.find_map(|part| part.lying_apart(id, depth - 1))
     }
 
     fn is(&self, kind: &str) -> bool {
