@@ -84,11 +84,6 @@ impl<'a> Held<'a> {
         self.job.attempts
     }
 
-    /// Whether it is given up when it fails now.
-    pub(super) fn is_last(&self) -> bool {
-        self.job.attempts >= TRIES
-    }
-
     /// Ends the job, and its delivery, where it is of one, in the transaction of what it did: all, or nothing.
     ///
     /// # Errors

@@ -74,7 +74,7 @@ pub(super) async fn sync(tools: &Tools, cx: &TenantCx, held: &Held<'_>) -> Outco
     }
     cx.services().work.notify_one();
     // The place stays where it was, and those that were taken in are known by then: the others are looked at again.
-    if let Some((_, why)) = failed.first().filter(|_| !held.is_last()) {
+    if let Some((_, why)) = failed.first().filter(|_| !held.is_last_try()) {
         return Ok(Verdict::Later(why.clone(), None));
     }
     cx.write(async |tx| {
