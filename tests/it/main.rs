@@ -15,6 +15,7 @@ mod bad_input;
 mod calls;
 mod chat;
 mod deliveries;
+mod deploy;
 mod documents;
 mod full_text;
 mod identity;

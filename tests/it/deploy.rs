@@ -1,0 +1,174 @@
+//! What `deploy/` holds, read by those who will read it: promtool, Grafana's JSON, HAProxy; and held against what is really
+//! measured.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use serde_json::Value;
+use tokio::time::timeout;
+
+use crate::{
+    retrieval::found,
+    support::{Gateway, process::PATIENCE},
+};
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy")
+}
+
+fn text(file: &str) -> String {
+    fs::read_to_string(folder().join(file)).expect(file)
+}
+
+/// Debian keeps it where a person's `PATH` does not lead.
+fn haproxy() -> &'static str {
+    if Path::new("/usr/sbin/haproxy").exists() { "/usr/sbin/haproxy" } else { "haproxy" }
+}
+
+fn passes(command: &mut Command) {
+    let output = command.current_dir(folder()).output().expect("a tool that `scripts/setup test` installs");
+    let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    assert!(output.status.success(), "{command:?}: {said}");
+}
+
+/// The words of `text` that begin with `prefix`.
+fn words(text: &str, prefix: &str) -> BTreeSet<String> {
+    let words = text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+    words.filter(|word| word.starts_with(prefix)).map(str::to_owned).collect()
+}
+
+/// Every query of the dashboard, and the rules.
+fn queries() -> String {
+    let dashboard: Value = serde_json::from_str(&text("grafana/frontdesk.json")).expect("JSON");
+    let panels = dashboard["panels"].as_array().expect("panels");
+    let targets = panels.iter().filter_map(|panel| panel["targets"].as_array()).flatten();
+    let mut queries: Vec<String> = targets.map(|target| target["expr"].as_str().expect("a query").to_owned()).collect();
+    assert!(queries.len() > 20, "{queries:?}");
+    queries.push(text("prometheus/alerts.yml"));
+    queries.join("\n")
+}
+
+/// Histograms are asked for by their parts.
+fn whole(name: &str) -> &str {
+    ["_bucket", "_sum", "_count"].into_iter().find_map(|part| name.strip_suffix(part)).unwrap_or(name)
+}
+
+#[test]
+fn promtool_finds_nothing_wrong_and_every_rule_fires_and_is_silent_as_it_should() {
+    passes(Command::new("promtool").args(["check", "rules", "prometheus/alerts.yml"]));
+    // The token's file is there in the container alone.
+    passes(Command::new("promtool").args(["check", "config", "--syntax-only", "prometheus/prometheus.yml"]));
+    passes(Command::new("promtool").args(["test", "rules", "prometheus/alerts_test.yml"]));
+    let (rules, tests) = (text("prometheus/alerts.yml"), text("prometheus/alerts_test.yml"));
+    let alerts: Vec<_> = rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
+    for part in ["for: ", "labels: { severity: ", "summary: ", "description: "] {
+        let count = rules.lines().filter(|line| line.trim().starts_with(part)).count();
+        assert_eq!(count, alerts.len(), "each alert has its `{part}`");
+    }
+    for alert in alerts {
+        let cases = tests.matches(&format!("- expr: 'ALERTS{{alertname=\"{alert}\"")).count();
+        let firing = tests.matches(&format!("- labels: 'ALERTS{{alertname=\"{alert}\"")).count();
+        assert!(firing > 0 && cases > firing, "{alert}: {firing} of {cases} cases fire");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dashboard_and_rules_ask_for_nothing_that_the_program_does_not_measure() {
+    let gateway = Gateway::start().await;
+    // A histogram is shown from its first measurement on.
+    found(&gateway.tenant("acme").await.staff().await, "canary question").await;
+    let shown = gateway.http.get(gateway.url("/metrics")).send().await.expect("an answer").text().await.expect("text");
+    let queries = queries();
+    let asked = words(&queries, "frontdesk_");
+    assert!(asked.len() > 5, "{asked:?}");
+    for name in asked {
+        assert!(shown.contains(&format!("# TYPE {} ", whole(&name))), "nobody measures {name}");
+    }
+    let outcomes = queries.split("outcome=~\"").nth(1).and_then(|rest| rest.split('"').next()).expect("outcomes");
+    for outcome in outcomes.split('|') {
+        assert!(shown.contains(&format!("outcome=\"{outcome}\"")), "no look ends as {outcome}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_balancer_serves_by_whom_it_can_and_measures_what_is_asked_of_it() {
+    let gateway = Gateway::start().await;
+    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
+    let [public, measurements] = listeners.map(|listener| listener.local_addr().expect("an address").to_string());
+    let variables = [
+        ("GATEWAY_A", gateway.address.to_string()),
+        // Nobody is there.
+        ("GATEWAY_B", "127.0.0.1:9".to_owned()),
+        ("PUBLIC_BIND", public.clone()),
+        ("METRICS_BIND", measurements.clone()),
+        ("TLS_PEM", String::new()),
+    ];
+    passes(Command::new(haproxy()).args(["-c", "-f", "haproxy/haproxy.cfg"]).envs(variables.clone()));
+    let _balancer = tokio::process::Command::new(haproxy())
+        .args(["-db", "-q", "-f", "haproxy/haproxy.cfg"])
+        .current_dir(folder())
+        .envs(variables)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("HAProxy");
+    let http = gateway.http.clone();
+    let shown = async || {
+        let response = http.get(format!("http://{measurements}/metrics")).send().await.ok()?;
+        response.text().await.ok()
+    };
+    timeout(PATIENCE, async {
+        while shown().await.is_none() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .expect("up");
+    // From the first moment: what a gateway does not take goes to the other.
+    for _ in 0..6 {
+        let asked = http.post(format!("http://{public}/graphql/stream"));
+        let asked = asked.header("content-type", "application/json").header("accept", "text/event-stream");
+        let response = asked.body(r#"{"query":"{ __typename }"}"#).send().await.expect("an answer");
+        assert_eq!(response.status(), 200);
+        let said = response.text().await.expect("text");
+        assert!(said.contains("event: next") && said.contains("event: complete"), "{said}");
+    }
+    let kept = http.get(format!("http://{public}/metrics")).send().await.expect("an answer");
+    assert_eq!(kept.status(), 404);
+    let left_out = r#"haproxy_server_status{proxy="gateways",server="gateway-b",state="UP"} 0"#;
+    let is_left_out = async || shown().await.is_some_and(|shown| shown.contains(left_out));
+    timeout(PATIENCE, async {
+        while !is_left_out().await {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .expect("left out");
+    let shown = shown().await.expect("measurements");
+    let asked = words(&queries(), "haproxy_");
+    assert!(asked.len() > 5, "{asked:?}");
+    for name in asked {
+        assert!(shown.contains(&format!("# TYPE {name} ")), "HAProxy does not measure {name}");
+    }
+}
+
+#[test]
+fn every_variable_of_the_compose_file_is_explained_beside_it() {
+    let (compose, explained) = (text("compose.yaml"), text("env.example"));
+    let variables: BTreeSet<_> = compose
+        .split("${")
+        .skip(1)
+        .filter_map(|rest| rest.split(|letter: char| !letter.is_ascii_uppercase() && letter != '_').next())
+        .collect();
+    assert!(variables.contains("SECRET_KEY"), "{variables:?}");
+    for name in variables {
+        let is_there = explained.lines().any(|line| line.trim_start_matches("# ").starts_with(&format!("{name}=")));
+        assert!(is_there, "env.example does not know {name}");
+    }
+}
