@@ -231,7 +231,7 @@ impl TokenKeys {
 /// A key's name: it tells which, and nothing of it.
 fn name(secret: &[u8]) -> String {
     let hash = digest(&SHA256, &[b"frontdesk token key id".as_slice(), secret].concat());
-    hash.as_ref().iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(hash.as_ref()).chars().take(8).collect()
 }
 
 /// Why a token can't be read.

@@ -80,9 +80,8 @@ async fn of_many_refreshes_at_once_one_wins() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_guesses_passwords_is_slowed_down_by_account_and_by_address() {
-    let settings = vec![("TRUSTED_PROXIES", "1".to_owned())];
     let web = WebSettings { trusted_proxies: 1, ..Plan::default().web };
-    let gateway = Gateway::planned(Plan { settings, web, ..Plan::default() }).await;
+    let gateway = Gateway::planned(Plan { web, ..Plan::default() }).await;
     let tries = async |email: &str, password: &str, address: &str| {
         let document = "mutation($e: String!, $p: String!) { login(input: { email: $e, password: $p }) { expiresIn } }";
         let body = json!({ "query": document, "variables": { "e": email, "p": password } });

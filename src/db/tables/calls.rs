@@ -267,12 +267,14 @@ pub struct DoorRow {
     pub is_open: bool,
 }
 
+type Found = (TenantId, bool, Option<String>, Option<bool>, Option<String>);
+
 /// The doors of several tenants; those that there are not are left out.
 ///
 /// # Errors
 /// Database faults.
 pub async fn doors(tx: &mut Tx<Identity>, ids: &[TenantId]) -> Outcome<Vec<DoorRow>> {
-    let rows: Vec<(TenantId, bool, Option<String>, Option<bool>, Option<String>)> = tenants::table
+    let rows: Vec<Found> = tenants::table
         .left_join(sms_settings::table)
         .left_join(voice_settings::table)
         .filter(tenants::id.eq_any(ids))

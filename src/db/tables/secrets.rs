@@ -48,14 +48,16 @@ pub async fn statuses<V: Viewpoint>(tx: &mut Tx<V>, tenants: &[TenantId]) -> Out
         .await?)
 }
 
+/// A sealed value, and one of its tenant's data keys with its name.
+type WithKey = (Vec<u8>, Option<(String, Vec<u8>)>);
+
 /// The sealed value of a secret, where it is set; for the keys in `secrets/` to open.
 ///
 /// # Errors
 /// Database faults.
 pub async fn sealed(tx: &mut Tx<Tenant>, name: &str) -> Outcome<Option<Sealed>> {
     let tenant = tx.tenant();
-    type Joined = (Vec<u8>, Option<(String, Vec<u8>)>);
-    let found: Vec<Joined> = tenant_secrets::table
+    let found: Vec<WithKey> = tenant_secrets::table
         .left_join(tenant_keys::table.on(tenant_keys::tenant_id.eq(tenant_secrets::tenant_id)))
         .filter(tenant_secrets::tenant_id.eq(tenant))
         .filter(tenant_secrets::name.eq(name))
