@@ -1,6 +1,6 @@
 //! The program put together: database, keys, model, engine, graph, routes. Must not hold logic of its own.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use axum::Router;
@@ -16,7 +16,7 @@ use crate::{
     db::{Db, DbSettings, identity, migrate},
     domain::calls,
     graph::{Graph, Introspection},
-    http::{self, Web, WebSettings},
+    http::{self, ListenSettings, Web, WebSettings},
     kernel::{clock::Clock, metrics::Metrics, task},
     llm::{Models, Pace, Patience},
     retrieval::Retrieval,
@@ -79,6 +79,8 @@ impl Parts {
                 trusted_proxies: config.http.trusted_proxies,
                 is_development: config.environment == Environment::Development,
                 metrics_token: config.http.metrics_token.clone(),
+                notice: config.http.stop_delay,
+                listen: ListenSettings { connections: config.http.connections, ..ListenSettings::default() },
                 inbox: config.inbox.clone(),
                 ..WebSettings::default()
             },
@@ -107,6 +109,7 @@ pub fn services(config: &Config, db: Db, clock: Clock) -> anyhow::Result<Arc<Ser
     let tokens = &config.tokens;
     let metrics = Metrics::new()?;
     calls::announce(&metrics);
+    Graph::announce(&metrics);
     Ok(Arc::new(Services {
         passwords: Passwords::new(HASHES)?,
         tokens: TokenKeys::new(
@@ -174,6 +177,7 @@ impl App {
             services,
             engine,
             settings: parts.web,
+            leaving: CancellationToken::new(),
             closing: CancellationToken::new(),
             sockets: TaskTracker::new(),
         };
@@ -185,7 +189,7 @@ impl App {
         http::router(self.web.clone())
     }
 
-    /// Serves until `stop`, then goes down in order: no new work, replies to their end, sockets closed.
+    /// Serves until `stop`, then goes down in order: not ready, no new work, replies to their end, sockets closed.
     ///
     /// # Errors
     /// When serving fails.
@@ -201,13 +205,11 @@ impl App {
         if self.works {
             task::spawn(worker.clone().run());
         }
-        let told = down.clone();
-        let served = task::spawn(async move {
-            axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
-                .with_graceful_shutdown(told.cancelled_owned())
-                .await
-        });
+        let served = task::spawn(http::serve(listener, router, web.settings.listen, down.clone()));
         stop.await;
+        tracing::info!("not ready any more: whoever balances the load goes elsewhere");
+        web.leaving.cancel();
+        tokio::time::sleep(web.settings.notice).await;
         tracing::info!("stopping: replies in progress may end, nothing new begins");
         down.cancel();
         worker.close();
@@ -219,7 +221,7 @@ impl App {
         let ended = tokio::time::timeout(Duration::from_secs(5), served).await;
         web.services.db.close();
         match ended {
-            Ok(result) => result.context("serving")?.context("serving"),
+            Ok(result) => result.context("serving"),
             // A client that does not let go is no reason to stay.
             Err(_) => Ok(()),
         }

@@ -94,6 +94,10 @@ pub struct HttpConfig {
     pub cors_origins: Vec<String>,
     /// `TRUSTED_PROXIES`: how many proxies of one's own stand before the server.
     pub trusted_proxies: usize,
+    /// `STOP_DELAY_SECONDS`: between "not ready" and the end of taking requests.
+    pub stop_delay: Duration,
+    /// `MAX_CONNECTIONS`: open at once.
+    pub connections: usize,
     /// `METRICS_TOKEN`: what `/metrics` asks for; none to show it to the server's own network.
     pub metrics_token: Option<SecretString>,
 }
@@ -241,7 +245,9 @@ fn http(read: &mut Reader<'_>, is_production: bool) -> HttpConfig {
     let cors_origins = read.list("BACKEND_CORS_ORIGINS");
     let metrics_token = read.text("METRICS_TOKEN").is_some().then(|| read.strong_secret("METRICS_TOKEN"));
     let trusted_proxies = read.number("TRUSTED_PROXIES", 0, 0..=10);
-    HttpConfig { address, public_url, cors_origins, trusted_proxies, metrics_token }
+    let connections = read.number("MAX_CONNECTIONS", 20_000, 10..=1_000_000);
+    let stop_delay = Duration::from_secs(read.number("STOP_DELAY_SECONDS", 0, 0..=60));
+    HttpConfig { address, public_url, cors_origins, trusted_proxies, stop_delay, connections, metrics_token }
 }
 
 /// `TELNYX_API_BASE_URL`, `TWILIO_API_BASE_URL` and `TELNYX_IDEMPOTENCY_MINUTES`.

@@ -22,7 +22,7 @@ pub(super) async fn ready(State(web): State<Arc<Web>>) -> Response {
         Ok(false) => ("ok", "pending"),
         Err(_) => ("unreachable", "unknown"),
     };
-    let is_ready = migrations == "ok" && !web.closing.is_cancelled();
+    let is_ready = migrations == "ok" && !web.leaving.is_cancelled();
     let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     // Without Redis, chats go on, each on its own node: the node stays in service, and somebody is to look.
     let (redis, is_degraded) = match web.engine.is_linked() {

@@ -7,7 +7,9 @@ mod client;
 mod cors;
 mod graphql;
 mod health;
+mod idle;
 mod intake;
+mod listen;
 mod mail;
 mod metrics;
 mod negotiate;
@@ -39,6 +41,7 @@ use crate::{
     graph::Graph,
 };
 
+pub use listen::{ListenSettings, serve};
 pub use voice::VoicePatience;
 
 /// What the handlers share.
@@ -51,6 +54,8 @@ pub struct Web {
     pub engine: Arc<Engine>,
     /// How it is to be served.
     pub settings: WebSettings,
+    /// Says that the server is about to go down: it is not ready, and still serves.
+    pub leaving: CancellationToken,
     /// Ends open streams when the server goes down.
     pub closing: CancellationToken,
     /// Open sockets, waited for at the end.
@@ -68,6 +73,10 @@ pub struct WebSettings {
     pub trusted_proxies: usize,
     /// What `/metrics` asks for; none to show it to the server's own network.
     pub metrics_token: Option<SecretString>,
+    /// `STOP_DELAY_SECONDS`: how long the server still takes requests after it has said that it is not ready.
+    pub notice: Duration,
+    /// What connections are held to.
+    pub listen: ListenSettings,
     /// What phone providers sign with.
     pub inbox: InboxSettings,
     /// How long an assistant on the phone waits for its variables, and for a tool.
@@ -89,6 +98,8 @@ impl Default for WebSettings {
             is_development: true,
             trusted_proxies: 0,
             metrics_token: None,
+            notice: Duration::ZERO,
+            listen: ListenSettings::default(),
             inbox: InboxSettings::default(),
             voice: VoicePatience::default(),
             has_playground: playground::is_built(),

@@ -14,6 +14,7 @@ mod audit;
 mod bad_input;
 mod calls;
 mod chat;
+mod connections;
 mod deliveries;
 mod deploy;
 mod documents;

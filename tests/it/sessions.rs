@@ -1,7 +1,6 @@
 //! Staying signed in, and signing out.
 
 use chrono::TimeDelta;
-use frontdesk::http::WebSettings;
 use serde_json::{Value, json};
 
 use crate::support::{Actor, Gateway, PASSWORD, Plan, code};
@@ -80,8 +79,8 @@ async fn of_many_refreshes_at_once_one_wins() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_guesses_passwords_is_slowed_down_by_account_and_by_address() {
-    let web = WebSettings { trusted_proxies: 1, ..Plan::default().web };
-    let gateway = Gateway::planned(Plan { web, ..Plan::default() }).await;
+    let settings = vec![("TRUSTED_PROXIES", "1".to_owned())];
+    let gateway = Gateway::planned(Plan { settings, ..Plan::default() }).await;
     let tries = async |email: &str, password: &str, address: &str| {
         let document = "mutation($e: String!, $p: String!) { login(input: { email: $e, password: $p }) { expiresIn } }";
         let body = json!({ "query": document, "variables": { "e": email, "p": password } });

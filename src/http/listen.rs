@@ -1,0 +1,104 @@
+//! Takes connections in, and serves them over HTTP/1.1: so many at once, none of them silent for long, or long over its headers.
+//! HTTP/2 is for the load balancer to speak: a connection whose protocol must be told by its first bytes can keep silent after
+//! them for ever, since hyper waits for the rest without a timer. Must not know routes.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::Router;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto::Builder, graceful::GracefulShutdown},
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+use tower_service::Service;
+
+use crate::{http::idle::Idle, kernel::task};
+
+/// Largest head of a request, in bytes: its line and all its headers.
+const HEAD_MAX: usize = 64 << 10;
+/// Most headers of a request.
+const HEADERS_MAX: usize = 100;
+/// Before the next connection is taken, when the machine has no room for one.
+const NO_ROOM: Duration = Duration::from_millis(50);
+
+/// What connections are held to.
+#[derive(Debug, Clone, Copy)]
+pub struct ListenSettings {
+    /// `MAX_CONNECTIONS`: open at once. Who comes then waits.
+    pub connections: usize,
+    /// How long one may take to its first byte, and over the headers of each request.
+    pub headers: Duration,
+    /// How long nothing may go over it, in either direction. Longer than an operation takes, and than streams are silent.
+    pub idle: Duration,
+}
+
+impl Default for ListenSettings {
+    fn default() -> Self {
+        Self { connections: 20_000, headers: Duration::from_secs(20), idle: Duration::from_secs(75) }
+    }
+}
+
+/// Serves until `stop`, then lets requests come to their ends. Sockets that were upgraded are their own affair.
+pub async fn serve(listener: TcpListener, router: Router, settings: ListenSettings, stop: CancellationToken) {
+    let mut make = router.into_make_service_with_connect_info::<SocketAddr>();
+    let (places, graceful) = (Arc::new(Semaphore::new(settings.connections)), GracefulShutdown::new());
+    let builder = builder(settings);
+    while let Some(Some((stream, peer, place))) = stop.run_until_cancelled(next(&listener, &places)).await {
+        let Ok(service) = make.call(peer).await;
+        let (builder, watcher) = (builder.clone(), graceful.watcher());
+        task::spawn(async move {
+            let _place = place;
+            // Hyper's own time for the headers begins with their first byte.
+            if timeout(settings.headers, stream.peek(&mut [0])).await.is_err() {
+                return;
+            }
+            let service = TowerToHyperService::new(service);
+            let connection =
+                builder.serve_connection_with_upgrades(TokioIo::new(Idle::new(stream, settings.idle)), service);
+            if let Err(error) = watcher.watch(connection).await {
+                tracing::debug!(%error, "a connection broke off");
+            }
+        });
+    }
+    // Whoever comes now is refused, and asks another node.
+    drop(listener);
+    graceful.shutdown().await;
+}
+
+/// The next connection, and its place among those that may be open. `None` never, but for a semaphore that is closed.
+async fn next(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    let place = places.clone().acquire_owned().await.ok()?;
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                // Tokens are small, and each is to be seen when it is sent.
+                let _ = stream.set_nodelay(true);
+                return Some((stream, peer, place));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "no connection could be taken");
+                sleep(NO_ROOM).await;
+            }
+        }
+    }
+}
+
+fn builder(settings: ListenSettings) -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new()).http1_only();
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(settings.headers)
+        .max_headers(HEADERS_MAX)
+        .max_buf_size(HEAD_MAX);
+    builder
+}

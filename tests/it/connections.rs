@@ -1,0 +1,105 @@
+//! Clients that dawdle, crowd or talk too much: they are cut off, and nobody else notices.
+
+use std::time::Duration;
+
+use frontdesk::http::{ListenSettings, WebSettings};
+use reqwest::StatusCode;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
+
+use crate::support::{Gateway, Plan};
+
+/// Reached only when a test fails.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+async fn with(listen: ListenSettings) -> Gateway {
+    Gateway::planned(Plan { web: WebSettings { listen, ..Plan::default().web }, ..Plan::default() }).await
+}
+
+/// What the server says to somebody who says `text`, until it hangs up.
+async fn said(gateway: &Gateway, text: &[u8]) -> String {
+    let mut stream = TcpStream::connect(gateway.address).await.expect("a connection");
+    // It may hang up before it has heard all of it.
+    let _ = stream.write_all(text).await;
+    let mut answer = Vec::new();
+    let read = timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("it hangs up");
+    drop(read);
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+async fn is_well(gateway: &Gateway) -> bool {
+    // On a connection of its own: one that was kept may be closed by now, as it should.
+    let http = reqwest::Client::builder().pool_max_idle_per_host(0).build().expect("a client");
+    let asked = http.get(gateway.url("/healthz")).send();
+    timeout(PATIENCE, asked).await.expect("in time").expect("an answer").status() == StatusCode::OK
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_silent_or_never_comes_to_an_end_is_hung_up_on() {
+    let short = Duration::from_millis(200);
+    let gateway = with(ListenSettings { headers: short, idle: short, ..ListenSettings::default() }).await;
+    for text in [
+        "",
+        "G",
+        "PRI * HTTP/2.0\r\n",
+        "GET /healthz HTTP/1.1\r\nHost: here\r\n",
+        "POST /graphql HTTP/1.1\r\nHost: here\r\nX-Slow: ",
+    ] {
+        let answer = said(&gateway, text.as_bytes()).await;
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408"), "{text:?}: {answer}");
+        assert!(is_well(&gateway).await);
+    }
+    // One that did ask something is answered, and hung up on when it asks nothing more.
+    let answer = said(&gateway, b"GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_all_places_are_taken_the_next_waits_until_one_is_free() {
+    let listen = ListenSettings { connections: 4, headers: Duration::from_millis(500), ..ListenSettings::default() };
+    let gateway = with(listen).await;
+    let mut crowd = Vec::new();
+    for _ in 0..4 {
+        crowd.push(TcpStream::connect(gateway.address).await.expect("a connection"));
+    }
+    assert!(is_well(&gateway).await, "the silent ones were hung up on");
+    for mut stream in crowd {
+        let mut rest = Vec::new();
+        timeout(PATIENCE, stream.read_to_end(&mut rest)).await.expect("hung up on").ok();
+        assert!(rest.is_empty());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_that_is_too_large_is_refused() {
+    let gateway = Gateway::start().await;
+    let many: String = (0..2_000).map(|n| format!("X-{n}: y\r\n")).collect();
+    for headers in [format!("X-Long: {}\r\n", "y".repeat(100_000)), many] {
+        let answer = said(&gateway, format!("GET /healthz HTTP/1.1\r\nHost: here\r\n{headers}\r\n").as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
+    }
+    let answer =
+        said(&gateway, format!("GET /{} HTTP/1.1\r\nHost: here\r\n\r\n", "y".repeat(120_000)).as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 414") || answer.starts_with("HTTP/1.1 431"), "{answer}");
+    assert!(is_well(&gateway).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_goes_down_says_so_first_and_serves_meanwhile() {
+    let web = WebSettings { notice: Duration::from_secs(2), ..Plan::default().web };
+    let mut gateway = Gateway::planned(Plan { web, ..Plan::default() }).await;
+    let (http, ready, alive) = (gateway.http.clone(), gateway.url("/readyz"), gateway.url("/healthz"));
+    let status = async |url: &str| http.get(url).send().await.map(|answer| answer.status());
+    assert_eq!(status(&ready).await.expect("an answer"), StatusCode::OK);
+    let watches = async {
+        while status(&ready).await.expect("an answer") == StatusCode::OK {}
+        // Whoever balances the load needs a moment to notice; what comes until then is served.
+        assert_eq!(status(&ready).await.expect("an answer"), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(status(&alive).await.expect("an answer"), StatusCode::OK);
+        while status(&alive).await.is_ok() {}
+    };
+    tokio::join!(timeout(PATIENCE, watches), gateway.stop()).0.expect("in time");
+}
