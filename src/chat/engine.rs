@@ -14,6 +14,7 @@ use crate::{
         events::{Body, Cursor, Event},
         follow, generate, housekeeping,
         hub::{Hub, TopicKey, Watcher},
+        measure,
         stops::Stops,
     },
     context::{Services, TenantCx},
@@ -64,6 +65,7 @@ impl Engine {
     /// # Errors
     /// For a Redis URL that can't be read.
     pub fn start(services: Arc<Services>, settings: EngineSettings) -> anyhow::Result<Arc<Self>> {
+        measure::announce(&services.metrics);
         let (stops, closing) = (Stops::default(), CancellationToken::new());
         let engine = Arc::new(Self {
             hub: Hub::start(services.clock.clone(), stops.clone(), settings.redis.as_ref(), closing.clone())?,

@@ -12,7 +12,7 @@ use crate::{
         engine::{Engine, NODE_LOST, key},
         events::Body,
         lease::{self, LEASE},
-        passages,
+        measure, passages,
         turn::{self, Turn},
     },
     context::TenantCx,
@@ -205,7 +205,10 @@ async fn store_ending(cx: &TenantCx, reply: MessageId, ending: Ending) -> Option
             Ok(row)
         });
         match stored.await {
-            Ok(Some(row)) => return Some(Body::of_finished(row)),
+            Ok(Some(row)) => {
+                measure::ended(&cx.services().metrics, &row);
+                return Some(Body::of_finished(row));
+            }
             // Ended already: by somebody else, or by a try of ours whose answer was lost.
             Ok(None) => return as_it_is(cx, reply).await,
             Err(failure) => {

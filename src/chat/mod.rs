@@ -14,6 +14,7 @@ mod generate;
 mod housekeeping;
 mod hub;
 mod lease;
+mod measure;
 mod passages;
 mod stops;
 mod turn;

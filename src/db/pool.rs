@@ -25,7 +25,7 @@ use crate::{
         scope::{AdminScope, TenantScope},
         tx::{Admin, Identity, Mode, Role, Tenant, Tx, Worker},
     },
-    kernel::failure::Outcome,
+    kernel::{failure::Outcome, metrics::Metrics},
 };
 
 pub(in crate::db) type PooledConnection = diesel_async::pooled_connection::deadpool::Object<AsyncPgConnection>;
@@ -153,6 +153,24 @@ impl Db {
         tx.end(result).await
     }
 
+    /// What the operator's scraper reads of the pool, as of now.
+    pub fn measure(&self, metrics: &Metrics) {
+        let status = self.pool.status();
+        let connections = [("idle", status.available), ("in_use", status.size.saturating_sub(status.available))];
+        metrics.record(|| {
+            metrics::describe_gauge!("frontdesk_database_connections", "Connections of the pool, by state.");
+            for (state, count) in connections {
+                metrics::gauge!("frontdesk_database_connections", "state" => state).set(many(count));
+            }
+            metrics::describe_gauge!("frontdesk_database_connections_max", "Connections that the pool may have.");
+            metrics::gauge!("frontdesk_database_connections_max").set(many(status.max_size));
+            metrics::describe_gauge!("frontdesk_database_waiting", "Pieces of work that wait for a connection.");
+            metrics::gauge!("frontdesk_database_waiting").set(many(status.waiting));
+            metrics::describe_counter!("frontdesk_database_statements_total", "SQL statements that were sent.");
+            metrics::counter!("frontdesk_database_statements_total").absolute(self.statements());
+        });
+    }
+
     /// Closes the pool; what is checked out is closed on return.
     pub fn close(&self) {
         self.pool.close();
@@ -173,4 +191,8 @@ impl Db {
     pub(in crate::db) async fn checkout(&self) -> Outcome<PooledConnection> {
         self.pool.get().await.map_err(|error| unreachable(&anyhow::Error::new(error).context("connection pool")))
     }
+}
+
+fn many(count: usize) -> f64 {
+    u32::try_from(count).map_or(f64::MAX, f64::from)
 }

@@ -7,6 +7,7 @@ mod connection;
 pub mod context;
 mod error;
 mod limits;
+mod measure;
 mod mutation;
 mod node;
 mod query;

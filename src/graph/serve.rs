@@ -8,6 +8,7 @@ use futures_util::{
     StreamExt,
     stream::{self, BoxStream},
 };
+use tokio::time::Instant;
 
 use crate::{
     graph::{
@@ -17,11 +18,13 @@ use crate::{
         context::RequestCx,
         error,
         limits::Limits,
+        measure,
         rules::Rules,
         schema, sdl,
     },
     kernel::{
         failure::{ErrorCode, Refusal},
+        metrics::Metrics,
         vocabulary::AuditOutcome,
     },
 };
@@ -85,15 +88,22 @@ impl Graph {
 
     /// Runs a query or mutation, for as long as one may take.
     pub async fn execute(&self, checked: Checked, cx: RequestCx) -> Response {
-        let id = cx.public.request.0.clone();
-        let (kind, patience) = (checked.kind, self.inner.patience);
+        let (id, services) = (cx.public.request.0.clone(), cx.public.services.clone());
+        let (kind, patience, begun) = (checked.kind, self.inner.patience, Instant::now());
         let response = match self.admitted(checked, cx).await {
             Ok(request) => tokio::time::timeout(patience, self.inner.schema.execute(request))
                 .await
                 .unwrap_or_else(|_| Response::from_errors(vec![error::refused(&too_long(kind, patience), None)])),
             Err(refused) => *refused,
         };
-        self.finished(response, &id)
+        let response = self.finished(response, &id);
+        measure::count(&services.metrics, kind, &response, begun.elapsed());
+        response
+    }
+
+    /// Says what there is to count of operations.
+    pub fn announce(metrics: &Metrics) {
+        measure::announce(metrics);
     }
 
     /// Runs any operation as a stream: a subscription's events, or the one answer.

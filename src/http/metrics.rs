@@ -40,7 +40,20 @@ pub(super) async fn scrape(
         }
         Some(_) | None => {}
     }
+    web.services.db.measure(&web.services.metrics);
+    web.measure();
     ([(header::CONTENT_TYPE, TEXT), (header::CACHE_CONTROL, "no-store")], web.services.metrics.render()).into_response()
+}
+
+impl Web {
+    /// The sockets that are open as of now.
+    fn measure(&self) {
+        let open = u32::try_from(self.sockets.len()).map_or(f64::MAX, f64::from);
+        self.services.metrics.record(|| {
+            metrics::describe_gauge!("frontdesk_sockets_open", "WebSockets that are open.");
+            metrics::gauge!("frontdesk_sockets_open").set(open);
+        });
+    }
 }
 
 /// Whether a caller is of the server's own network. With a proxy that says whom it was called by, who asks may be anywhere.

@@ -17,20 +17,43 @@ async fn the_operators_numbers_name_no_tenant_and_ask_for_their_token() {
     let mut shown: Vec<_> = text.lines().filter(is_steady).collect();
     shown.sort_unstable();
     insta::assert_snapshot!(shown.join("\n"), @r#"
+    # HELP frontdesk_database_connections Connections of the pool, by state.
+    # HELP frontdesk_database_connections_max Connections that the pool may have.
+    # HELP frontdesk_database_statements_total SQL statements that were sent.
+    # HELP frontdesk_database_waiting Pieces of work that wait for a connection.
     # HELP frontdesk_jobs_dead Jobs that were given up, by kind, over all nodes.
     # HELP frontdesk_jobs_oldest_seconds How long the job waits that is due longest, in seconds.
     # HELP frontdesk_jobs_waiting Jobs in line or in hand, by kind, over all nodes.
+    # HELP frontdesk_operation_duration_seconds How long they took, in seconds.
+    # HELP frontdesk_operations_total Queries and mutations that were run, by kind and by their first error's code.
+    # HELP frontdesk_replies_total Replies that ended, by what came of them.
+    # HELP frontdesk_reply_tokens_total Tokens that models were asked and answered with, by kind.
     # HELP frontdesk_retrieval_duration_seconds How long a look for passages took, in seconds.
     # HELP frontdesk_retrieval_total Looks for passages, by where and by what came of them.
+    # HELP frontdesk_sockets_open WebSockets that are open.
     # HELP frontdesk_voice_fallback_total Requests about phone calls that went to VOICE_FALLBACK_TENANT_ID.
     # HELP frontdesk_voice_unresolved_total Requests about phone calls that no tenant could be found for, by reason.
+    # TYPE frontdesk_database_connections gauge
+    # TYPE frontdesk_database_connections_max gauge
+    # TYPE frontdesk_database_statements_total counter
+    # TYPE frontdesk_database_waiting gauge
     # TYPE frontdesk_jobs_dead gauge
     # TYPE frontdesk_jobs_oldest_seconds gauge
     # TYPE frontdesk_jobs_waiting gauge
+    # TYPE frontdesk_operation_duration_seconds histogram
+    # TYPE frontdesk_operations_total counter
+    # TYPE frontdesk_replies_total counter
+    # TYPE frontdesk_reply_tokens_total counter
     # TYPE frontdesk_retrieval_duration_seconds histogram
     # TYPE frontdesk_retrieval_total counter
+    # TYPE frontdesk_sockets_open gauge
     # TYPE frontdesk_voice_fallback_total counter
     # TYPE frontdesk_voice_unresolved_total counter
+    frontdesk_database_connections_max 8
+    frontdesk_database_connections{state="idle"} 1
+    frontdesk_database_connections{state="in_use"} 0
+    frontdesk_database_statements_total 48
+    frontdesk_database_waiting 0
     frontdesk_jobs_dead{kind="answer"} 0
     frontdesk_jobs_dead{kind="delivery"} 0
     frontdesk_jobs_dead{kind="mail"} 0
@@ -44,6 +67,17 @@ async fn the_operators_numbers_name_no_tenant_and_ask_for_their_token() {
     frontdesk_jobs_waiting{kind="mailbox_care"} 0
     frontdesk_jobs_waiting{kind="mailbox_sync"} 0
     frontdesk_jobs_waiting{kind="text"} 0
+    frontdesk_operation_duration_seconds_count{kind="mutation"} 1
+    frontdesk_operation_duration_seconds_count{kind="query"} 1
+    frontdesk_operations_total{kind="mutation",code="INTERNAL"} 0
+    frontdesk_operations_total{kind="mutation",code="OK"} 1
+    frontdesk_operations_total{kind="query",code="INTERNAL"} 0
+    frontdesk_operations_total{kind="query",code="OK"} 1
+    frontdesk_replies_total{outcome="CANCELLED"} 0
+    frontdesk_replies_total{outcome="COMPLETE"} 0
+    frontdesk_replies_total{outcome="SERVER_STOPPED"} 0
+    frontdesk_reply_tokens_total{kind="completion"} 0
+    frontdesk_reply_tokens_total{kind="prompt"} 0
     frontdesk_retrieval_duration_seconds_count{provider="built_in"} 1
     frontdesk_retrieval_total{provider="built_in",outcome="empty"} 1
     frontdesk_retrieval_total{provider="built_in",outcome="found"} 0
@@ -56,6 +90,7 @@ async fn the_operators_numbers_name_no_tenant_and_ask_for_their_token() {
     frontdesk_retrieval_total{provider="pinecone",outcome="unreachable"} 0
     frontdesk_retrieval_total{provider="pinecone",outcome="unset"} 0
     frontdesk_retrieval_total{provider="unknown",outcome="fault"} 0
+    frontdesk_sockets_open 0
     frontdesk_voice_fallback_total 0
     frontdesk_voice_unresolved_total{reason="contradiction"} 0
     frontdesk_voice_unresolved_total{reason="garbled_tenant_id"} 0
