@@ -1,5 +1,5 @@
 # Two commands are all that a newcomer needs: `make run` and `make test`.
-.PHONY: run run-fakes demo-chat test check playground schema bench build image
+.PHONY: run run-fakes demo-chat test check deny playground schema bench build image
 
 run: ## start a development server, with everything it needs
 	@scripts/setup
@@ -22,6 +22,9 @@ test: ## format, lints, every test, and schema.graphql in step with the code
 check: ## what is worth doing before each commit
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- --deny warnings
+
+deny: ## licences, sources and known vulnerabilities of what the program is built from; needs cargo-deny
+	cargo deny check
 
 playground: ## the playground's page, built into the program next time
 	@scripts/playground
