@@ -108,6 +108,9 @@ fn numbers(payload: &Value) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
     use super::*;
 
     fn claimed(payload: &str) -> Vec<String> {
@@ -127,6 +130,30 @@ mod tests {
         assert!(claimed(r#"{"direction":"inbound","to":"+2\u0000"}"#).is_empty());
         for odd in ["null", "[]", "7", r#"{"to":{"phone_number":7},"cc":"+4"}"#, r#"{"to":[null,[],"+4"]}"#] {
             assert!(claimed(odd).iter().all(|number| number == "+4"), "{odd}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_breaks_it(body in proptest::collection::vec(any::<u8>(), 0..400)) {
+            let _ = Claim::read(&body);
+        }
+
+        #[test]
+        fn whatever_stands_where_numbers_should_none_has_a_nul(
+            id in ".{0,210}",
+            direction in "(inbound|outbound|.{0,9})",
+            who in proptest::collection::vec("(\\+?[0-9]{0,18}|.{0,30}|\\x00)", 0..20),
+        ) {
+            let several: Vec<_> = who.iter().map(|number| json!({ "phone_number": number })).collect();
+            for to in [json!(who), json!(several), json!(who.first())] {
+                let payload = json!({ "direction": direction, "from": to, "to": to, "cc": several });
+                let event = json!({ "data": { "id": id, "event_type": "message.received", "payload": payload } });
+                if let Ok(claim) = Claim::read(event.to_string().as_bytes()) {
+                    prop_assert!(claim.numbers().iter().all(|number| is_name(number)), "{claim:?}");
+                    prop_assert!(claim.event.from.as_ref().is_none_or(|from| is_name(from)) && is_name(&claim.event.id));
+                }
+            }
         }
     }
 

@@ -131,6 +131,7 @@ fn is_name(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use base64::{Engine, engine::general_purpose::STANDARD};
+    use proptest::prelude::*;
     use ring::{
         digest::{SHA256, digest},
         hmac,
@@ -146,6 +147,28 @@ mod tests {
         assert_eq!((message.event.id.as_str(), message.event.kind.as_str()), ("AC1:SM1:received", "message.received"));
         let receipt = read("SmsSid=SM2&AccountSid=AC1&From=%2B2&To=%2B1&MessageStatus=delivered");
         assert_eq!((receipt.number(), receipt.event.id.as_str()), ("+2", "AC1:SM2:delivered"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_breaks_it(body in proptest::collection::vec(any::<u8>(), 0..400)) {
+            for way in [Way::Form, Way::Query, Way::Json] {
+                let _ = Claim::read(way, &body);
+            }
+        }
+
+        #[test]
+        fn no_field_breaks_it(fields in proptest::collection::vec(
+            ("(MessageSid|SmsSid|AccountSid|To|From|MessageStatus|[A-Za-z]{1,5})", "(SM[0-9a-f]{4}|\\+?[0-9]{0,12}|.{0,120}|\\x00)"), 0..12))
+        {
+            let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(&fields).finish();
+            let object: Map<String, Value> = fields.into_iter().map(|(name, value)| (name, value.into())).collect();
+            for (way, body) in [(Way::Form, form.clone()), (Way::Query, form), (Way::Json, Value::from(object).to_string())] {
+                if let Ok(claim) = Claim::read(way, body.as_bytes()) {
+                    prop_assert!(is_name(claim.account()) && !claim.number().contains('\0'), "{claim:?}");
+                }
+            }
+        }
     }
 
     #[test]
