@@ -13,6 +13,7 @@
 mod audit;
 mod bad_input;
 mod calls;
+mod canaries;
 mod chat;
 mod connections;
 mod deliveries;
