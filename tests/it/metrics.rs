@@ -13,7 +13,12 @@ async fn the_operators_numbers_name_no_tenant_and_ask_for_their_token() {
     let response = open.http.get(open.url("/metrics")).send().await.expect("an answer");
     assert_eq!(response.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
     let text = response.text().await.expect("text");
-    let is_steady = |line: &&str| !line.is_empty() && !line.contains("_bucket") && !line.contains("_sum");
+    // How much the server asks of its database by itself depends on when one looks.
+    let is_steady = |line: &&str| {
+        !line.is_empty()
+            && !["_bucket", "_sum"].iter().any(|part| line.contains(part))
+            && !line.starts_with("frontdesk_database_")
+    };
     let mut shown: Vec<_> = text.lines().filter(is_steady).collect();
     shown.sort_unstable();
     insta::assert_snapshot!(shown.join("\n"), @r#"
@@ -49,11 +54,6 @@ async fn the_operators_numbers_name_no_tenant_and_ask_for_their_token() {
     # TYPE frontdesk_sockets_open gauge
     # TYPE frontdesk_voice_fallback_total counter
     # TYPE frontdesk_voice_unresolved_total counter
-    frontdesk_database_connections_max 8
-    frontdesk_database_connections{state="idle"} 1
-    frontdesk_database_connections{state="in_use"} 0
-    frontdesk_database_statements_total 48
-    frontdesk_database_waiting 0
     frontdesk_jobs_dead{kind="answer"} 0
     frontdesk_jobs_dead{kind="delivery"} 0
     frontdesk_jobs_dead{kind="mail"} 0

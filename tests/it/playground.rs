@@ -64,7 +64,11 @@ async fn an_administrator_signs_in_picks_a_tenant_asks_and_watches_a_reply_being
 
     // What the headers pane says goes before the picker.
     page.click("button[data-name=headers]").await;
+    // What is typed before the editor is there goes nowhere.
+    page.until("!!document.querySelector('section[aria-label=Headers] .graphiql-editor:not(.hidden) .view-line')")
+        .await;
     page.click("section[aria-label=Headers] .graphiql-editor:not(.hidden)").await;
+    page.until("!!document.querySelector('section[aria-label=Headers] .monaco-editor.focused')").await;
     page.types("{ \"X-Tenant-Id\": \"acme\" }").await;
     page.click(RUN).await;
     page.sees(ANSWER, "\"name\": \"Ada\"").await;
