@@ -200,6 +200,10 @@ async fn a_node_that_dies_in_mid_reply_leaves_no_reply_spinning() {
         .await
         .expect("rows");
     let mut watcher = admin.watch(&conversation, None).await;
+    // Asked for is not yet there: what ends before that is told to nobody.
+    while gateway.web.engine.watchers() == 0 {
+        tokio::task::yield_now().await;
+    }
     assert_eq!(gateway.web.engine.end_abandoned().await.expect("looked"), 0, "its lease stands");
     gateway.clock.advance(chrono::TimeDelta::seconds(10));
     let end = watcher.expect("ReplyFailed").await;
