@@ -2,13 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
-use crate::{
-    db::tables::jobs::{JobRow, Wish},
-    kernel::ids::TenantId,
-};
+use crate::{db::tables::jobs::Wish, kernel::ids::TenantId};
 
 /// Hands for one kind of work.
 pub(super) struct Hands {
@@ -22,8 +19,8 @@ pub(super) struct Hands {
 
 impl Hands {
     /// For answers, or for all else.
-    pub(super) fn new(answers: bool, (slots, each): (usize, usize)) -> Self {
-        Self { answers, slots, each, in_hand: Mutex::default() }
+    pub(super) fn new(answers: bool, (slots, each): (usize, usize)) -> Arc<Self> {
+        Arc::new(Self { answers, slots, each, in_hand: Mutex::default() })
     }
 
     /// What may be taken now, at most `each` of one tenant; `None` when no hand is free.
@@ -34,27 +31,20 @@ impl Hands {
         (free > 0).then(|| Wish { answers: self.answers, most: signed(free), each: signed(each), in_hand })
     }
 
-    /// These were taken.
-    pub(super) fn took(&self, jobs: &[JobRow]) {
-        let mut in_hand = self.in_hand.lock().unwrap_or_else(PoisonError::into_inner);
-        for job in jobs {
-            *in_hand.entry(job.tenant_id).or_default() += 1;
-        }
-    }
-
-    /// Holds one of a tenant's that were taken, until it is dropped.
-    pub(super) fn hold(&self, tenant: TenantId) -> Hand<'_> {
-        Hand { hands: self, tenant }
+    /// Takes one for a tenant's work, until it is dropped.
+    pub(super) fn hold(self: &Arc<Self>, tenant: TenantId) -> Hand {
+        *self.in_hand.lock().unwrap_or_else(PoisonError::into_inner).entry(tenant).or_default() += 1;
+        Hand { hands: self.clone(), tenant }
     }
 }
 
 /// A hand that is busy; it is free again however the work ends, by a panic too.
-pub(super) struct Hand<'a> {
-    hands: &'a Hands,
+pub(super) struct Hand {
+    hands: Arc<Hands>,
     tenant: TenantId,
 }
 
-impl Drop for Hand<'_> {
+impl Drop for Hand {
     fn drop(&mut self) {
         let mut in_hand = self.hands.in_hand.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = in_hand.get_mut(&self.tenant) {

@@ -79,9 +79,10 @@ impl<'a> Held<'a> {
         self.job.attempts > TRIES
     }
 
-    /// How often it was tried, this time included.
-    pub(super) fn tries(&self) -> i32 {
-        self.job.attempts
+    /// The usual wait before the next try: `first` before the second one, and twice as long before each further one.
+    pub(super) fn usual(&self, first: Duration) -> Duration {
+        let exponent = u32::try_from(self.job.attempts - 1).unwrap_or(0);
+        first.saturating_mul(2_u32.saturating_pow(exponent)).min(LONGEST)
     }
 
     /// Ends the job, and its delivery, where it is of one, in the transaction of what it did: all, or nothing.
@@ -132,12 +133,10 @@ impl<'a> Held<'a> {
         if self.is_last_try() {
             return self.bury(why).await;
         }
-        let exponent = u32::try_from(self.job.attempts - 1).unwrap_or(0);
-        let usual = FIRST.saturating_mul(2_u32.saturating_pow(exponent)).min(LONGEST);
         // Spread, so that what failed together does not come back together; never before the time that was asked for.
         let pause = match asked {
             Some(asked) => asked.min(MOST).mul_f64(1.0 + 0.25 * tokens::chance()),
-            None => usual.mul_f64(0.75 + 0.5 * tokens::chance()),
+            None => self.usual(FIRST).mul_f64(0.75 + 0.5 * tokens::chance()),
         };
         self.let_go(Next::Again(self.cx.now() + delta(pause)), why).await;
     }

@@ -30,11 +30,8 @@ const UNCONNECTED: &str = "No mailbox is connected, or it has to be connected ag
 const BY_HAND: &str = "A person answered meanwhile.";
 /// After which a mail may have been answered by hand.
 const OLD: TimeDelta = TimeDelta::hours(1);
-/// Before the second try, so that Gmail has filed by then what it may have sent; twice as long before each further one. What
-/// is waited for is spread by a quarter: at least a minute it is.
+/// Before the second try, so that Gmail has filed by then what it may have sent.
 const FIRST: Duration = Duration::from_secs(80);
-/// Longest wait between two tries.
-const LONGEST: Duration = Duration::from_mins(15);
 
 /// A reply that is to be sent.
 struct Ready {
@@ -68,9 +65,7 @@ pub(super) async fn send(cx: &TenantCx, held: &Held<'_>, id: Uuid) -> Outcome<Ve
         Ok(None) => end(MailStatus::Failed, None, Some(BY_HAND.to_owned())).await,
         // It stays as being sent, so that it is looked for first.
         Err(Closed::Passing(why, wait)) => {
-            let doublings = u32::try_from(held.tries() - 1).unwrap_or(0).min(8);
-            let pause = FIRST.saturating_mul(2_u32.pow(doublings)).min(LONGEST);
-            Ok(Verdict::Later(why, Some(wait.unwrap_or_default().max(pause))))
+            Ok(Verdict::Later(why, Some(wait.unwrap_or_default().max(held.usual(FIRST)))))
         }
         Err(Closed::NotConnected) => end(MailStatus::Failed, None, Some(UNCONNECTED.to_owned())).await,
         Err(Closed::Lasting(why)) => {

@@ -34,7 +34,7 @@ use crate::{
     },
 };
 
-use hands::Hands;
+use hands::{Hand, Hands};
 use held::{Held, LEASE, Verdict};
 
 /// What one node has in hand at the most, and what of it one tenant's. Answers take as long as their models: what is done in a
@@ -62,12 +62,19 @@ pub struct Tools {
     pub texting: Texting,
 }
 
+/// A job that was taken, with what shows it, and the hand that it keeps busy.
+struct Taken {
+    job: JobRow,
+    token: Uuid,
+    _hand: Hand,
+}
+
 /// A node's worker.
 pub struct Worker {
     tools: Tools,
     tasks: TaskTracker,
     closing: CancellationToken,
-    hands: [Hands; 2],
+    hands: [Arc<Hands>; 2],
 }
 
 impl Worker {
@@ -101,7 +108,7 @@ impl Worker {
     /// Takes what is due and there is a hand for, and begins with it. `None` when the database is away.
     async fn take_some(self: &Arc<Self>) -> Option<usize> {
         let mut count = 0;
-        for (which, hands) in self.hands.iter().enumerate() {
+        for hands in &self.hands {
             let taken = match self.take(hands, hands.each).await {
                 Ok(taken) => taken,
                 Err(failure) => {
@@ -110,9 +117,9 @@ impl Worker {
                 }
             };
             count += taken.len();
-            for (job, token) in taken {
+            for taken in taken {
                 let worker = self.clone();
-                self.tasks.spawn(async move { worker.do_one(which, job, token).await }.in_current_span());
+                self.tasks.spawn(async move { worker.do_one(taken).await }.in_current_span());
             }
         }
         Some(count)
@@ -139,25 +146,24 @@ impl Worker {
     /// When the database is away.
     pub async fn one_round(self: &Arc<Self>) -> Outcome<Vec<TenantId>> {
         let mut taken = Vec::new();
-        for (which, hands) in self.hands.iter().enumerate() {
-            taken.extend(self.take(hands, hands.slots).await?.into_iter().map(|(job, token)| (which, job, token)));
+        for hands in &self.hands {
+            taken.extend(self.take(hands, hands.slots).await?);
         }
-        let whose = taken.iter().map(|(_, job, _)| job.tenant_id).collect();
-        join_all(taken.into_iter().map(|(which, job, token)| self.do_one(which, job, token))).await;
+        let whose = taken.iter().map(|taken| taken.job.tenant_id).collect();
+        join_all(taken.into_iter().map(|taken| self.do_one(taken))).await;
         Ok(whose)
     }
 
-    async fn take(&self, hands: &Hands, each: usize) -> Outcome<Vec<(JobRow, Uuid)>> {
+    async fn take(&self, hands: &Arc<Hands>, each: usize) -> Outcome<Vec<Taken>> {
         let Some(wish) = hands.wish(each).filter(|_| !self.closing.is_cancelled()) else { return Ok(Vec::new()) };
         let now = self.tools.services.clock.now();
         let lease = Lease { token: Uuid::new_v4(), until: now + LEASE };
         let taken = self.tools.services.db.housekeep(async |tx| jobs::take(tx, &wish, now, lease).await).await?;
-        hands.took(&taken);
-        Ok(taken.into_iter().map(|job| (job, lease.token)).collect())
+        let held = |job: JobRow| Taken { token: lease.token, _hand: hands.hold(job.tenant_id), job };
+        Ok(taken.into_iter().map(held).collect())
     }
 
-    async fn do_one(self: &Arc<Self>, which: usize, job: JobRow, token: Uuid) {
-        let _hand = self.hands.get(which).map(|hands| hands.hold(job.tenant_id));
+    async fn do_one(self: &Arc<Self>, Taken { job, token, _hand }: Taken) {
         let (id, tenant) = (job.id, job.tenant_id);
         let request = RequestId(format!("job-{id}").into());
         let cx = TenantCx::new(identity::server_work(tenant), self.tools.services.clone(), request);
