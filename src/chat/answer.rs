@@ -20,6 +20,7 @@ use crate::{
         },
         tx::{Tenant, Tx},
     },
+    domain::carriage,
     kernel::{
         failure::{Failure, Outcome, Refusal},
         ids::MessageId,
@@ -35,7 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub enum Answered {
     /// There it is.
     Whole(Box<MessageRow>),
-    /// None is wanted: a person answers, or it was stopped.
+    /// None is wanted: a person answers, it was stopped, or the channel was switched off.
     Unwanted,
     /// Another node is writing it.
     Open,
@@ -95,6 +96,9 @@ async fn take_up(
     let asked = messages::find(tx, question).await?.ok_or_else(|| Refusal::not_found("message"))?;
     let conversation = conversations::lock(tx, asked.conversation_id).await?;
     let conversation = conversation.ok_or_else(|| Refusal::not_found("conversation"))?;
+    if !carriage::is_open(tx, &conversation).await? {
+        return Ok(None);
+    }
     let is_wanted = conversation.status == ConversationStatus::Bot;
     let reply = match messages::reply_to(tx, question).await? {
         None if is_wanted => Some((accept::await_reply(cx, tx, &asked).await?, true)),

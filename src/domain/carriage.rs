@@ -4,16 +4,11 @@
 use crate::{
     context::TenantCx,
     db::{
-        tables::{
-            conversations::{self, ConversationRow},
-            mailboxes, mails as rows,
-            messages::{self, MessageRow},
-            settings, tenants,
-        },
+        tables::{conversations::ConversationRow, mailboxes, mails as rows, messages::MessageRow, settings, tenants},
         tx::{Tenant, Tx},
     },
     domain::{mails, texts},
-    kernel::{failure::Outcome, ids::MessageId, vocabulary::Channel},
+    kernel::{failure::Outcome, vocabulary::Channel},
 };
 
 /// Whether the customer of a conversation is elsewhere: by text or in a thread of mail. Whoever writes here is of the business.
@@ -28,23 +23,18 @@ pub async fn is_carried(tx: &mut Tx<Tenant>, conversation: &ConversationRow) -> 
     })
 }
 
-/// Whether a customer's message is to be answered yet: the business may have been deactivated, or its channel switched off,
-/// while it waited.
+/// Whether customers of a conversation are answered yet: the business may have been deactivated, or its channel switched off,
+/// while they waited.
 ///
 /// # Errors
 /// Database faults.
-pub async fn is_answered(tx: &mut Tx<Tenant>, question: MessageId) -> Outcome<bool> {
-    if !tenants::own(tx).await?.is_active {
-        return Ok(false);
-    }
-    // What is not there is for whoever answers to say.
-    let Some(question) = messages::find(tx, question).await? else { return Ok(true) };
-    let conversation = conversations::find(tx, question.conversation_id).await?;
-    Ok(match conversation.map(|row| row.channel) {
-        Some(Channel::Sms) => settings::sms_of_own(tx).await?.is_enabled,
-        Some(Channel::Email) => mailboxes::find(tx).await?.is_some_and(|mailbox| mailbox.is_enabled),
-        Some(Channel::Web | Channel::Voice) | None => true,
-    })
+pub async fn is_open(tx: &mut Tx<Tenant>, conversation: &ConversationRow) -> Outcome<bool> {
+    Ok(tenants::own(tx).await?.is_active
+        && match conversation.channel {
+            Channel::Sms => settings::sms_of_own(tx).await?.is_enabled,
+            Channel::Email => mailboxes::find(tx).await?.is_some_and(|mailbox| mailbox.is_enabled),
+            Channel::Web | Channel::Voice => true,
+        })
 }
 
 /// Puts a message in line for the customer. `false` when there is no way to them; on channels where they follow, there is

@@ -23,9 +23,6 @@ const SOON: Duration = Duration::from_secs(2);
 
 /// Has `message` answered.
 pub(super) async fn give(tools: &Tools, cx: &TenantCx, held: &Held<'_>, message: MessageId) -> Outcome<Verdict> {
-    if !cx.read(async |tx| carriage::is_answered(tx, message).await).await? {
-        return held.let_it_be().await;
-    }
     let reply = match tools.engine.answer(cx, message).await? {
         Answered::Whole(reply) => reply,
         Answered::Unwanted => return held.let_it_be().await,
