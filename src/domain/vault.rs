@@ -84,10 +84,7 @@ pub async fn rotate(cx: &TenantCx) -> Outcome<Rotated> {
     cx.write(async |tx| {
         let mut rotated = Rotated::default();
         let data_keys = secrets::data_keys(tx, tenant).await?;
-        let mut values = secrets::all(tx).await?;
-        for (_, value) in &mut values {
-            value.data_keys.clone_from(&data_keys);
-        }
+        let values = secrets::all(tx, &data_keys).await?;
         for key in &data_keys {
             match keys.renewed(tenant, key) {
                 Ok(None) => {}

@@ -72,11 +72,11 @@ pub async fn sealed(tx: &mut Tx<Tenant>, name: &str) -> Outcome<Option<Sealed>> 
     Ok(whole)
 }
 
-/// Every sealed value of the tenant by its name, without the data keys, locked until the transaction ends.
+/// Every sealed value of the tenant by its name, with the tenant's data keys, locked until the transaction ends.
 ///
 /// # Errors
 /// Database faults.
-pub async fn all(tx: &mut Tx<Tenant>) -> Outcome<Vec<(String, Sealed)>> {
+pub async fn all(tx: &mut Tx<Tenant>, data_keys: &[DataKey]) -> Outcome<Vec<(String, Sealed)>> {
     let tenant = tx.tenant();
     let values: Vec<(String, Vec<u8>)> = tenant_secrets::table
         .filter(tenant_secrets::tenant_id.eq(tenant))
@@ -85,7 +85,7 @@ pub async fn all(tx: &mut Tx<Tenant>) -> Outcome<Vec<(String, Sealed)>> {
         .for_update()
         .load(tx.conn())
         .await?;
-    Ok(values.into_iter().map(|(name, value)| (name, Sealed { value, data_keys: Vec::new() })).collect())
+    Ok(values.into_iter().map(|(name, value)| (name, Sealed { value, data_keys: data_keys.to_vec() })).collect())
 }
 
 /// Puts `sealed` in the place of `before`. `false` when something else stands there by now.
