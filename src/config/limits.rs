@@ -9,12 +9,8 @@ use crate::{
 
 /// `VISITOR_TOKEN_EXPIRE_MINUTES` and `RATE_LIMIT_VISITOR_…`.
 pub(super) fn visitors(read: &mut Reader<'_>, is_production: bool) -> VisitorSettings {
-    let mut sessions = |name, default| {
-        let per_minute = read.number(name, default, 1..=100_000);
-        Rate { burst: per_minute, per_minute }
-    };
-    let sessions_per_address = sessions("RATE_LIMIT_VISITOR_SESSIONS_PER_ADDRESS", 10);
-    let sessions_per_tenant = sessions("RATE_LIMIT_VISITOR_SESSIONS_PER_TENANT", 120);
+    let sessions_per_address = even(read, "RATE_LIMIT_VISITOR_SESSIONS_PER_ADDRESS", 10);
+    let sessions_per_tenant = even(read, "RATE_LIMIT_VISITOR_SESSIONS_PER_TENANT", 120);
     VisitorSettings {
         lifetime: TimeDelta::minutes(read.number("VISITOR_TOKEN_EXPIRE_MINUTES", 720, 5..=43_200)),
         needs_origin: is_production,
@@ -28,13 +24,16 @@ pub(super) fn visitors(read: &mut Reader<'_>, is_production: bool) -> VisitorSet
     }
 }
 
+/// `RATE_LIMIT_LOGIN_…`.
 pub(super) fn guesses(read: &mut Reader<'_>) -> GuessSettings {
-    let mut rate = |name, default| {
-        let per_minute = read.number(name, default, 1..=100_000);
-        Rate { burst: per_minute, per_minute }
-    };
     GuessSettings {
-        of_an_account: rate("RATE_LIMIT_LOGIN_PER_ACCOUNT", 10),
-        of_an_address: rate("RATE_LIMIT_LOGIN_PER_ADDRESS", 60),
+        of_an_account: even(read, "RATE_LIMIT_LOGIN_PER_ACCOUNT", 10),
+        of_an_address: even(read, "RATE_LIMIT_LOGIN_PER_ADDRESS", 60),
     }
+}
+
+/// So many a minute, and as many at once.
+fn even(read: &mut Reader<'_>, name: &str, default: u32) -> Rate {
+    let per_minute = read.number(name, default, 1..=100_000);
+    Rate { burst: per_minute, per_minute }
 }

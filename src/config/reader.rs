@@ -71,7 +71,7 @@ impl<'v> Reader<'v> {
     }
 
     /// A comma list, or a JSON array of strings.
-    pub(super) fn list(&mut self, name: &str) -> Vec<String> {
+    fn items(&mut self, name: &str) -> Vec<String> {
         let Some(text) = self.text(name) else { return Vec::new() };
         let items: Vec<String> = if text.starts_with('[') {
             match serde_json::from_str(&text) {
@@ -81,11 +81,14 @@ impl<'v> Reader<'v> {
         } else {
             text.split(',').map(str::to_owned).collect()
         };
-        let items: Vec<_> = items
-            .iter()
-            .map(|item| item.trim().trim_end_matches('/').to_owned())
-            .filter(|item| !item.is_empty())
-            .collect();
+        items.iter().map(|item| item.trim().to_owned()).filter(|item| !item.is_empty()).collect()
+    }
+
+    /// Origins: a comma list, or a JSON array of strings.
+    pub(super) fn list(&mut self, name: &str) -> Vec<String> {
+        let items = self.items(name);
+        let items: Vec<_> =
+            items.iter().map(|item| item.trim_end_matches('/').to_owned()).filter(|item| !item.is_empty()).collect();
         if items.iter().any(|item| Url::parse(item).is_err()) {
             return self.wrong(name, "must hold origins such as https://www.example.com", Vec::new());
         }
@@ -124,10 +127,7 @@ impl<'v> Reader<'v> {
 
     /// Several keys, each as [`Reader::hex_key`] has it: a comma list, or a JSON array.
     pub(super) fn hex_keys(&mut self, name: &str) -> Vec<SecretString> {
-        let text = self.text(name).unwrap_or_default();
-        let bare = text.trim_matches(['[', ']']);
-        let keys = bare.split(',').map(|key| key.trim().trim_matches('"')).filter(|key| !key.is_empty());
-        let keys: Vec<_> = keys.map(str::to_owned).collect();
+        let keys = self.items(name);
         if keys.iter().any(|key| key.len() != 64 || !key.bytes().all(|byte| byte.is_ascii_hexdigit())) {
             self.problem(name, "must hold keys of 64 hex digits, with commas between them");
         }

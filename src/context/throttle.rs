@@ -20,6 +20,13 @@ pub struct Rate {
     pub per_minute: u32,
 }
 
+impl Rate {
+    /// Microseconds that one of them takes in the long run.
+    fn step(self) -> i64 {
+        60_000_000 / i64::from(self.per_minute.max(1))
+    }
+}
+
 /// What is counted, and whose.
 type Key = (&'static str, String);
 
@@ -43,7 +50,7 @@ impl Throttle {
     #[expect(clippy::unused_async, reason = "a count that nodes share is asked for over the network")]
     pub async fn take(&self, what: &'static str, whose: &str, rate: Rate) -> Result<(), Refusal> {
         let now = self.clock.now().timestamp_micros();
-        let step = 60_000_000 / i64::from(rate.per_minute.max(1));
+        let step = rate.step();
         let slack = step * i64::from(rate.burst.max(1) - 1);
         let mut caught_up = self.caught_up.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (what, whose.to_owned());
@@ -61,10 +68,9 @@ impl Throttle {
 
     /// Takes back one that was counted: it is not of those that are to be few.
     pub fn forgive(&self, what: &'static str, whose: &str, rate: Rate) {
-        let step = 60_000_000 / i64::from(rate.per_minute.max(1));
         let mut caught_up = self.caught_up.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(at) = caught_up.get_mut(&(what, whose.to_owned())) {
-            *at -= step;
+            *at -= rate.step();
         }
     }
 }

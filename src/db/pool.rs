@@ -25,7 +25,10 @@ use crate::{
         scope::{AdminScope, TenantScope},
         tx::{Admin, Identity, Mode, Role, Tenant, Tx, Worker},
     },
-    kernel::{failure::Outcome, metrics::Metrics},
+    kernel::{
+        failure::Outcome,
+        metrics::{Metrics, count as gauged},
+    },
 };
 
 pub(in crate::db) type PooledConnection = diesel_async::pooled_connection::deadpool::Object<AsyncPgConnection>;
@@ -160,12 +163,12 @@ impl Db {
         metrics.record(|| {
             metrics::describe_gauge!("frontdesk_database_connections", "Connections of the pool, by state.");
             for (state, count) in connections {
-                metrics::gauge!("frontdesk_database_connections", "state" => state).set(many(count));
+                metrics::gauge!("frontdesk_database_connections", "state" => state).set(gauged(count));
             }
             metrics::describe_gauge!("frontdesk_database_connections_max", "Connections that the pool may have.");
-            metrics::gauge!("frontdesk_database_connections_max").set(many(status.max_size));
+            metrics::gauge!("frontdesk_database_connections_max").set(gauged(status.max_size));
             metrics::describe_gauge!("frontdesk_database_waiting", "Pieces of work that wait for a connection.");
-            metrics::gauge!("frontdesk_database_waiting").set(many(status.waiting));
+            metrics::gauge!("frontdesk_database_waiting").set(gauged(status.waiting));
             metrics::describe_counter!("frontdesk_database_statements_total", "SQL statements that were sent.");
             metrics::counter!("frontdesk_database_statements_total").absolute(self.statements());
         });
@@ -191,8 +194,4 @@ impl Db {
     pub(in crate::db) async fn checkout(&self) -> Outcome<PooledConnection> {
         self.pool.get().await.map_err(|error| unreachable(&anyhow::Error::new(error).context("connection pool")))
     }
-}
-
-fn many(count: usize) -> f64 {
-    u32::try_from(count).map_or(f64::MAX, f64::from)
 }

@@ -15,7 +15,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
     http::{Web, problem::problem},
-    kernel::hosts,
+    kernel::{hosts, metrics::count},
     tokens::hmac_sha256,
 };
 
@@ -48,7 +48,7 @@ pub(super) async fn scrape(
 impl Web {
     /// The sockets that are open as of now.
     fn measure(&self) {
-        let open = u32::try_from(self.sockets.len()).map_or(f64::MAX, f64::from);
+        let open = count(self.sockets.len());
         self.services.metrics.record(|| {
             metrics::describe_gauge!("frontdesk_sockets_open", "WebSockets that are open.");
             metrics::gauge!("frontdesk_sockets_open").set(open);

@@ -42,6 +42,12 @@ impl Metrics {
     }
 }
 
+/// A number of things, as a gauge shows it.
+#[must_use]
+pub fn count(things: usize) -> f64 {
+    u32::try_from(things).map_or(f64::MAX, f64::from)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
