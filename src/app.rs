@@ -12,7 +12,7 @@ use crate::{
     channels::{google::Google, jackrabbit::Jackrabbit, texting::Texting},
     chat::{Engine, EngineSettings},
     config::{Config, Environment},
-    context::{AdminCx, Origins, RequestId, Returns, Services, Throttle},
+    context::{self, AdminCx, Origins, RequestId, Returns, Services, Throttle},
     db::{Db, DbSettings, identity, migrate},
     domain::calls,
     graph::{Graph, Introspection},
@@ -110,6 +110,7 @@ pub fn services(config: &Config, db: Db, clock: Clock) -> anyhow::Result<Arc<Ser
     let metrics = Metrics::new()?;
     calls::announce(&metrics);
     Graph::announce(&metrics);
+    context::announce(&metrics);
     Ok(Arc::new(Services {
         passwords: Passwords::new(HASHES)?,
         tokens: TokenKeys::new(
@@ -126,7 +127,9 @@ pub fn services(config: &Config, db: Db, clock: Clock) -> anyhow::Result<Arc<Ser
         public_url: config.http.public_url.trim_end_matches('/').to_owned(),
         visitors: config.visitors.clone(),
         guesses: config.guesses,
-        throttle: Throttle::new(clock.clone()),
+        shares: config.shares,
+        streams: Arc::default(),
+        throttle: Throttle::new(clock.clone(), config.redis.as_ref())?,
         origins: Origins::new(db.clone(), clock.clone()),
         metrics,
         work: tokio::sync::Notify::new(),

@@ -1,10 +1,10 @@
-//! How much a website visitor may say: so fast, and so much a day. Nobody has signed in, and every message costs the tenant
-//! an answer. Must not hold for the tenant's own people.
+//! How much may be said: so fast by one person and to one tenant, and by a website visitor so much a day. A visitor has not
+//! signed in, and every message costs the tenant an answer. Must not look at what is said.
 
 use chrono::TimeDelta;
 
 use crate::{
-    context::TenantCx,
+    context::{Draw, TenantCx},
     db::{
         scope::Actor,
         tables::messages,
@@ -16,16 +16,16 @@ use crate::{
     },
 };
 
-/// Counts one message of a visitor's.
+/// Counts one message that may be answered.
 ///
 /// # Errors
 /// `RATE_LIMITED` with the seconds to wait.
 pub(super) async fn take(cx: &TenantCx) -> Outcome<()> {
-    if let Actor::Visitor { session, .. } = cx.scope().actor() {
-        let services = cx.services();
-        services.throttle.take("messages of a visitor", &session.to_string(), services.visitors.messages).await?;
+    let (services, actor) = (cx.services(), cx.scope().actor());
+    if let Actor::Visitor { session, .. } = actor {
+        services.limit(&[Draw::one("messages of a visitor", session.to_string(), services.visitors.messages)]).await?;
     }
-    Ok(())
+    Ok(services.take_generation(actor, cx.scope().tenant()).await?)
 }
 
 /// Refuses a visitor whose conversation took all that it takes within a day.

@@ -4,8 +4,11 @@ use chrono::TimeDelta;
 
 use crate::{
     config::reader::Reader,
-    context::{GuessSettings, Rate, VisitorSettings},
+    context::{GuessSettings, Rate, Share, ShareSettings, VisitorSettings},
 };
+
+/// More than that a minute is no limit.
+const MOST: u32 = 1_000_000_000;
 
 /// `VISITOR_TOKEN_EXPIRE_MINUTES` and `RATE_LIMIT_VISITOR_…`.
 pub(super) fn visitors(read: &mut Reader<'_>, is_production: bool) -> VisitorSettings {
@@ -29,6 +32,27 @@ pub(super) fn guesses(read: &mut Reader<'_>) -> GuessSettings {
     GuessSettings {
         of_an_account: even(read, "RATE_LIMIT_LOGIN_PER_ACCOUNT", 10),
         of_an_address: even(read, "RATE_LIMIT_LOGIN_PER_ADDRESS", 60),
+    }
+}
+
+/// `RATE_LIMIT_…_PER_PERSON` and `…_PER_TENANT`. On somebody's own machine there are no neighbours to protect, and load tests
+/// run there: it has a hundred times as much.
+pub(super) fn shares(read: &mut Reader<'_>, is_production: bool) -> ShareSettings {
+    let times = if is_production { 1 } else { 100 };
+    let mut share = |whose: &str, [requests, cost, generations, streams]: [u32; 4]| {
+        let mut most = |what: &str, default: u32| {
+            read.number(&format!("RATE_LIMIT_{what}_PER_{whose}"), default * times, 1..=MOST)
+        };
+        Share {
+            requests: Rate::steady(most("REQUESTS", requests)),
+            cost: Rate::steady(most("COST", cost)),
+            generations: Rate::steady(most("GENERATIONS", generations)),
+            streams: usize::try_from(most("STREAMS", streams)).unwrap_or(usize::MAX),
+        }
+    };
+    ShareSettings {
+        of_a_person: share("PERSON", [1_200, 600_000, 60, 100]),
+        of_a_tenant: share("TENANT", [12_000, 6_000_000, 1_200, 5_000]),
     }
 }
 

@@ -21,7 +21,7 @@ use crate::{
         telnyx::{self, StandIn},
         texting::TextingSettings,
     },
-    context::{GuessSettings, VisitorSettings},
+    context::{GuessSettings, ShareSettings, VisitorSettings},
     domain::inbox::InboxSettings,
     kernel::ids::{self, TenantId},
     llm::{ModelSettings, Provider, RemoteSettings},
@@ -55,6 +55,8 @@ pub struct Config {
     pub visitors: VisitorSettings,
     /// How many wrong passwords are taken (`RATE_LIMIT_LOGIN_…`).
     pub guesses: GuessSettings,
+    /// How much of the server one person and one tenant may have (`RATE_LIMIT_…_PER_PERSON`, `…_PER_TENANT`).
+    pub shares: ShareSettings,
     /// Encrypts tenants' secrets (`SECRET_KEY`): 64 hex digits.
     pub secret_key: SecretString,
     /// Keys that sealed before it, and still open (`SECRET_KEYS_PREVIOUS`).
@@ -198,6 +200,7 @@ impl Config {
             },
             visitors: limits::visitors(&mut read, is_production),
             guesses: limits::guesses(&mut read),
+            shares: limits::shares(&mut read, is_production),
             secret_key,
             previous_secret_keys: read.hex_keys("SECRET_KEYS_PREVIOUS"),
             redis: read.redis_url("REDIS_URL"),

@@ -14,13 +14,15 @@ pub struct Client {
     pub address: Option<IpAddr>,
     /// The website that its page is of.
     pub origin: Origin,
+    /// What program it says it is (`User-Agent`), cut to 200 characters.
+    pub agent: Option<String>,
 }
 
 impl Client {
     /// Nobody outside: the program's own work.
     #[must_use]
     pub fn none() -> Self {
-        Self { address: None, origin: Origin::Absent }
+        Self { address: None, origin: Origin::Absent, agent: None }
     }
 
     /// What one customer of a network provider holds: an IPv4 address, or the first half of an IPv6 one.
@@ -69,7 +71,7 @@ mod tests {
 
     #[test]
     fn an_address_counts_as_its_owner_s_network() {
-        let network = |text: &str| Client { address: text.parse().ok(), origin: Origin::Absent }.network();
+        let network = |text: &str| Client { address: text.parse().ok(), ..Client::none() }.network();
         assert_eq!(network("203.0.113.7"), "203.0.113.7");
         assert_eq!(network("::ffff:203.0.113.7"), "203.0.113.7");
         assert_eq!(network("2001:db8:1:2:aaaa::1"), network("2001:db8:1:2:bbbb::2"));

@@ -6,6 +6,8 @@ mod client;
 mod loaders;
 mod origins;
 mod returns;
+mod shares;
+mod streams;
 mod throttle;
 mod wave;
 
@@ -18,7 +20,9 @@ pub use client::{Client, GuessSettings, VisitorSettings};
 pub use loaders::{LeadPage, Loaders, MessagePage, PlatformLoaders};
 pub use origins::Origins;
 pub use returns::Returns;
-pub use throttle::{Rate, Throttle};
+pub use shares::{Account, Share, ShareSettings, announce};
+pub use streams::{OpenStream, Streams};
+pub use throttle::{Draw, Rate, Throttle};
 
 use crate::{
     channels::{google::Google, jackrabbit::Jackrabbit},
@@ -57,6 +61,10 @@ pub struct Services {
     pub visitors: VisitorSettings,
     /// How many wrong passwords are taken.
     pub guesses: GuessSettings,
+    /// How much of the server one person and one tenant may have.
+    pub shares: ShareSettings,
+    /// The streams that are open on this node.
+    pub streams: Arc<Streams>,
     /// How often somebody did what is limited.
     pub throttle: Throttle,
     /// The websites that tenants allow.

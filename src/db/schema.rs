@@ -352,6 +352,7 @@ diesel::table! {
         created_at -> Timestamptz,
         expires_at -> Timestamptz,
         revoked_at -> Nullable<Timestamptz>,
+        agent -> Nullable<Text>,
     }
 }
 

@@ -5,11 +5,11 @@ use secrecy::SecretString;
 use uuid::Uuid;
 
 use crate::{
-    context::{PublicCx, View},
+    context::{Draw, PublicCx, View},
     db::{
         identity::{self, inactive},
         tables::{
-            sessions::{self, NewSession},
+            sessions::{self, NewSession, SessionRow},
             tenants,
             users::{self, UserRow},
         },
@@ -55,10 +55,12 @@ pub async fn login(cx: &PublicCx, email: &str, password: SecretString) -> Outcom
     // A NUL can't be in any address, and PostgreSQL would not take it as text.
     let email = email.trim().replace('\0', "");
     let (account, network) = (email.to_lowercase().chars().take(254).collect::<String>(), cx.client.network());
-    let guesses = services.guesses;
+    let guess = [
+        Draw::one(OF_AN_ACCOUNT, account, services.guesses.of_an_account),
+        Draw::one(OF_AN_ADDRESS, network, services.guesses.of_an_address),
+    ];
     // Counted before it is known to be wrong: many at once are many.
-    services.throttle.take(OF_AN_ACCOUNT, &account, guesses.of_an_account).await?;
-    services.throttle.take(OF_AN_ADDRESS, &network, guesses.of_an_address).await?;
+    services.limit(&guess).await?;
     let found = services.db.identify(async |tx| users::credentials(tx, &email).await).await?;
     let (user, hash) = found.map_or((None, None), |(user, hash)| (Some(user), Some(hash)));
     let verified = hash.clone();
@@ -69,8 +71,7 @@ pub async fn login(cx: &PublicCx, email: &str, password: SecretString) -> Outcom
     let Some(user) = user.filter(|_| fits) else {
         return Err(wrong().into());
     };
-    services.throttle.forgive(OF_AN_ACCOUNT, &account, guesses.of_an_account);
-    services.throttle.forgive(OF_AN_ADDRESS, &network, guesses.of_an_address);
+    services.throttle.forgive(&guess).await;
     let id = Uuid::new_v4();
     let (refresh_token, refresh_hash) = services.refresh.issue(id)?;
     let now = services.clock.now();
@@ -81,6 +82,7 @@ pub async fn login(cx: &PublicCx, email: &str, password: SecretString) -> Outcom
         refresh_hash,
         created_at: now,
         expires_at: now + services.refresh_lifetime,
+        agent: cx.client.agent.clone(),
     };
     services
         .db
@@ -156,7 +158,7 @@ pub async fn logout(cx: &PublicCx, token: &VerifiedToken) -> Outcome<()> {
 /// Changes one's own password. One's other sessions end; this one goes on.
 ///
 /// # Errors
-/// `BAD_USER_INPUT` naming `currentPassword` or `newPassword`.
+/// `BAD_USER_INPUT` naming `currentPassword` or `newPassword`; `RATE_LIMITED` after too many wrong ones.
 pub async fn change_password(
     cx: &PublicCx,
     token: &VerifiedToken,
@@ -165,10 +167,14 @@ pub async fn change_password(
 ) -> Outcome<()> {
     let services = &cx.services;
     Passwords::check_new("newPassword", &new)?;
+    // Whoever finds a signed-in browser may guess too.
+    let guess = [Draw::one(OF_AN_ACCOUNT, token.user().to_string(), services.guesses.of_an_account)];
+    services.limit(&guess).await?;
     let stored = services.db.identify(async |tx| users::password_hash(tx, token.user()).await).await?;
     if !services.passwords.fits(current, stored).await? {
         return Err(Refusal::input("currentPassword", "`currentPassword` is wrong.").into());
     }
+    services.throttle.forgive(&guess).await;
     let hash = services.passwords.hash(new).await?;
     let now = services.clock.now();
     services
@@ -177,6 +183,32 @@ pub async fn change_password(
             users::set_password(tx, token.user(), &hash).await?;
             sessions::revoke_others(tx, token.user(), Some(token.session()), now).await?;
             cx.audit(tx, "user.password", token.user(), token.tenant(), AuditOutcome::Done).await
+        })
+        .await
+}
+
+/// One's own sessions, the newest first.
+///
+/// # Errors
+/// Faults only.
+pub async fn list(cx: &PublicCx, token: &VerifiedToken) -> Outcome<Vec<SessionRow>> {
+    let now = cx.services.clock.now();
+    cx.services.db.identify(async |tx| sessions::standing(tx, token.user(), now).await).await
+}
+
+/// Ends one of one's own sessions; this one too.
+///
+/// # Errors
+/// `NOT_FOUND` for what is none of one's own, or has ended.
+pub async fn revoke(cx: &PublicCx, token: &VerifiedToken, id: Uuid) -> Outcome<()> {
+    let now = cx.services.clock.now();
+    cx.services
+        .db
+        .identify(async |tx| {
+            let ended = sessions::revoke(tx, id, now).await?;
+            // Somebody else's stays as it was: the transaction does not stand.
+            ended.filter(|row| row.user_id == token.user()).ok_or_else(|| Refusal::not_found("session"))?;
+            cx.audit(tx, "user.sessions.revoke", token.user(), token.tenant(), AuditOutcome::Done).await
         })
         .await
 }

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::{
-    context::{PublicCx, TenantCx},
+    context::{Draw, PublicCx, TenantCx},
     db::{
         identity,
         scope::Actor,
@@ -51,7 +51,7 @@ pub async fn start(cx: &PublicCx, form: VisitorForm) -> Outcome<VisitorPass> {
     let services = &cx.services;
     let rules = &services.visitors;
     // Before anything is looked up: also who guesses names of tenants is slowed down.
-    services.throttle.take("visitors of an address", &cx.client.network(), rules.sessions_per_address).await?;
+    services.limit(&[Draw::one("visitors of an address", cx.client.network(), rules.sessions_per_address)]).await?;
     if rules.needs_origin && cx.client.origin == Origin::Absent {
         return Err(Refusal::new(
             ErrorCode::Forbidden,
@@ -61,7 +61,7 @@ pub async fn start(cx: &PublicCx, form: VisitorForm) -> Outcome<VisitorPass> {
     }
     let scope = identity::open_to_visitors(&services.db, &form.subdomain, &cx.door()).await?;
     let tenant = scope.tenant();
-    services.throttle.take("visitors of a tenant", &tenant.to_string(), rules.sessions_per_tenant).await?;
+    services.limit(&[Draw::one("visitors of a tenant", tenant.to_string(), rules.sessions_per_tenant)]).await?;
     let inside = TenantCx::new(scope, services.clone(), cx.request.clone());
     // Read first: a lead that is no older than the conversation was noted in it.
     let now = inside.now();

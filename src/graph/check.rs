@@ -40,6 +40,8 @@ pub struct Checked {
     pub kind: OperationType,
     /// Fields that say who may touch them.
     pub(super) touched: Vec<(Access, String, Pos)>,
+    /// What it costs: each field once for each row that a list may give.
+    pub cost: usize,
 }
 
 /// Why a document does not run.
@@ -98,9 +100,9 @@ pub(super) fn check(mut request: Request, rules: &Rules, limits: &Limits) -> Res
     }
     within("lists of types in each other", limits.circle, sum.circle)?;
     within("cost", limits.cost, sum.cost)?;
-    let (kind, touched) = (operation.node.ty, sum.touched);
+    let kind = operation.node.ty;
     request.set_parsed_query(document);
-    Ok(Checked { request, kind, touched })
+    Ok(Checked { request, kind, touched: sum.touched, cost: sum.cost })
 }
 
 fn chosen<'d>(

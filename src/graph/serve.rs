@@ -82,8 +82,13 @@ impl Graph {
     /// The answer to a request that holds no operation.
     #[must_use]
     pub fn unreadable(&self, what: &'static str, request_id: &str) -> Response {
-        let refusal = Refusal::new(ErrorCode::BadUserInput, what);
-        self.finished(Response::from_errors(vec![error::refused(&refusal, None)]), request_id)
+        self.refused(&Refusal::new(ErrorCode::BadUserInput, what), request_id)
+    }
+
+    /// The answer to an operation that is not let in.
+    #[must_use]
+    pub fn refused(&self, refusal: &Refusal, request_id: &str) -> Response {
+        self.finished(Response::from_errors(vec![error::refused(refusal, None)]), request_id)
     }
 
     /// Runs a query or mutation, for as long as one may take.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::http::{Extensions, HeaderMap, header};
 
 use crate::{
-    context::{Client, RequestId},
+    context::{Account, Client, RequestId},
     db::identity::{self, TenantName},
     graph::context::{Caller, Known, RequestCx},
     http::{Web, client},
@@ -64,6 +64,11 @@ impl Proof {
     /// The token, if it was a good one.
     pub(super) fn token(&self) -> Option<&Arc<AnyToken>> {
         self.token.as_ref()?.as_ref().ok()
+    }
+
+    /// On whose account they act, as far as the proof tells.
+    pub(super) fn account(&self) -> Account {
+        Account::of(self.token().map(|token| &**token), &self.client)
     }
 
     /// Asks the database where the caller stands now.

@@ -16,7 +16,13 @@ const FORWARDED: &str = "x-forwarded-for";
 pub(super) fn of(headers: &HeaderMap, extensions: &Extensions, proxies: usize) -> Client {
     let peer = extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
     let origins = headers.get_all(header::ORIGIN).iter().map(|value| value.to_str().ok());
-    Client { address: address(headers, proxies).or(peer), origin: Origin::read(origins) }
+    Client { address: address(headers, proxies).or(peer), origin: Origin::read(origins), agent: agent(headers) }
+}
+
+/// The first 200 characters of what a program says it is, where they can be read.
+fn agent(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get(header::USER_AGENT)?.to_str().ok()?.trim();
+    (!text.is_empty()).then(|| text.chars().take(200).collect())
 }
 
 /// Each proxy adds at the right whom it was called by. So from the right, as far as our own proxies wrote it, it is true;

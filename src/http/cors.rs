@@ -3,7 +3,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::{
+    http::{HeaderMap, HeaderName, HeaderValue, Method, header},
+    response::Response,
+};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::{
@@ -39,6 +42,36 @@ pub(super) fn layer(web: &Arc<Web>) -> CorsLayer {
         ])
         .expose_headers([HeaderName::from_static(request_id::HEADER), header::RETRY_AFTER])
         .max_age(Duration::from_mins(10))
+}
+
+/// A page that is not let in is told nothing at all: neither which methods nor which headers it could have used.
+pub(super) async fn say_nothing(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    if !headers.contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN) {
+        for name in [
+            header::ACCESS_CONTROL_ALLOW_METHODS,
+            header::ACCESS_CONTROL_ALLOW_HEADERS,
+            header::ACCESS_CONTROL_EXPOSE_HEADERS,
+            header::ACCESS_CONTROL_MAX_AGE,
+        ] {
+            headers.remove(name);
+        }
+    }
+    response
+}
+
+/// Whether a page may open a socket: browsers don't ask before they do. Programs, which name no page, may.
+pub(super) async fn may_open(web: &Web, headers: &HeaderMap) -> bool {
+    let mut origins = headers.get_all(header::ORIGIN).iter();
+    let Some(origin) = origins.next() else { return true };
+    let is_open = web.settings.cors_origins.is_empty() && web.settings.is_development;
+    let own = || {
+        let Some(page) = origin.to_str().ok().and_then(origin::normalise) else { return false };
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        let is_same_host = page.split_once("://").map(|(_, authority)| authority) == host;
+        is_same_host || Some(page) == origin::normalise(&web.services.public_url)
+    };
+    origins.next().is_none() && (is_open || own() || is_welcome(web, origin, true).await)
 }
 
 async fn is_welcome(web: &Web, origin: &HeaderValue, for_visitors: bool) -> bool {

@@ -16,7 +16,7 @@ use crate::{
     context::RequestId,
     graph::is_request_error,
     http::{
-        Web,
+        Web, admission,
         body::{self, BadRequest},
         caller::Proof,
         intake,
@@ -84,10 +84,16 @@ async fn answer(web: Arc<Web>, id: RequestId, request: Request, form: Option<For
         return allow(refuse(StatusCode::METHOD_NOT_ALLOWED, message, form, &id), "POST");
     }
     let proof = Proof::from_headers(&web, &parts.headers, &parts.extensions);
+    let admitted = admission::admit(&web, &proof, checked.cost).await;
+    let opened = admitted.and_then(|()| (form == Form::Events).then(|| admission::open(&web, &proof)).transpose());
+    let open = match opened {
+        Ok(open) => open,
+        Err(refusal) => return too_fast(&web.graph.refused(&refusal, &id.0), form),
+    };
     let cx = proof.resolve(&web, id.clone()).await;
-    if form == Form::Events {
-        let stream = web.graph.stream(checked, cx);
-        return sse::respond(web, proof, stream);
+    if let Some(open) = open {
+        let answers = web.graph.stream(checked, cx);
+        return sse::respond(web, proof, answers, open);
     }
     if checked.kind == OperationType::Subscription {
         let message = "Subscriptions need `Accept: text/event-stream`, or the WebSocket at /graphql/ws.";
@@ -100,10 +106,21 @@ async fn answer(web: Arc<Web>, id: RequestId, request: Request, form: Option<For
 fn respond(answer: Answer, form: Form) -> Response {
     let wait = wait(&answer);
     let mut response = in_form(answer, form);
+    say_wait(&mut response, wait);
+    response
+}
+
+/// The answer to somebody who asks too often. Nothing was even looked at, so the status says it in all forms.
+fn too_fast(answer: &Answer, form: Form) -> Response {
+    let mut response = shaped(StatusCode::TOO_MANY_REQUESTS, &json!({ "errors": answer.errors }), plain(form));
+    say_wait(&mut response, wait(answer));
+    response
+}
+
+fn say_wait(response: &mut Response, wait: Option<u64>) {
     if let Some(seconds) = wait {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
-    response
 }
 
 /// The longest wait that an error of the answer asks for, in seconds.
@@ -150,9 +167,12 @@ fn refuse(status: StatusCode, message: &str, form: Form, id: &RequestId) -> Resp
 
 fn coded(status: StatusCode, code: ErrorCode, message: &str, form: Form, id: &RequestId) -> Response {
     let extensions = json!({ "code": code.as_str(), "requestId": &*id.0 });
-    // Before a stream begins, errors are plain JSON.
-    let form = if form == Form::Events { Form::Json } else { form };
-    shaped(status, &json!({ "errors": [{ "message": message, "extensions": extensions }] }), form)
+    shaped(status, &json!({ "errors": [{ "message": message, "extensions": extensions }] }), plain(form))
+}
+
+/// Before a stream begins, errors are plain JSON.
+fn plain(form: Form) -> Form {
+    if form == Form::Events { Form::Json } else { form }
 }
 
 fn shaped(status: StatusCode, body: &serde_json::Value, form: Form) -> Response {

@@ -1,6 +1,7 @@
 //! HTTP: the router on one page, and the transports of GraphQL. Must not decide who may do what: it carries proofs in and
 //! answers out.
 
+mod admission;
 mod body;
 mod caller;
 mod client;
@@ -85,6 +86,8 @@ pub struct WebSettings {
     pub has_playground: bool,
     /// How often the caller of an open stream is looked at again.
     pub recheck: Duration,
+    /// How long somebody is kept waiting who is refused for asking too often.
+    pub penalty: Duration,
     /// How long a socket may wait with its connection_init.
     pub init_patience: Duration,
     /// Between two pings of an open socket; a peer that is silent for two of them is gone.
@@ -104,6 +107,7 @@ impl Default for WebSettings {
             voice: VoicePatience::default(),
             has_playground: playground::is_built(),
             recheck: Duration::from_secs(3),
+            penalty: Duration::from_millis(200),
             init_patience: Duration::from_secs(3),
             ping: Duration::from_secs(12),
         }
@@ -134,6 +138,7 @@ pub fn router(web: Arc<Web>) -> Router {
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(CatchPanicLayer::custom(problem::panicked))
         .layer(cors::layer(&web))
+        .layer(middleware::map_response(cors::say_nothing))
         .layer(set(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(set(header::REFERRER_POLICY, "no-referrer"))
         .layer(set(header::X_FRAME_OPTIONS, "DENY"))

@@ -17,6 +17,7 @@ use futures_util::{
 use serde_json::json;
 
 use crate::{
+    context::OpenStream,
     graph::is_request_error,
     http::{Web, caller::Proof, negotiate::Form, watch},
 };
@@ -30,7 +31,7 @@ pub(super) fn once(answer: Answer) -> Response {
 }
 
 /// An operation's answers, as they come; cut when its caller may no longer be served, or the server goes down.
-pub(super) fn respond(web: Arc<Web>, proof: Proof, answers: BoxStream<'static, Answer>) -> Response {
+pub(super) fn respond(web: Arc<Web>, proof: Proof, answers: BoxStream<'static, Answer>, open: OpenStream) -> Response {
     let closing = web.closing.clone().cancelled_owned();
     let cut = Box::pin(async move {
         let revoked = std::pin::pin!(watch::until_revoked(&web, &proof));
@@ -39,11 +40,11 @@ pub(super) fn respond(web: Arc<Web>, proof: Proof, answers: BoxStream<'static, A
             Either::Right(_) => None,
         }
     });
-    let state = Some((answers, cut));
+    let state = Some((answers, cut, open));
     events(stream::unfold(state, |state| async move {
-        let (mut answers, cut) = state?;
+        let (mut answers, cut, open) = state?;
         match futures_util::future::select(answers.next(), cut).await {
-            Either::Left((Some(answer), cut)) => Some((answer, Some((answers, cut)))),
+            Either::Left((Some(answer), cut)) => Some((answer, Some((answers, cut, open)))),
             Either::Left((None, _)) | Either::Right((None, _)) => None,
             Either::Right((Some(last), _)) => Some((last, None)),
         }

@@ -8,10 +8,7 @@ use frontdesk::{
         leads::LeadForm,
         visitors::{self, VisitorForm},
     },
-    kernel::{
-        ids::{ConversationId, TenantId},
-        origin::Origin,
-    },
+    kernel::ids::{ConversationId, TenantId},
     tools::{self, Call},
 };
 use serde_json::{Value, json};
@@ -259,11 +256,8 @@ fn said_again(told: &Value) -> bool {
 
 /// Opens a chat on a website; what the assistant of that tenant sees of it, and its number.
 async fn visit(gateway: &Gateway, tenant: &Tenant<'_>, lead: Option<LeadForm>) -> (TenantCx, i64) {
-    let public = PublicCx {
-        services: gateway.services.clone(),
-        request: RequestId("test".into()),
-        client: Client { address: None, origin: Origin::Absent },
-    };
+    let public =
+        PublicCx { services: gateway.services.clone(), request: RequestId("test".into()), client: Client::none() };
     let form = VisitorForm { subdomain: tenant.slug.clone(), lead };
     let pass = visitors::start(&public, form).await.expect("let in");
     (pass.cx, pass.conversation.id.0)

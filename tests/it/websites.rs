@@ -87,6 +87,9 @@ async fn a_browser_may_call_from_a_tenant_s_page_and_from_no_other() {
                 answer.headers().get_all(name).iter().filter_map(|v| v.to_str().ok()).collect::<Vec<_>>().join(", ")
             };
             assert_eq!(header("access-control-allow-credentials"), "");
+            // Whoever is not let in is told nothing of what they could have done.
+            let told = answer.headers().keys().filter(|name| name.as_str().starts_with("access-control-")).count();
+            assert_eq!(told > 0, !header("access-control-allow-origin").is_empty());
             assert!(header("vary").contains("origin"), "{}", header("vary"));
             header("access-control-allow-origin")
         };
@@ -100,6 +103,14 @@ async fn a_browser_may_call_from_a_tenant_s_page_and_from_no_other() {
         for foreign in ["https://evil.example", "null", "*", "http://www.acme.example"] {
             assert_eq!(allowed(path, foreign).await, "", "{foreign}");
         }
+    }
+    // A browser opens sockets unasked, so they are refused where they come from a page that may not call.
+    for foreign in ["https://evil.example", "null", "*", "http://www.acme.example"] {
+        assert_eq!(Socket::refused(gateway.address, foreign).await, 403, "{foreign}");
+    }
+    let own = format!("http://{}", gateway.address);
+    for page in [Some(PAGE), Some(own.as_str()), None] {
+        Socket::from_page(gateway.address, PROTOCOL, page).await;
     }
     gateway.root().await.data("mutation { deactivateTenant(id: \"tenant_1001\") { id } }").await;
     assert_eq!(allowed("/graphql", PAGE).await, "", "a deactivated tenant's is nobody's");

@@ -16,6 +16,9 @@ use crate::{
     },
 };
 
+/// Sessions that a list gives at the most.
+const MOST: i64 = 100;
+
 /// A sign-in.
 #[derive(Debug, Clone, Queryable, Selectable)]
 #[diesel(table_name = sessions)]
@@ -24,8 +27,11 @@ pub struct SessionRow {
     pub id: Uuid,
     pub user_id: UserId,
     pub tenant_id: Option<TenantId>,
+    pub created_at: DateTime<Utc>,
+    pub rotated_at: Option<DateTime<Utc>>,
     pub expires_at: DateTime<Utc>,
     pub revoked_at: Option<DateTime<Utc>>,
+    pub agent: Option<String>,
 }
 
 /// A sign-in to be.
@@ -39,6 +45,7 @@ pub struct NewSession {
     pub refresh_hash: Vec<u8>,
     pub created_at: DateTime<Utc>,
     pub expires_at: DateTime<Utc>,
+    pub agent: Option<String>,
 }
 
 /// Adds one.
@@ -89,6 +96,18 @@ pub async fn spent_at(tx: &mut Tx<Identity>, id: Uuid, spent: &[u8]) -> Outcome<
         .await
         .optional()?;
     Ok(at.flatten())
+}
+
+/// A person's sessions that still stand, the newest first.
+///
+/// # Errors
+/// Database faults.
+pub async fn standing(tx: &mut Tx<Identity>, user: UserId, now: DateTime<Utc>) -> Outcome<Vec<SessionRow>> {
+    let standing = sessions::table
+        .filter(sessions::user_id.eq(user))
+        .filter(sessions::revoked_at.is_null())
+        .filter(sessions::expires_at.gt(now));
+    Ok(standing.order(sessions::created_at.desc()).limit(MOST).select(SessionRow::as_select()).load(tx.conn()).await?)
 }
 
 /// Ends one session; nothing comes back for one that has ended.

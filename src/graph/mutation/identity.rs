@@ -11,7 +11,10 @@ use crate::{
         context,
         types::session::{AuthPayload, ChangePasswordInput, LoginInput, RefreshTokenInput},
     },
-    kernel::ids::{self, UserId},
+    kernel::{
+        failure::Refusal,
+        ids::{self, UserId},
+    },
 };
 
 #[derive(Default)]
@@ -80,5 +83,17 @@ impl IdentityMutation {
             },
         };
         Ok(i32::try_from(ended).unwrap_or(i32::MAX))
+    }
+
+    /// Ends one of one's own sessions: a device that was lost, say.
+    #[graphql(directive = auth::apply(Access::User))]
+    async fn revoke_session(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which, as `sessions` names it.")] id: ID,
+    ) -> Result<bool> {
+        let id = id.parse().map_err(|_| Refusal::not_found("session"))?;
+        sessions::revoke(context::public(ctx)?, context::own_token(ctx)?, id).await?;
+        Ok(true)
     }
 }

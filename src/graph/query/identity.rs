@@ -5,10 +5,11 @@ use futures_util::future::try_join_all;
 
 use crate::{
     db::tables::users,
+    domain::sessions,
     graph::{
         auth::{Access, auth},
         context, node,
-        types::user::User,
+        types::{session::Session, user::User},
     },
     kernel::failure::{Failure, Refusal},
 };
@@ -29,6 +30,14 @@ impl IdentityQuery {
         let row = public.services.db.identify(async |tx| users::identified(tx, id).await).await?;
         let row = row.ok_or_else(|| Failure::fault("a caller without a row"))?;
         Ok(User { row, view: context::own_view(ctx)? })
+    }
+
+    /// One's own sign-ins that still stand, the newest first, 100 at the most.
+    #[graphql(directive = auth::apply(Access::User))]
+    async fn sessions(&self, ctx: &Context<'_>) -> Result<Vec<Session>> {
+        let token = context::own_token(ctx)?;
+        let rows = sessions::list(context::public(ctx)?, token).await?;
+        Ok(rows.into_iter().map(|row| Session::new(row, token.session())).collect())
     }
 
     /// Any object by its global id. Null for one that does not exist or is not yours; an error for what is no id.

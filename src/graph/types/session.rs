@@ -1,8 +1,10 @@
 //! Signing in.
 
-use async_graphql::{InputObject, SimpleObject};
+use async_graphql::{ID, InputObject, SimpleObject};
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
-use crate::{domain::sessions::SignIn, graph::types::user::User};
+use crate::{db::tables::sessions::SessionRow, domain::sessions::SignIn, graph::types::user::User};
 
 /// What signing in gives.
 #[derive(SimpleObject)]
@@ -27,6 +29,36 @@ impl AuthPayload {
             expires_in: i32::try_from(lifetime.num_seconds()).unwrap_or(i32::MAX),
             token_type: "Bearer",
             user: User { row: sign_in.user, view: sign_in.view },
+        }
+    }
+}
+
+/// A sign-in of one's own that still stands.
+#[derive(SimpleObject)]
+pub struct Session {
+    /// For `revokeSession`.
+    id: ID,
+    /// When it began.
+    created_at: DateTime<Utc>,
+    /// When its refresh token was last spent.
+    last_refreshed_at: Option<DateTime<Utc>>,
+    /// When it ends, if it is not ended before.
+    expires_at: DateTime<Utc>,
+    /// What program it began in, by that program's own word (`User-Agent`).
+    user_agent: Option<String>,
+    /// Whether it is the one that asks.
+    is_current: bool,
+}
+
+impl Session {
+    pub fn new(row: SessionRow, current: Uuid) -> Self {
+        Self {
+            is_current: row.id == current,
+            id: row.id.to_string().into(),
+            created_at: row.created_at,
+            last_refreshed_at: row.rotated_at,
+            expires_at: row.expires_at,
+            user_agent: row.agent,
         }
     }
 }

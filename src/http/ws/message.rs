@@ -1,5 +1,7 @@
 //! Messages of `graphql-transport-ws`, and the close codes. Must not hold state.
 
+use std::borrow::Cow;
+
 use async_graphql::{Request, Response as Answer};
 use axum::extract::ws::{CloseFrame, Message};
 use serde_json::{Map, Value, json};
@@ -25,6 +27,8 @@ pub(super) enum FromClient {
 pub(super) enum Close {
     /// 1001: the server goes down.
     GoingAway,
+    /// 1013: too many sockets, or too much asked for, by whoever opens it. Clients come back later by themselves.
+    TryAgainLater(Cow<'static, str>),
     /// 1009: a message over the limit.
     TooLarge,
     /// 4400
@@ -49,6 +53,7 @@ impl Close {
     pub(super) fn frame(&self) -> CloseFrame {
         let (code, reason) = match self {
             Self::GoingAway => (1001, "Going away".to_owned()),
+            Self::TryAgainLater(why) => (1013, why.to_string()),
             Self::TooLarge => (1009, "A message holds 1 MiB at most".to_owned()),
             Self::Malformed(what) => (4400, (*what).to_owned()),
             Self::Unauthorized => (4401, "Unauthorized".to_owned()),

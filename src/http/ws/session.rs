@@ -14,8 +14,9 @@ use tokio::{
 };
 
 use crate::{
+    context::OpenStream,
     http::{
-        Web,
+        Web, admission,
         caller::Proof,
         request_id, watch,
         ws::{
@@ -46,6 +47,8 @@ struct Session {
     socket: WebSocket,
     proof: Proof,
     is_ready: bool,
+    /// Counted on its caller's account.
+    open: Option<OpenStream>,
     operations: HashMap<String, (u64, AbortHandle)>,
     runs: u64,
     out: mpsc::Sender<Out>,
@@ -54,7 +57,8 @@ struct Session {
 /// Serves a socket to its end.
 pub(super) async fn run(web: Arc<Web>, socket: WebSocket, proof: Proof) {
     let (out, answers) = mpsc::channel(QUEUE);
-    let mut session = Session { web, socket, proof, is_ready: false, operations: HashMap::new(), runs: 0, out };
+    let mut session =
+        Session { web, socket, proof, is_ready: false, open: None, operations: HashMap::new(), runs: 0, out };
     let close = session.serve(answers).await;
     for (_, operation) in session.operations.values() {
         operation.abort();
@@ -157,6 +161,9 @@ impl Session {
         if matches!(cx.caller, crate::graph::context::Caller::Unknown(Some(_))) {
             return Err(Some(Close::Forbidden));
         }
+        let admitted = admission::admit(&self.web, &self.proof, 1).await;
+        let opened = admitted.and_then(|()| admission::open(&self.web, &self.proof));
+        self.open = Some(opened.map_err(|refusal| Some(Close::TryAgainLater(refusal.message)))?);
         self.is_ready = true;
         self.must_send(message::ack()).await
     }
@@ -171,6 +178,10 @@ impl Session {
             let send = async |answer| out.send(Out { id: id.clone(), run, answer }).await.is_ok();
             match web.graph.check(request) {
                 Ok(checked) => {
+                    if let Err(refusal) = admission::admit(&web, &proof, checked.cost).await {
+                        send(Some(web.graph.refused(&refusal, &request_id.0))).await;
+                        return;
+                    }
                     let cx = proof.resolve(&web, request_id).await;
                     let mut answers = web.graph.stream(checked, cx);
                     while let Some(answer) = answers.next().await {

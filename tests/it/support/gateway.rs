@@ -73,7 +73,7 @@ impl Default for Plan {
             patience: Patience::default(),
             pace: Pace::new(|_| Box::pin(async {}), || 0.0),
             operation: app::OPERATION,
-            web: WebSettings { recheck: Duration::from_millis(20), ..WebSettings::default() },
+            web: WebSettings { recheck: Duration::from_millis(20), penalty: Duration::ZERO, ..WebSettings::default() },
             is_production: false,
             works: false,
             housekeeping: Some(Duration::from_millis(200)),

@@ -45,6 +45,17 @@ impl Socket {
         Self { stream }
     }
 
+    /// The status that a page of this website gets instead of a socket.
+    pub async fn refused(node: SocketAddr, origin: &str) -> u16 {
+        let mut request = format!("ws://{node}/graphql/ws").into_client_request().expect("a request");
+        request.headers_mut().insert("sec-websocket-protocol", "graphql-transport-ws".parse().expect("a protocol"));
+        request.headers_mut().insert("origin", origin.parse().expect("an origin"));
+        match connect_async(request).await {
+            Err(tokio_tungstenite::tungstenite::Error::Http(response)) => response.status().as_u16(),
+            other => panic!("not refused: {other:?}"),
+        }
+    }
+
     /// A socket that was acknowledged.
     pub async fn open(gateway: &Gateway, token: Option<&str>, tenant: Option<&str>) -> Self {
         Self::open_at(gateway.address, token, tenant).await
