@@ -17,8 +17,11 @@ use frontdesk::db::{
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::OnceCell;
 
+use super::pooler::Pooler;
+
 struct Cluster {
     postgres: EmbeddedPg,
+    pooler: Option<Pooler>,
 }
 
 static CLUSTER: OnceLock<Cluster> = OnceLock::new();
@@ -34,7 +37,8 @@ fn cluster() -> &'static Cluster {
         let name = format!("frontdesk-tests-{}-{:x}", nix::unistd::geteuid(), checkout.finish());
         let folder = PathBuf::from("/tmp").join(name);
         let postgres = EmbeddedPg::start(&folder, Durability::Scratch).expect("a private PostgreSQL");
-        Cluster { postgres }
+        let pooler = Pooler::start(&folder.join("s").display().to_string());
+        Cluster { postgres, pooler }
     })
 }
 
@@ -44,8 +48,11 @@ pub fn owner_url(database: &str) -> SecretString {
     url.into()
 }
 
-/// The plain login role's.
+/// The plain login role's; through the pooler, where there is one.
 pub fn login_url(database: &str) -> SecretString {
+    if let Some(pooler) = &cluster().pooler {
+        return pooler.url(database).into();
+    }
     owner_url(database).expose_secret().replace("user=postgres", "user=frontdesk_app").into()
 }
 

@@ -13,6 +13,7 @@ pub mod leaky;
 pub mod log;
 pub mod mailbox;
 pub mod phones;
+pub mod pooler;
 pub mod process;
 pub mod redis;
 pub mod socket;
