@@ -13,11 +13,12 @@ run-fakes: ## as `run`, with fake providers on loopback: texts are printed, and 
 demo-chat: ## chat in this terminal with a demo tenant of the running server; ARGS="--tenant cornerbikes" for the other
 	@cargo run --locked --quiet -- chat $(ARGS)
 
-test: ## format, lints, every test, and schema.graphql in step with the code
+test: ## format, lints, every test, and schema.graphql in step with the code; then the core again through PgBouncer
 	@scripts/setup test
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- --deny warnings
 	cargo test --locked
+	FRONTDESK_TEST_POOLER=pgbouncer cargo test --locked --test it -- audit conversations identity knowledge leads lists prompts sessions settings tenants turns usage users versions visitors worker
 
 check: ## what is worth doing before each commit
 	cargo fmt --check

@@ -13,7 +13,7 @@ use crate::{
     chat::{Engine, EngineSettings},
     config::{Config, Environment},
     context::{self, AdminCx, Origins, RequestId, Returns, Services, Throttle},
-    db::{Db, DbSettings, identity, migrate},
+    db::{Db, DbSettings, ReplicaSettings, identity, migrate},
     domain::calls,
     graph::{Graph, Introspection},
     http::{self, ListenSettings, Web, WebSettings},
@@ -106,7 +106,13 @@ pub fn open_settings(config: &Config, private_url: Option<&SecretString>) -> Opt
 /// When the machine gives no randomness, a setting makes no sense, or no HTTP client can be made.
 pub fn services(config: &Config, db: Db, clock: Clock) -> anyhow::Result<Arc<Services>> {
     tokens::install_provider();
-    let tokens = &config.tokens;
+    let (tokens, database) = (&config.tokens, &config.database);
+    let db = match database.replica_url.clone() {
+        None => db,
+        Some(url) => {
+            db.with_replica(&ReplicaSettings { url, pool_size: database.pool_size, redis: config.redis.clone() })?
+        }
+    };
     let metrics = Metrics::new()?;
     calls::announce(&metrics);
     Graph::announce(&metrics);

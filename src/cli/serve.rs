@@ -23,6 +23,9 @@ pub(super) async fn run(config: &Config, open: &OpenSettings) -> anyhow::Result<
     let listener = TcpListener::bind(config.http.address)
         .await
         .with_context(|| format!("can't listen on {}; set HOST and PORT", config.http.address))?;
+    if let Some(url) = &config.database.replica_url {
+        migrate::check_replica(url, config.environment == Environment::Production).await?;
+    }
     let parts = Parts::of(config);
     let services = app::services(config, migrate::open(open).await?, parts.clock.clone())?;
     let news = prepare(config, &services).await?;

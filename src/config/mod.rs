@@ -111,6 +111,8 @@ pub struct DatabaseConfig {
     pub url: Option<SecretString>,
     /// `DATABASE_PUBLIC_URL`: the owner's, for migrations.
     pub owner_url: Option<SecretString>,
+    /// `DATABASE_REPLICA_URL`: a copy that queries are read from.
+    pub replica_url: Option<SecretString>,
     /// `DATABASE_POOL_SIZE`.
     pub pool_size: usize,
     /// `MIGRATE_ON_START`.
@@ -188,6 +190,7 @@ impl Config {
             database: DatabaseConfig {
                 url: database_url(&mut read, is_production),
                 owner_url: read.postgres_url("DATABASE_PUBLIC_URL"),
+                replica_url: read.postgres_url("DATABASE_REPLICA_URL"),
                 pool_size: read.number("DATABASE_POOL_SIZE", 16, 2..=500),
                 migrate_on_start: read.switch("MIGRATE_ON_START", true),
             },

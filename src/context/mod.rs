@@ -11,7 +11,13 @@ mod streams;
 mod throttle;
 mod wave;
 
-use std::{ops::Deref, sync::Arc};
+use std::{
+    ops::Deref,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::Notify;
@@ -97,13 +103,14 @@ pub struct TenantCore {
     scope: TenantScope,
     services: Arc<Services>,
     request: RequestId,
+    only_shows: AtomicBool,
 }
 
 impl TenantCx {
     /// A context with fresh loaders.
     #[must_use]
     pub fn new(scope: TenantScope, services: Arc<Services>, request: RequestId) -> Self {
-        Self::over(Arc::new(TenantCore { scope, services, request }))
+        Self::over(Arc::new(TenantCore { scope, services, request, only_shows: AtomicBool::new(false) }))
     }
 
     /// The same scope with fresh loaders: for each event of a subscription, whose rows must not be stale.
@@ -155,11 +162,19 @@ impl TenantCore {
         self.services.clock.now()
     }
 
+    /// The operation is a query: what it reads is shown, and nothing is done upon it. So it may come from a copy.
+    pub fn only_shows(&self) {
+        self.only_shows.store(true, Ordering::Relaxed);
+    }
+
     /// Reads in the tenant's name.
     ///
     /// # Errors
     /// As [`Db::read`].
     pub async fn read<T>(&self, work: impl AsyncFnOnce(&mut Tx<Tenant>) -> Outcome<T>) -> Outcome<T> {
+        if self.only_shows.load(Ordering::Relaxed) {
+            return self.services.db.read_copy(&self.scope, work).await;
+        }
         self.services.db.read(&self.scope, work).await
     }
 

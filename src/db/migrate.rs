@@ -38,6 +38,27 @@ pub struct OpenSettings {
     pub migrate: bool,
 }
 
+/// Looks at the login of a copy (`DATABASE_REPLICA_URL`). One that can't be reached now may be later.
+///
+/// # Errors
+/// In production, for a login that could pass row-level security by.
+pub async fn check_replica(url: &SecretString, is_production: bool) -> anyhow::Result<()> {
+    let target = Target::parse(url).context("DATABASE_REPLICA_URL")?;
+    let Ok(mut connection) = target.connect().await else {
+        tracing::warn!(
+            "the database's copy (DATABASE_REPLICA_URL) can't be reached: the database itself is read meanwhile"
+        );
+        return Ok(());
+    };
+    let dangers = Login::inspect(&mut connection).await?.dangers();
+    ensure!(
+        dangers.is_empty() || !is_production,
+        "DATABASE_REPLICA_URL signs in as a role that could pass row-level security by: {}. Use the login of DATABASE_URL.",
+        dangers.join("; ")
+    );
+    Ok(())
+}
+
 /// Opens the database for serving: migrated, signed in as a plain role, every table guarded.
 ///
 /// # Errors

@@ -9,13 +9,14 @@ pub mod identity;
 mod joins;
 pub mod migrate;
 mod pool;
+mod replica;
 #[rustfmt::skip]
 mod schema;
 pub mod scope;
 pub mod tables;
 pub mod tx;
 
-pub use pool::{Db, DbSettings};
+pub use pool::{Db, DbSettings, ReplicaSettings};
 
 /// The query that prints `schema.rs` from a migrated database.
 pub const SCHEMA_QUERY: &str = include_str!("schema.sql");

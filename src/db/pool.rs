@@ -22,6 +22,7 @@ use crate::{
     db::{
         connect,
         error::unreachable,
+        replica::{self, Replica, Whose},
         scope::{AdminScope, TenantScope},
         tx::{Admin, Identity, Mode, Role, Tenant, Tx, Worker},
     },
@@ -42,11 +43,25 @@ pub struct DbSettings {
     pub pool_size: usize,
 }
 
+/// How to reach a copy of the database.
+#[derive(Debug, Clone)]
+pub struct ReplicaSettings {
+    /// The login role's URL there (`DATABASE_REPLICA_URL`).
+    pub url: SecretString,
+    /// Connections at the most.
+    pub pool_size: usize,
+    /// Over which nodes tell each other of their writes; `None` for a node that is alone.
+    pub redis: Option<SecretString>,
+}
+
+pub(in crate::db) type DbPool = Pool<AsyncPgConnection>;
+
 /// A pool of connections that sign in as a plain role. Cheap to clone.
 #[derive(Clone)]
 pub struct Db {
-    pool: Pool<AsyncPgConnection>,
+    pool: DbPool,
     statements: Arc<AtomicU64>,
+    replica: Option<Arc<Replica>>,
 }
 
 impl Db {
@@ -55,35 +70,25 @@ impl Db {
     /// # Errors
     /// When the URL can't be read.
     pub fn new(settings: &DbSettings) -> anyhow::Result<Self> {
-        let target = Arc::new(connect::Target::parse(&settings.url)?);
         let statements = Arc::new(AtomicU64::new(0));
-        let mut config = ManagerConfig::<AsyncPgConnection>::default();
-        // A closed connection is noticed without a round trip; `Verified` would cost one for each checkout.
-        config.recycling_method = RecyclingMethod::Fast;
-        let counter = statements.clone();
-        config.custom_setup = Box::new(move |_| {
-            let (target, counter) = (target.clone(), counter.clone());
-            async move {
-                let mut connection = target.connect().await?;
-                connection.set_instrumentation(move |event: InstrumentationEvent<'_>| {
-                    if matches!(event, InstrumentationEvent::StartQuery { .. }) {
-                        counter.fetch_add(1, Ordering::Relaxed);
-                    }
-                });
-                Ok(connection)
-            }
-            .boxed()
-        });
-        let manager = AsyncDieselConnectionManager::new_with_config(settings.url.expose_secret(), config);
-        let pool = Pool::builder(manager)
-            .max_size(settings.pool_size)
-            .runtime(Runtime::Tokio1)
-            .wait_timeout(Some(Duration::from_secs(5)))
-            .create_timeout(Some(Duration::from_secs(5)))
-            .recycle_timeout(Some(Duration::from_secs(5)))
-            .build()
-            .context("connection pool")?;
-        Ok(Self { pool, statements })
+        let pool = pool(settings, &statements, Duration::from_secs(5))?;
+        Ok(Self { pool, statements, replica: None })
+    }
+
+    /// The same, with a copy for [`Db::read_copy`].
+    ///
+    /// # Errors
+    /// When a URL can't be read.
+    pub fn with_replica(mut self, settings: &ReplicaSettings) -> anyhow::Result<Self> {
+        let at = DbSettings { url: settings.url.clone(), pool_size: settings.pool_size };
+        let pool = pool(&at, &self.statements, Duration::from_secs(1)).context("DATABASE_REPLICA_URL")?;
+        self.replica = Some(Arc::new(Replica::new(pool, settings.redis.as_ref())?));
+        Ok(self)
+    }
+
+    /// Whether the copy can be reached; `None` where there is none.
+    pub async fn has_replica(&self) -> Option<bool> {
+        Some(self.replica.as_ref()?.is_there().await)
     }
 
     /// SQL statements sent so far, the bracket of each transaction included. For the round-trip tests and metrics.
@@ -106,6 +111,24 @@ impl Db {
         tx.end(result).await
     }
 
+    /// Reads in a tenant's name, from the copy where there is one that has come far enough. For what is only shown.
+    ///
+    /// # Errors
+    /// As [`Db::read`].
+    pub async fn read_copy<T>(
+        &self,
+        scope: &TenantScope,
+        work: impl AsyncFnOnce(&mut Tx<Tenant>) -> Outcome<T>,
+    ) -> Outcome<T> {
+        let copy = match &self.replica {
+            Some(replica) => replica.begin(scope).await,
+            None => None,
+        };
+        let Some(mut tx) = copy else { return self.read(scope, work).await };
+        let result = work(&mut tx).await;
+        tx.end(result).await
+    }
+
     /// Writes in a tenant's name: all of `work`, or nothing. Under a read-only lease the database itself refuses.
     ///
     /// # Errors
@@ -118,7 +141,7 @@ impl Db {
         let mode = if scope.is_read_only() { Mode::Read } else { Mode::Write };
         let mut tx = self.begin(mode, Some(scope)).await?;
         let result = work(&mut tx).await;
-        tx.end(result).await
+        self.end(tx, result, Some(scope.tenant())).await
     }
 
     /// Administers the platform.
@@ -132,7 +155,7 @@ impl Db {
     ) -> Outcome<T> {
         let mut tx = self.begin(Mode::Write, None).await?;
         let result = work(&mut tx).await;
-        tx.end(result).await
+        self.end(tx, result, None).await
     }
 
     /// Finds out who somebody is. Needs no scope: it is what scopes come from. Its role reads accounts, tenants and
@@ -141,9 +164,19 @@ impl Db {
     /// # Errors
     /// As [`Db::read`].
     pub async fn identify<T>(&self, work: impl AsyncFnOnce(&mut Tx<Identity>) -> Outcome<T>) -> Outcome<T> {
-        let mut tx = self.begin(Mode::Write, None).await?;
+        let mut tx = self.begin(Mode::Read, None).await?;
         let result = work(&mut tx).await;
         tx.end(result).await
+    }
+
+    /// As [`Db::identify`], and notes something at the door: a sign-in, its end, a visit.
+    ///
+    /// # Errors
+    /// As [`Db::read`].
+    pub async fn identify_and_note<T>(&self, work: impl AsyncFnOnce(&mut Tx<Identity>) -> Outcome<T>) -> Outcome<T> {
+        let mut tx = self.begin(Mode::Write, None).await?;
+        let result = work(&mut tx).await;
+        self.end(tx, result, None).await
     }
 
     /// Looks for the server's own open work over all tenants.
@@ -172,11 +205,17 @@ impl Db {
             metrics::describe_counter!("frontdesk_database_statements_total", "SQL statements that were sent.");
             metrics::counter!("frontdesk_database_statements_total").absolute(self.statements());
         });
+        if let Some(replica) = &self.replica {
+            replica.measure(metrics);
+        }
     }
 
     /// Closes the pool; what is checked out is closed on return.
     pub fn close(&self) {
         self.pool.close();
+        if let Some(replica) = &self.replica {
+            replica.close();
+        }
     }
 
     /// Begins a transaction. A pooled connection may have died unseen (the database was restarted): then all idle ones
@@ -191,7 +230,52 @@ impl Db {
         begun.map_err(|error| unreachable(&anyhow::Error::new(error).context("beginning a transaction")))
     }
 
+    /// Ends a transaction that may have written, and notes for the copy how far.
+    async fn end<R: Role, T>(&self, tx: Tx<R>, result: Outcome<T>, whose: Whose) -> Outcome<T> {
+        let Some(replica) = &self.replica else { return tx.end(result).await };
+        let (value, place) = tx.end_and(result, async |connection| replica::written(connection).await).await?;
+        let place = match place {
+            Ok(place) => Some(place),
+            // That connection broke after the commit; another one says at least as much.
+            Err(_) => replica::written(&mut *self.checkout().await?).await.ok(),
+        };
+        if let Some(place) = place {
+            replica.note(whose, place).await;
+        }
+        Ok(value)
+    }
+
     pub(in crate::db) async fn checkout(&self) -> Outcome<PooledConnection> {
         self.pool.get().await.map_err(|error| unreachable(&anyhow::Error::new(error).context("connection pool")))
     }
+}
+
+fn pool(settings: &DbSettings, statements: &Arc<AtomicU64>, patience: Duration) -> anyhow::Result<DbPool> {
+    let target = Arc::new(connect::Target::parse(&settings.url)?);
+    let mut config = ManagerConfig::<AsyncPgConnection>::default();
+    // A closed connection is noticed without a round trip; `Verified` would cost one for each checkout.
+    config.recycling_method = RecyclingMethod::Fast;
+    let counter = statements.clone();
+    config.custom_setup = Box::new(move |_| {
+        let (target, counter) = (target.clone(), counter.clone());
+        async move {
+            let mut connection = target.connect().await?;
+            connection.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+                if matches!(event, InstrumentationEvent::StartQuery { .. }) {
+                    counter.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+            Ok(connection)
+        }
+        .boxed()
+    });
+    let manager = AsyncDieselConnectionManager::new_with_config(settings.url.expose_secret(), config);
+    Pool::builder(manager)
+        .max_size(settings.pool_size)
+        .runtime(Runtime::Tokio1)
+        .wait_timeout(Some(patience))
+        .create_timeout(Some(patience))
+        .recycle_timeout(Some(patience))
+        .build()
+        .context("connection pool")
 }

@@ -109,14 +109,24 @@ impl<R: Role> Tx<R> {
     }
 
     /// Commits what succeeded, rolls back what did not, and gives the result on.
-    pub(in crate::db) async fn end<T>(mut self, result: Outcome<T>) -> Outcome<T> {
+    pub(in crate::db) async fn end<T>(self, result: Outcome<T>) -> Outcome<T> {
+        self.end_and(result, async |_| ()).await.map(|(value, ())| value)
+    }
+
+    /// As [`Tx::end`]; asks the connection something after a commit.
+    pub(in crate::db) async fn end_and<T, A>(
+        mut self,
+        result: Outcome<T>,
+        after: impl AsyncFnOnce(&mut AsyncPgConnection) -> A,
+    ) -> Outcome<(T, A)> {
         let statement = if result.is_ok() { "COMMIT" } else { "ROLLBACK" };
         let ended = self.conn().batch_execute(statement).await;
         // A connection that could not even end its transaction is not fit for the pool: `Drop` closes it.
         match (result, ended) {
             (Ok(value), Ok(())) => {
+                let answer = after(self.conn()).await;
                 self.release();
-                Ok(value)
+                Ok((value, answer))
             }
             (Err(failure), Ok(())) => {
                 self.release();

@@ -15,7 +15,7 @@ use crate::{
         FrontdeskSchema,
         auth::Access,
         check::{self, Checked, Rejection},
-        context::RequestCx,
+        context::{Caller, RequestCx},
         error,
         limits::Limits,
         measure,
@@ -135,6 +135,11 @@ impl Graph {
     /// Lets a document through if its caller may touch all of its fields. Whoever comes into a tenant from outside is
     /// recorded first, let through or not.
     async fn admitted(&self, checked: Checked, cx: RequestCx) -> Result<Request, Box<Response>> {
+        if let (OperationType::Query, Caller::Known(known)) = (checked.kind, &cx.caller)
+            && let Some(tenant) = &known.tenant
+        {
+            tenant.only_shows();
+        }
         let verdict = verdict(&checked, &cx);
         if let Some(visitor) = cx.visitor() {
             let outcome = if verdict.is_ok() { AuditOutcome::Done } else { AuditOutcome::Refused };

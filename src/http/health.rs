@@ -30,8 +30,14 @@ pub(super) async fn ready(State(web): State<Arc<Web>>) -> Response {
         Some(true) => ("ok", false),
         Some(false) => ("unreachable", true),
     };
+    let (replica, is_degraded) = match web.services.db.has_replica().await {
+        None => ("not used", is_degraded),
+        Some(true) => ("ok", is_degraded),
+        Some(false) => ("unreachable", true),
+    };
     let body = json!({
         "ready": is_ready, "degraded": is_degraded, "database": database, "migrations": migrations, "redis": redis,
+        "replica": replica,
     });
     (status, Json(body)).into_response()
 }

@@ -11,6 +11,7 @@ pub mod metrics;
 pub mod origin;
 pub mod page;
 pub mod phone;
+pub mod redis;
 pub mod slug;
 pub mod task;
 pub mod text;

@@ -40,6 +40,7 @@ mod prompts;
 mod providers;
 mod quotas;
 mod races;
+mod replica;
 mod retrieval;
 mod retrieval_failures;
 mod revocation;

@@ -133,7 +133,9 @@ impl Gateway {
         config.retrieval = plan.retrieval.unwrap_or(config.retrieval);
         config.jackrabbit.base_url = plan.jackrabbit.unwrap_or_else(|| "http://127.0.0.1:9".to_owned());
         config.jackrabbit.org_id = plan.shared_school;
-        let db = Db::new(&DbSettings { url: cluster::login_url(&database), pool_size: 8 }).expect("pool");
+        let elsewhere = plan.settings.iter().find(|(name, _)| *name == "DATABASE_URL");
+        let url = elsewhere.map_or_else(|| cluster::login_url(&database), |(_, url)| url.clone().into());
+        let db = Db::new(&DbSettings { url, pool_size: 8 }).expect("pool");
         config.redis = plan.redis.map(Into::into);
         let clock = plan.clock;
         let services = app::services(&config, db, clock.clone()).expect("services");
