@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use futures_util::{Stream, StreamExt};
 use secrecy::SecretString;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::Instrument;
+use tracing::{Instrument, field::Empty};
 
 use crate::{
     chat::{
@@ -25,6 +25,7 @@ use crate::{
     kernel::{
         failure::{ErrorCode, Failure, Outcome, Refusal},
         ids::{ConversationId, MessageId, TenantId},
+        trace,
         vocabulary::MessageStatus,
     },
     llm::{Models, Patience},
@@ -220,10 +221,16 @@ impl Engine {
         let writing = self.stops.begin(cx.scope().tenant(), reply.id);
         let (engine, cx) = (self.clone(), cx.clone());
         let (conversation, reply) = (conversation.clone(), reply.clone());
+        let conversation_id = conversation.id.0;
         let work = async move {
             generate::reply(&engine, &cx, &conversation, &reply, &writing.stop).await;
         };
-        self.tasks.spawn(work.in_current_span());
+        // The request may be answered long before the reply is written: its span is not kept open for that.
+        let span = tracing::info_span!(
+            target: trace::TARGET, "reply", gen_ai.conversation.id = conversation_id, outcome = Empty,
+            otel.status_code = Empty, error.type = Empty,
+        );
+        self.tasks.spawn(work.instrument(span.or_current()));
     }
 }
 

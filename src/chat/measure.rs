@@ -1,9 +1,12 @@
 //! What the operator's scraper reads of replies. Must not know whose they were, nor what they said.
 
+use tracing::Span;
+
 use crate::{
     db::tables::messages::MessageRow,
     kernel::{
         metrics::Metrics,
+        trace,
         vocabulary::{MessageStatus, ReplyFailure},
     },
 };
@@ -36,12 +39,13 @@ pub(super) fn announce(metrics: &Metrics) {
     });
 }
 
-/// Counts a reply that ended.
+/// Counts a reply that ended, and notes in the span of its writing what came of it.
 pub(super) fn ended(metrics: &Metrics, reply: &MessageRow) {
     let outcome = match reply.status {
         MessageStatus::Failed => reply.failure_cause.map_or(reply.status.as_str(), ReplyFailure::as_str),
         status => status.as_str(),
     };
+    trace::ended(&Span::current(), outcome, reply.status == MessageStatus::Failed);
     let took = (reply.updated_at - reply.created_at).to_std().unwrap_or_default();
     metrics.record(|| {
         metrics::counter!(COUNT, "outcome" => outcome).increment(1);

@@ -8,6 +8,7 @@ mod rotate;
 mod seed;
 mod serve;
 mod simulate;
+mod traces;
 mod verify;
 
 use std::{io::Write, process::ExitCode};
@@ -15,6 +16,7 @@ use std::{io::Write, process::ExitCode};
 use clap::{Parser, Subcommand};
 
 use crate::{app, config::Config, db::migrate};
+use traces::Traces;
 
 /// A multi-tenant AI front desk behind one GraphQL graph.
 #[derive(Parser)]
@@ -89,13 +91,18 @@ fn execute(command: Command) -> anyhow::Result<()> {
         }
         command => command,
     };
-    log::start(config.json_logs);
+    // Started before the runtime, and stopped after it.
+    let traces = match (&command, &config.traces) {
+        (Command::Serve, Some(settings)) => Some(Traces::start(settings)?),
+        _ => None,
+    };
+    log::start(config.json_logs, traces.as_ref())?;
     // The private database is started before the runtime and stopped after it.
     let private = database::private(&config)?;
     let url = private.as_ref().map(|database| &database.url);
     let open = app::open_settings(&config, url).ok_or_else(|| anyhow::anyhow!("DATABASE_URL is missing"))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let done = runtime.block_on(async {
         match command {
             Command::Serve => serve::run(&config, &open).await,
             Command::Migrate { down: None } => {
@@ -111,7 +118,13 @@ fn execute(command: Command) -> anyhow::Result<()> {
             Command::SeedBasePrompt => seed::base_prompt(&config, &open).await,
             Command::Schema | Command::Verify(_) | Command::Chat(_) | Command::Simulate(_) => Ok(()),
         }
-    })
+    });
+    // With it, spans end that nobody waited for.
+    drop(runtime);
+    if let Some(traces) = traces {
+        traces.stop();
+    }
+    done
 }
 
 /// Says something to the person at the keyboard.

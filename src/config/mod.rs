@@ -7,6 +7,7 @@ mod keys;
 mod limits;
 mod reader;
 mod retrieval;
+mod traces;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -28,6 +29,8 @@ use crate::{
     retrieval::RetrieverSettings,
 };
 use reader::Reader;
+
+pub use traces::{Sampling, TraceSettings};
 
 /// What kind of place this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +86,8 @@ pub struct Config {
     pub demo_data: bool,
     /// One JSON object a line (`LOG_FORMAT=json`).
     pub json_logs: bool,
+    /// Where traces are sent (`OTEL_…`); nowhere, if unset.
+    pub traces: Option<TraceSettings>,
 }
 
 /// Where and how HTTP is served.
@@ -221,6 +226,7 @@ impl Config {
                 Some("text") => false,
                 Some(_) => read.wrong("LOG_FORMAT", "must be `json` or `text`", false),
             },
+            traces: traces::read(&mut read),
             http,
         };
         read.finish(config)

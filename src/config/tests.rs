@@ -1,5 +1,7 @@
 //! What operators get wrong, and what they are told.
 
+use secrecy::ExposeSecret;
+
 use super::*;
 
 const GOOD: &[(&str, &str)] = &[
@@ -64,12 +66,16 @@ fn all_faults_are_named_at_once_and_no_value_is_repeated() {
         ("JACKRABBIT_BASE_URL", "canary"),
         ("JACKRABBIT_ORG_ID", "canary"),
         ("JACKRABBIT_PREFILL", "canary"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "canary"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "canary"),
+        ("OTEL_TRACES_SAMPLER", "canary"),
     ])
     .expect_err("faulty");
     let text = problems.to_string();
     assert!(!text.contains("canary"), "{text}");
     insta::assert_snapshot!(text, @"
-    30 setting(s) need mending:
+    34 setting(s) need mending:
       PORT must be a number from 0 to 65535
       HOST must be an IP address such as 0.0.0.0
       BACKEND_CORS_ORIGINS must be a comma list or a JSON array of strings
@@ -100,7 +106,42 @@ fn all_faults_are_named_at_once_and_no_value_is_repeated() {
       ADMIN_PASSWORD must be at least 10 characters long
       DEMO_DATA must be `true` or `false`
       LOG_FORMAT must be `json` or `text`
+      OTEL_EXPORTER_OTLP_ENDPOINT must be an http or https URL
+      OTEL_EXPORTER_OTLP_PROTOCOL must be `http/protobuf`, or unset
+      OTEL_EXPORTER_OTLP_HEADERS must be a list of headers such as api-key=…,x-team=…; values may be percent-encoded
+      OTEL_TRACES_SAMPLER must be `always_on`, `always_off` or `traceidratio`, or one of these behind `parentbased_`
     ");
+}
+
+#[test]
+fn traces_go_where_the_standard_says_and_as_many_as_it_says() {
+    let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://collector.example/otlp/");
+    let traces = |changes: &[_]| with(&[&[endpoint], changes].concat()).expect("good").traces.expect("somewhere");
+    assert!(with(&[("OTEL_SERVICE_NAME", "canary")]).expect("good").traces.is_none());
+    let read = traces(&[("OTEL_EXPORTER_OTLP_HEADERS", "Api-Key=canary%3D1+2%20, x-team=a=b")]);
+    assert_eq!((read.url.as_str(), read.service.as_str()), ("https://collector.example/otlp/v1/traces", "frontdesk"));
+    let headers: Vec<_> = read.headers.iter().map(|(name, value)| (name.as_str(), value.expose_secret())).collect();
+    assert_eq!(headers, [("api-key", "canary=1+2 "), ("x-team", "a=b")]);
+    assert!(!format!("{read:?}").contains("canary"));
+    for (name, ratio, follows_parent, share) in [
+        ("", "0.5", true, 1.0),
+        ("always_on", "", false, 1.0),
+        ("parentbased_always_off", "", true, 0.0),
+        ("traceidratio", "0.25", false, 0.25),
+        ("parentbased_traceidratio", "0.25", true, 0.25),
+        ("parentbased_traceidratio", "", true, 1.0),
+    ] {
+        let read = traces(&[("OTEL_TRACES_SAMPLER", name), ("OTEL_TRACES_SAMPLER_ARG", ratio)]);
+        assert_eq!(read.sampling, Sampling { follows_parent, share }, "{name} {ratio}");
+    }
+    for wrong in ["canary", "-0.1", "1.1", "NaN"] {
+        let problems = with(&[("OTEL_TRACES_SAMPLER", "traceidratio"), ("OTEL_TRACES_SAMPLER_ARG", wrong)]);
+        let text = problems.expect_err(wrong).to_string();
+        assert!(text.ends_with("OTEL_TRACES_SAMPLER_ARG must be a number from 0 to 1"), "{text}");
+    }
+    for wrong in ["a b=c", "a=%FF", "a=b\nc", "=b"] {
+        assert!(with(&[("OTEL_EXPORTER_OTLP_HEADERS", wrong)]).is_err(), "{wrong}");
+    }
 }
 
 #[test]

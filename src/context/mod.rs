@@ -21,6 +21,7 @@ use std::{
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::Notify;
+use tracing::{Span, field};
 
 pub use client::{Client, GuessSettings, VisitorSettings};
 pub use loaders::{LeadPage, Loaders, MessagePage, PlatformLoaders};
@@ -340,7 +341,11 @@ impl PublicCx {
     /// Opens the contexts that `standing` gives a right to.
     #[must_use]
     pub fn open(&self, standing: Standing) -> Standings {
-        let tenant = |scope| TenantCx::new(scope, self.services.clone(), self.request.clone());
+        let tenant = |scope: TenantScope| {
+            // In each line that the log has of it from here on.
+            Span::current().record("tenant", field::display(scope.tenant()));
+            TenantCx::new(scope, self.services.clone(), self.request.clone())
+        };
         match standing {
             Standing::Person(scope) | Standing::Visitor(scope) => {
                 Standings { admin: None, tenant: Some(tenant(scope)) }

@@ -188,6 +188,7 @@ diesel::table! {
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
         delivery_id -> Nullable<Int8>,
+        traceparent -> Nullable<Text>,
     }
 }
 

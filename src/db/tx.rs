@@ -7,12 +7,14 @@ use std::marker::PhantomData;
 
 use diesel::QueryResult;
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
+use tracing::{Span, field::Empty};
 
 use crate::{
     db::{error::unreachable, pool::PooledConnection},
     kernel::{
         failure::Outcome,
         ids::{ConversationId, TenantId},
+        trace,
     },
 };
 
@@ -80,6 +82,9 @@ pub struct Tx<R> {
     connection: Option<PooledConnection>,
     tenant: Option<TenantId>,
     role: PhantomData<fn() -> R>,
+    /// Its place in a trace; open for as long as it is, and never entered, so that what it is held over is not inside of it.
+    span: Span,
+    statements: u32,
 }
 
 impl<R: Role> Tx<R> {
@@ -89,7 +94,8 @@ impl<R: Role> Tx<R> {
         tenant: Option<TenantId>,
         conversation: Option<ConversationId>,
     ) -> QueryResult<Self> {
-        let mut tx = Self { connection: Some(connection), tenant, role: PhantomData };
+        let span = span(mode, R::NAME);
+        let mut tx = Self { connection: Some(connection), tenant, role: PhantomData, span, statements: 0 };
         let begin = match mode {
             Mode::Read => "BEGIN READ ONLY",
             Mode::Write => "BEGIN",
@@ -119,6 +125,8 @@ impl<R: Role> Tx<R> {
         result: Outcome<T>,
         after: impl AsyncFnOnce(&mut AsyncPgConnection) -> A,
     ) -> Outcome<(T, A)> {
+        // Without those that begin and end it.
+        self.span.record("db.statements", self.statements.saturating_sub(1));
         let statement = if result.is_ok() { "COMMIT" } else { "ROLLBACK" };
         let ended = self.conn().batch_execute(statement).await;
         // A connection that could not even end its transaction is not fit for the pool: `Drop` closes it.
@@ -143,8 +151,24 @@ impl<R: Role> Tx<R> {
 
     #[expect(clippy::expect_used, reason = "the connection is there until `end`, which consumes the transaction")]
     pub(in crate::db) fn conn(&mut self) -> &mut AsyncPgConnection {
+        self.statements += 1;
         self.connection.as_mut().expect("a transaction has its connection until it ends")
     }
+}
+
+/// Of what is done for nobody's request, a look for work every half second, there is no span.
+fn span(mode: Mode, role: &'static str) -> Span {
+    if !trace::is_traced(&Span::current()) {
+        return Span::none();
+    }
+    let mode = match mode {
+        Mode::Read => "read",
+        Mode::Write => "write",
+    };
+    tracing::info_span!(
+        target: trace::TARGET, "transaction", otel.kind = "client", db.system = "postgresql", db.operation.name = mode,
+        db.role = role, db.statements = Empty,
+    )
 }
 
 impl<V: Viewpoint> Tx<V> {

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
+use tracing::{Span, field};
 use uuid::Uuid;
 
 use crate::{
@@ -188,6 +189,7 @@ impl Inbox<'_> {
 
     /// In the server's own name: a provider is nobody.
     fn inside(&self, tenant: TenantId) -> TenantCx {
+        Span::current().record("tenant", field::display(tenant));
         TenantCx::new(identity::server_work(tenant), self.services.clone(), self.request.clone())
     }
 }

@@ -13,6 +13,7 @@ use crate::{
     kernel::{
         failure::{Failure, Outcome},
         ids::{DeliveryId, MessageId},
+        trace,
         vocabulary::JobState,
     },
 };
@@ -107,6 +108,8 @@ pub async fn enqueue_at(
         state: JobState::Ready,
         run_at,
         delivery_id: job.delivery(),
+        // What is put off until later begins a trace of its own.
+        traceparent: if run_at > now { None } else { trace::parent() },
         created_at: now,
         updated_at: now,
     };

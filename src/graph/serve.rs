@@ -9,6 +9,7 @@ use futures_util::{
     stream::{self, BoxStream},
 };
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use crate::{
     graph::{
@@ -25,6 +26,7 @@ use crate::{
     kernel::{
         failure::{ErrorCode, Refusal},
         metrics::Metrics,
+        trace,
         vocabulary::AuditOutcome,
     },
 };
@@ -95,13 +97,17 @@ impl Graph {
     pub async fn execute(&self, checked: Checked, cx: RequestCx) -> Response {
         let (id, services) = (cx.public.request.0.clone(), cx.public.services.clone());
         let (kind, patience, begun) = (checked.kind, self.inner.patience, Instant::now());
-        let response = match self.admitted(checked, cx).await {
-            Ok(request) => tokio::time::timeout(patience, self.inner.schema.execute(request))
-                .await
-                .unwrap_or_else(|_| Response::from_errors(vec![error::refused(&too_long(kind, patience), None)])),
-            Err(refused) => *refused,
+        let (checked, span) = measure::span(checked);
+        let run = async {
+            match self.admitted(checked, cx).await {
+                Ok(request) => tokio::time::timeout(patience, self.inner.schema.execute(request))
+                    .await
+                    .unwrap_or_else(|_| Response::from_errors(vec![error::refused(&too_long(kind, patience), None)])),
+                Err(refused) => *refused,
+            }
         };
-        let response = self.finished(response, &id);
+        let response = self.finished(run.instrument(span.clone()).await, &id);
+        measure::note(&span, &response);
         measure::count(&services.metrics, kind, &response, begun.elapsed());
         response
     }
@@ -117,9 +123,13 @@ impl Graph {
         let id = cx.public.request.0.clone();
         let graph = self.clone();
         if checked.kind != OperationType::Subscription {
-            return stream::once(async move { graph.execute(checked, cx).await }).boxed();
+            let answer = async move { graph.execute(checked, cx).await };
+            return stream::once(answer.in_current_span()).boxed();
         }
-        stream::once(async move {
+        let (checked, span) = measure::span(checked);
+        // Polled long after its request was answered, and still its own.
+        let span = span.or_current();
+        let events = stream::once(async move {
             match graph.admitted(checked, cx).await {
                 Ok(request) => {
                     let events = graph.inner.schema.execute_stream(request);
@@ -128,8 +138,8 @@ impl Graph {
                 Err(refused) => stream::iter([graph.finished(*refused, &id)]).boxed(),
             }
         })
-        .flatten()
-        .boxed()
+        .flatten();
+        trace::inside(span, events).boxed()
     }
 
     /// Lets a document through if its caller may touch all of its fields. Whoever comes into a tenant from outside is

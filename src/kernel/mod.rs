@@ -15,6 +15,7 @@ pub mod redis;
 pub mod slug;
 pub mod task;
 pub mod text;
+pub mod trace;
 pub mod vocabulary;
 pub mod web;
 pub mod zone;

@@ -4,6 +4,7 @@
 mod breaker;
 mod budget;
 mod built_in;
+mod call;
 mod failure;
 mod gemini;
 mod models;

@@ -16,12 +16,12 @@ use crate::{
     llm::{
         BuiltIn, ChatModel, Delta, ModelError, ModelRequest, ModelSettings, Pace, Patience, Provider,
         breaker::Breaker,
-        patiently,
+        call, patiently,
         remote::{self, Remote},
     },
 };
 
-type Pieces = BoxStream<'static, Result<Delta, ModelError>>;
+pub(super) type Pieces = BoxStream<'static, Result<Delta, ModelError>>;
 
 /// The models of this server.
 pub struct Models {
@@ -187,7 +187,9 @@ impl Line {
             if breaker.is_some_and(|breaker| !breaker.admits()) {
                 return Err(ModelError::unreachable("left out: it failed several times running"));
             }
-            let mut pieces = patiently(place.model.reply(request.clone()), patience, deadline).boxed();
+            let mut pieces = call::watched(place.provider, place.model.name(), || {
+                patiently(place.model.reply(request.clone()), patience, deadline).boxed()
+            });
             let error = match pieces.next().await {
                 Some(Ok(piece)) => {
                     if let Some(breaker) = breaker {

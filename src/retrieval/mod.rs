@@ -14,6 +14,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use secrecy::SecretString;
 use tokio::time::{Instant, timeout};
+use tracing::Instrument;
 
 pub use trouble::Trouble;
 
@@ -30,6 +31,7 @@ use crate::{
         failure::{Failure, Outcome},
         hosts::HostRule,
         metrics::Metrics,
+        trace,
         vocabulary::RetrievalProvider,
     },
     secrets::Sealed,
@@ -135,13 +137,19 @@ impl Retrieval {
         let (provider, found) = match place(cx, question, limit).await {
             Ok(Place::Documents(found)) => (measure::BUILT_IN, Ok(found)),
             Ok(Place::Index { settings, sealed }) => {
-                let asked = self.ask_index(cx, &settings, sealed, question, limit);
+                let span = tracing::info_span!(
+                    target: trace::TARGET, "find passages", otel.kind = "client", db.system = measure::PINECONE,
+                );
+                let asked = self.ask_index(cx, &settings, sealed, question, limit).instrument(span);
                 (measure::PINECONE, timeout(self.patience, asked).await.unwrap_or(Err(Trouble::Late)))
             }
             Err(trouble) => (measure::UNKNOWN, Err(trouble)),
         };
         measure::count(&cx.services().metrics, provider, &found, begun.elapsed());
-        if let Err(trouble) = &found {
+        // What is ours is logged by whoever asked.
+        if let Err(trouble) = &found
+            && !matches!(trouble, Trouble::Ours(_))
+        {
             tracing::warn!(tenant = %cx.scope().tenant(), provider, %trouble, "no passages could be looked for");
         }
         found

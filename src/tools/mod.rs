@@ -14,13 +14,15 @@ pub mod voice;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tracing::{Instrument, field::Empty};
 
 use crate::{
     context::TenantCx,
     db::tables::conversations,
     kernel::{
-        failure::{Failure, Outcome, Refusal},
+        failure::{ErrorCode, Failure, Outcome, Refusal},
         ids::ConversationId,
+        trace,
         vocabulary::AuditOutcome,
     },
     tools::{answer::Answer, means::Means},
@@ -111,9 +113,19 @@ pub async fn call(cx: &TenantCx, call: Call<'_>) -> String {
     // The assistant acts, not whoever happened to ask it.
     let cx = &cx.for_background();
     let tool = Tool::named(call.name);
+    let span = tracing::info_span!(
+        target: trace::TARGET, "execute_tool", gen_ai.operation.name = "execute_tool",
+        gen_ai.tool.name = tool.map_or("unknown", |tool| tool.declaration().name), outcome = Empty,
+        otel.status_code = Empty, error.type = Empty,
+    );
     let result = match tool {
-        Some(tool) => run(cx, tool, &call).await,
+        Some(tool) => run(cx, tool, &call).instrument(span.clone()).await,
         None => Err(Refusal::input("name", "There is no tool of this name.").into()),
+    };
+    match &result {
+        Ok(_) => trace::ended(&span, "OK", false),
+        Err(Failure::Refused(refusal)) => trace::ended(&span, refusal.code.as_str(), false),
+        Err(Failure::Fault(_)) => trace::ended(&span, ErrorCode::Internal.as_str(), true),
     };
     let outcome = if result.is_ok() { AuditOutcome::Done } else { AuditOutcome::Refused };
     let action = tool.map_or("tool.unknown", Tool::action);

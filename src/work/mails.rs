@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::{
@@ -20,6 +21,7 @@ use crate::{
     domain::mailbox::{self, Closed, Open},
     kernel::{
         failure::{Outcome, Refusal},
+        trace,
         vocabulary::{MailStatus, MessageRole},
     },
     work::held::{Held, Verdict},
@@ -52,7 +54,14 @@ pub(super) async fn send(cx: &TenantCx, held: &Held<'_>, id: Uuid) -> Outcome<Ve
     let Some(ready) = cx.write(async |tx| take_up(cx, tx, id).await).await? else {
         return held.let_it_be().await;
     };
-    let sent = mailbox::with(cx, |mailbox, open| deliver(mailbox, open, &ready)).await?;
+    let sent = mailbox::with(cx, |mailbox, open| {
+        let span = tracing::info_span!(
+            target: trace::TARGET, "send mail", otel.kind = "client", messaging.system = "gmail",
+            messaging.operation.type = "send",
+        );
+        deliver(mailbox, open, &ready).instrument(span)
+    });
+    let sent = sent.await?;
     let end = async |status, gmail_id, failure: Option<String>| {
         cx.write(async |tx| {
             mails::progress(tx, id, &Progress { status, gmail_id, failure, updated_at: cx.now() }).await?;

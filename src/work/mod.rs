@@ -14,9 +14,10 @@ mod texts;
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
+use serde_json::Value;
 use tokio::time::{Interval, MissedTickBehavior};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::Instrument;
+use tracing::{Instrument, Span, field::Empty};
 use uuid::Uuid;
 
 use crate::{
@@ -31,6 +32,7 @@ use crate::{
     kernel::{
         failure::{Failure, Outcome},
         ids::TenantId,
+        trace,
     },
 };
 
@@ -163,7 +165,12 @@ impl Worker {
         Ok(taken.into_iter().map(held).collect())
     }
 
-    async fn do_one(self: &Arc<Self>, Taken { job, token, _hand }: Taken) {
+    async fn do_one(self: &Arc<Self>, taken: Taken) {
+        let span = span(&taken.job);
+        self.do_it(taken).instrument(span).await;
+    }
+
+    async fn do_it(self: &Arc<Self>, Taken { job, token, _hand }: Taken) {
         let (id, tenant) = (job.id, job.tenant_id);
         let request = RequestId(format!("job-{id}").into());
         let cx = TenantCx::new(identity::server_work(tenant), self.tools.services.clone(), request);
@@ -179,6 +186,14 @@ impl Worker {
                 return;
             }
         };
+        let (outcome, is_error) = match &verdict {
+            Ok(Verdict::Done) => ("done", false),
+            Ok(Verdict::Wait(_)) => ("wait", false),
+            Ok(Verdict::Later(..)) | Err(Failure::Refused(_)) => ("later", true),
+            Ok(Verdict::Never(_)) => ("never", true),
+            Err(Failure::Fault(_)) => ("fault", true),
+        };
+        trace::ended(&Span::current(), outcome, is_error);
         match verdict {
             Ok(Verdict::Done) => {}
             Ok(Verdict::Wait(pause)) => held.wait(pause).await,
@@ -229,6 +244,17 @@ impl Worker {
     pub async fn measure(&self) {
         backlog::measure(&self.tools.services).await;
     }
+}
+
+/// The span of a job, in the trace that put it in line.
+fn span(job: &JobRow) -> Span {
+    let kind = job.payload.get("kind").and_then(Value::as_str).unwrap_or_default();
+    let span = tracing::info_span!(
+        target: trace::ROOT, "job", job = job.id, kind, tenant = %job.tenant_id, attempt = job.attempts, outcome = Empty,
+        trace_id = Empty, otel.name = Empty, otel.kind = Empty, otel.status_code = Empty, error.type = Empty,
+    );
+    trace::begin(&span, format_args!("job {kind}"), "consumer", job.traceparent.as_deref());
+    span
 }
 
 fn every(period: Duration) -> Interval {

@@ -1,6 +1,7 @@
 //! Sends a text. It is noted as being sent before its provider is asked: one that was asked for by a node that died, or whose
 //! answer was lost, is asked for again only where the provider knows it for the same one. Must not know what it says.
 
+use tracing::{Instrument, field::Empty};
 use uuid::Uuid;
 
 use crate::{
@@ -19,6 +20,7 @@ use crate::{
     },
     kernel::{
         failure::{Outcome, Refusal},
+        trace,
         vocabulary::{TextProvider, TextStatus},
     },
     work::{
@@ -47,8 +49,13 @@ pub(super) async fn send(tools: &Tools, cx: &TenantCx, held: &Held<'_>, id: Uuid
         Stand::Over(verdict) => return Ok(verdict),
     };
     let outgoing = Outgoing { id, from: &text.sender, to: &text.recipient, text: &text.content };
-    let sent = tools.texting.send(&account, &outgoing).await;
+    let span = tracing::info_span!(
+        target: trace::TARGET, "send text", otel.kind = "client", messaging.operation.type = "send",
+        messaging.system = text.provider.as_str(), outcome = Empty, otel.status_code = Empty, error.type = Empty,
+    );
+    let sent = tools.texting.send(&account, &outgoing).instrument(span.clone()).await;
     if let Err(unsent) = &sent {
+        trace::ended(&span, unsent.kind(), true);
         tracing::warn!(text = %id, ?unsent, "a text was not sent");
     }
     let end = async |status, provider_id, failure: Option<&str>| {

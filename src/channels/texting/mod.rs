@@ -114,6 +114,19 @@ pub enum Unsent {
     Lost(String),
 }
 
+impl Unsent {
+    /// Which of these it is, in one word.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Later(..) => "later",
+            Self::Never(_) => "never",
+            Self::OptedOut(_) => "opted_out",
+            Self::Lost(_) => "lost",
+        }
+    }
+}
+
 /// Where the providers are.
 #[derive(Debug, Clone)]
 pub struct TextingSettings {

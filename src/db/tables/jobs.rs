@@ -6,7 +6,7 @@ use diesel::{
     pg::Pg,
     prelude::*,
     query_builder::{AstPass, Query, QueryFragment, QueryId},
-    sql_types::{Array, BigInt, Bool, Integer, Jsonb, Nullable, Timestamptz, Uuid as SqlUuid},
+    sql_types::{Array, BigInt, Bool, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid},
 };
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
@@ -35,6 +35,7 @@ pub struct NewJob<'a> {
     pub state: JobState,
     pub run_at: DateTime<Utc>,
     pub delivery_id: Option<DeliveryId>,
+    pub traceparent: Option<String>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }
@@ -49,6 +50,7 @@ pub struct JobRow {
     /// Tries, this one included.
     pub attempts: i32,
     pub delivery_id: Option<DeliveryId>,
+    pub traceparent: Option<String>,
 }
 
 /// A lease on a job.
@@ -76,6 +78,7 @@ pub async fn put(tx: &mut Tx<Tenant>, job: &NewJob<'_>) -> Outcome<()> {
             jobs::lease_token.eq(None::<Uuid>),
             jobs::lease_expires_at.eq(None::<DateTime<Utc>>),
             jobs::last_error.eq(None::<String>),
+            jobs::traceparent.eq(&job.traceparent),
             jobs::updated_at.eq(job.updated_at),
         ))
         .execute(tx.conn())
@@ -167,7 +170,7 @@ impl QueryFragment<Pg> for Take {
              FOR UPDATE OF one SKIP LOCKED) AS own) AS ready ORDER BY ready.nth, due.tenant_id LIMIT ",
         );
         out.push_bind_param::<BigInt, _>(&self.most)?;
-        out.push_sql(") RETURNING id, tenant_id, payload, attempts, delivery_id");
+        out.push_sql(") RETURNING id, tenant_id, payload, attempts, delivery_id, traceparent");
         Ok(())
     }
 }
@@ -178,7 +181,7 @@ impl QueryId for Take {
 }
 
 impl Query for Take {
-    type SqlType = (BigInt, BigInt, Jsonb, Integer, Nullable<BigInt>);
+    type SqlType = (BigInt, BigInt, Jsonb, Integer, Nullable<BigInt>, Nullable<Text>);
 }
 
 /// Renews a lease. `false` when the job is not ours any more.

@@ -12,6 +12,7 @@ use tokio::{
     task::AbortHandle,
     time::{Instant, sleep_until, timeout},
 };
+use tracing::Instrument;
 
 use crate::{
     context::OpenStream,
@@ -173,8 +174,9 @@ impl Session {
         self.runs += 1;
         let run = self.runs;
         let (web, proof, out, key) = (self.web.clone(), self.proof.clone(), self.out.clone(), id.clone());
+        let request_id = request_id::fresh();
+        let span = request_id::on_socket(&request_id);
         let work = async move {
-            let request_id = request_id::fresh();
             let send = async |answer| out.send(Out { id: id.clone(), run, answer }).await.is_ok();
             match web.graph.check(request) {
                 Ok(checked) => {
@@ -196,7 +198,7 @@ impl Session {
             }
             send(None).await;
         };
-        self.operations.insert(key, (run, task::spawn(work).abort_handle()));
+        self.operations.insert(key, (run, task::spawn(work.instrument(span)).abort_handle()));
     }
 
     /// Sends what an operation has to say, if its client still wants it. `false` when the socket is gone.

@@ -3,6 +3,7 @@
 mod actor;
 pub mod browser;
 pub mod cluster;
+pub mod collector;
 pub mod fake_google;
 pub mod fake_jackrabbit;
 pub mod fake_model;

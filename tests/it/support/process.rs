@@ -9,11 +9,11 @@ use nix::{
 use secrecy::ExposeSecret;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines},
-    process::{Child, ChildStdout, Command},
+    process::{Child, ChildStderr, ChildStdout, Command},
     time::timeout,
 };
 
-use super::{SECRET, cluster};
+use super::{Gateway, SECRET, cluster};
 
 /// How long a process may take to start or to end.
 pub const PATIENCE: Duration = Duration::from_mins(1);
@@ -112,6 +112,22 @@ impl Server {
         Self::start(&settings).await
     }
 
+    /// A server beside the gateway, over its database, that works by itself and logs as JSON.
+    pub async fn over(gateway: &Gateway, others: &[(&str, &str)]) -> Self {
+        let database = cluster::login_url(&gateway.database);
+        let mut settings = vec![
+            ("PORT", "0"),
+            ("DATABASE_URL", database.expose_secret()),
+            ("MIGRATE_ON_START", "false"),
+            ("DEMO_DATA", "false"),
+            ("JWT_SECRET_KEY", SECRET),
+            ("SECRET_KEY", "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"),
+            ("LOG_FORMAT", "json"),
+        ];
+        settings.extend(others);
+        Self::start(&settings).await
+    }
+
     pub fn address(&self) -> SocketAddr {
         let port = self.url().rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
         SocketAddr::from(([127, 0, 0, 1], port))
@@ -124,5 +140,35 @@ impl Server {
     /// Gone at once, as by a machine that lost its power.
     pub async fn kill(mut self) {
         self.child.kill().await.expect("killed");
+    }
+}
+
+/// What a server logs, as JSON.
+pub struct Logged(Lines<BufReader<ChildStderr>>);
+
+impl Logged {
+    pub fn of(server: &mut Server) -> Self {
+        Self(BufReader::new(server.child.stderr.take().expect("a pipe")).lines())
+    }
+
+    /// Every line until one says so.
+    pub async fn until(&mut self, said: &str) -> Vec<serde_json::Value> {
+        let mut seen = Vec::new();
+        let read = async {
+            while let Some(line) = self.0.next_line().await.expect("text") {
+                seen.push(serde_json::from_str(&line).unwrap_or_else(|_| panic!("no JSON: {line}")));
+                if !said.is_empty() && line.contains(said) {
+                    return;
+                }
+            }
+            assert!(said.is_empty(), "nobody said {said}");
+        };
+        timeout(PATIENCE, read).await.expect("in time");
+        seen
+    }
+
+    /// Every line until the server is gone.
+    pub async fn to_the_end(&mut self) -> Vec<serde_json::Value> {
+        self.until("").await
     }
 }
