@@ -14,7 +14,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use secrecy::SecretString;
 use tokio::time::{Instant, timeout};
-use tracing::Instrument;
+use tracing::{Instrument, field::Empty};
 
 pub use trouble::Trouble;
 
@@ -139,9 +139,14 @@ impl Retrieval {
             Ok(Place::Index { settings, sealed }) => {
                 let span = tracing::info_span!(
                     target: trace::TARGET, "find passages", otel.kind = "client", db.system = measure::PINECONE,
+                    outcome = Empty, otel.status_code = Empty, error.type = Empty,
                 );
-                let asked = self.ask_index(cx, &settings, sealed, question, limit).instrument(span);
-                (measure::PINECONE, timeout(self.patience, asked).await.unwrap_or(Err(Trouble::Late)))
+                let asked = self.ask_index(cx, &settings, sealed, question, limit).instrument(span.clone());
+                let found = timeout(self.patience, asked).await.unwrap_or(Err(Trouble::Late));
+                if let Err(trouble) = &found {
+                    trace::ended(&span, trouble.outcome(), true);
+                }
+                (measure::PINECONE, found)
             }
             Err(trouble) => (measure::UNKNOWN, Err(trouble)),
         };

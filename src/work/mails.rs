@@ -5,7 +5,8 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use tracing::Instrument;
+use futures_util::TryFutureExt;
+use tracing::{Instrument, field::Empty};
 use uuid::Uuid;
 
 use crate::{
@@ -57,9 +58,10 @@ pub(super) async fn send(cx: &TenantCx, held: &Held<'_>, id: Uuid) -> Outcome<Ve
     let sent = mailbox::with(cx, |mailbox, open| {
         let span = tracing::info_span!(
             target: trace::TARGET, "send mail", otel.kind = "client", messaging.system = "gmail",
-            messaging.operation.type = "send",
+            messaging.operation.type = "send", outcome = Empty, otel.status_code = Empty, error.type = Empty,
         );
-        deliver(mailbox, open, &ready).instrument(span)
+        let sent = deliver(mailbox, open, &ready).instrument(span.clone());
+        sent.inspect_err(move |_| trace::ended(&span, "failed", true))
     });
     let sent = sent.await?;
     let end = async |status, gmail_id, failure: Option<String>| {

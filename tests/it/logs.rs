@@ -29,7 +29,7 @@ async fn a_busy_day_is_logged_without_a_word_of_anybodys() {
         Gateway::planned(Plan { settings: phones.settings(), clock: Clock::system(), ..Plan::default() }).await;
     let (account, tenant) = (Account::new(1), gateway.tenant("acme").await);
     let admin = tenant.admin().await;
-    let (visitor, _) = tenant.visitor().await;
+    let (visitor, conversation) = tenant.visitor().await;
     let key = format!("telnyx-{MARK}-0123456789");
     let input =
         json!({ "isEnabled": true, "telnyxPhoneNumber": OURS, "telnyxPublicKey": account.key(), "telnyxApiKey": key });
@@ -47,7 +47,9 @@ async fn a_busy_day_is_logged_without_a_word_of_anybodys() {
         request.send().await.expect("an answer").text().await.expect("text")
     };
     let said = format!("I am Ann, {THEIRS}, ann@example.org, {MARK}.");
-    let told = ask(visitor.token.as_deref(), CHAT, json!({ "input": { "text": said } })).await;
+    let told =
+        ask(visitor.token.as_deref(), CHAT, json!({ "input": { "conversationId": conversation, "content": said } }))
+            .await;
     assert!(told.contains("ReplyCompleted"), "{told}");
     let login = "mutation($e: String!, $p: String!) { login(input: { email: $e, password: $p }) { expiresIn } }";
     ask(None, login, json!({ "e": "admin@acme.example", "p": PASSWORD })).await;

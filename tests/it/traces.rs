@@ -67,7 +67,7 @@ async fn a_text_is_one_trace_from_its_webhook_to_its_answer() {
     let request = account.signs(gateway.http.post(url), &body, Clock::system().now().timestamp());
     assert_eq!(request.header("x-request-id", "webhook-1").send().await.expect("an answer").status(), 200);
     let sent = phones.next(0).await;
-    assert_eq!(sent.text, format!("A {MARK} of words."));
+    assert_eq!((sent.text, sent.traceparent.as_str()), (format!("A {MARK} of words."), ""));
     // It goes down in order, and what it has not sent yet is sent then.
     server.stop().await;
     let root = collector.span("POST /api/v1/telnyx/sms");
@@ -102,7 +102,7 @@ async fn a_text_is_one_trace_from_its_webhook_to_its_answer() {
         && span.word("db.role").starts_with("frontdesk_")
         && ["read", "write"].contains(&span.word("db.operation.name"))
         && spans.iter().any(|parent| parent.id == span.parent)));
-    let kept = children(&spans, &root).into_iter().find(|span| span.word("db.operation.name") == "write");
+    let kept = children(&spans, &root).into_iter().find(|span| span.word("db.role") == "frontdesk_tenant");
     assert_eq!(kept.expect("the inbox").word("db.statements"), "2", "the event and its job");
     // Nobody else is told of our traces, and our traces tell nobody's words.
     for _ in 0..2 {
@@ -128,12 +128,12 @@ async fn a_chat_goes_on_with_the_trace_of_whoever_asks() {
     let collector = Collector::start().await;
     let model = FakeModel::start(Script::Bytes(fake_model::delta("At nine.") + &fake_model::end())).await;
     let gateway = Gateway::planned(Plan { clock: Clock::system(), ..Plan::default() }).await;
-    let (visitor, _) = gateway.tenant("acme").await.visitor().await;
+    let (visitor, conversation) = gateway.tenant("acme").await.visitor().await;
     let settings = [("OPENAI_BASE_URL", model.base_url.as_str()), ("OPENAI_API_KEY", "test-key")];
     let server = traced(&gateway, &collector.url, &settings).await;
     let ask = async |path: &str, parent: &str| {
         let request = gateway.http.post(format!("{}{path}", server.url()));
-        let variables = json!({ "input": { "text": "When do you open?" } });
+        let variables = json!({ "input": { "conversationId": conversation, "content": "When do you open?" } });
         let request = request
             .bearer_auth(visitor.token.as_deref().expect("a token"))
             .header("traceparent", parent)
@@ -148,11 +148,19 @@ async fn a_chat_goes_on_with_the_trace_of_whoever_asks() {
     ask("/graphql", "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01").await;
     // Somebody who takes no trace of it has none taken.
     ask("/graphql", "00-0af7651916cd43dd8448eb211c80319d-b7ad6b7169203331-00").await;
+    // Each operation on a socket is a trace.
+    let events = visitor.at(server.address()).chat(&conversation, "And on Sunday?").await.all().await;
+    assert_eq!(events.last().expect("an end")["__typename"], "ReplyCompleted");
     // What looks after the server's health is no trace.
     gateway.http.get(format!("{}/readyz", server.url())).send().await.expect("an answer");
     server.stop().await;
     let trace = "0af7651916cd43dd8448eb211c80319c";
-    insta::assert_snapshot!(collector.tree(trace), @"");
+    insta::assert_snapshot!(collector.tree(trace), @"
+    POST /graphql/stream
+      subscription
+        reply
+          chat *gen_ai.first_token
+    ");
     let root = collector.span("POST /graphql/stream");
     assert_eq!((root.trace.as_str(), root.parent.as_str()), (trace, "b7ad6b7169203331"));
     let operation = collector.span("subscription");
@@ -161,7 +169,16 @@ async fn a_chat_goes_on_with_the_trace_of_whoever_asks() {
     assert_eq!(others.len(), 1);
     assert!(others[0].trace != trace && others[0].parent.is_empty());
     assert!(collector.spans().iter().all(|span| span.trace != "0af7651916cd43dd8448eb211c80319d"));
-    assert!(collector.spans().iter().all(|span| span.trace == trace || span.trace == others[0].trace));
+    let socket = collector.span("WS /graphql/ws");
+    insta::assert_snapshot!(collector.tree(&socket.trace), @"
+    WS /graphql/ws
+      subscription
+        reply
+          chat *gen_ai.first_token
+    ");
+    let mut roots: Vec<_> = collector.spans().into_iter().filter(|span| span.kind == 2).map(|span| span.name).collect();
+    roots.sort_unstable();
+    assert_eq!(roots, ["GET /graphql/ws", "POST /graphql", "POST /graphql/stream", "WS /graphql/ws"]);
     assert!(!collector.text().contains(MARK));
 }
 

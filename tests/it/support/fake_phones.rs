@@ -41,6 +41,8 @@ pub struct Sent {
     pub by: String,
     /// Telnyx: the idempotency key. Twilio: where receipts go.
     pub mark: String,
+    /// The `traceparent` that came with it; there should be none.
+    pub traceparent: String,
     /// The provider's name for it; none where it was refused.
     pub id: Option<String>,
 }
@@ -113,6 +115,7 @@ async fn by_telnyx(State(shared): State<Arc<Shared>>, headers: HeaderMap, Json(b
         text: word("text"),
         by: header(&headers, "authorization"),
         mark: header(&headers, "idempotency-key"),
+        traceparent: header(&headers, "traceparent"),
         id: None,
     };
     let known = shared.sent.lock().expect("sent").iter().find(|one| one.mark == sent.mark && one.id.is_some()).cloned();
@@ -142,6 +145,7 @@ async fn by_twilio(
         text: word("Body").unwrap_or_default(),
         by: header(&headers, "authorization"),
         mark: word("StatusCallback").unwrap_or_default(),
+        traceparent: header(&headers, "traceparent"),
         id: None,
     };
     take(&shared, sent, "SM", |id| {
