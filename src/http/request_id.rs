@@ -29,10 +29,11 @@ pub(super) async fn mark(mut request: Request, next: Next) -> Response {
     // The template, never the path: that may hold whatever a caller thought of.
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or("", MatchedPath::as_str);
+    let method = known(request.method());
     let span = if UNTRACED.contains(&route) {
-        tracing::info_span!("request", request_id = %id.0, method = %request.method(), route)
+        tracing::info_span!("request", request_id = %id.0, http.request.method = method, http.route = route)
     } else {
-        traced(&id, request.method(), route, request.headers())
+        traced(&id, method, route, request.headers())
     };
     let mut response = next.run(request).instrument(span.clone()).await;
     let status = response.status();
@@ -47,10 +48,10 @@ pub(super) async fn mark(mut request: Request, next: Next) -> Response {
     response
 }
 
-fn traced(id: &RequestId, method: &Method, route: &str, headers: &HeaderMap) -> Span {
+fn traced(id: &RequestId, method: &str, route: &str, headers: &HeaderMap) -> Span {
     let span = tracing::info_span!(
         target: trace::ROOT, "request", request_id = %id.0, tenant = Empty, trace_id = Empty,
-        http.request.method = %method, http.route = route, url.path = Empty, http.response.status_code = Empty,
+        http.request.method = method, http.route = route, url.path = Empty, http.response.status_code = Empty,
         otel.name = Empty, otel.kind = Empty, otel.status_code = Empty, error.type = Empty,
     );
     let mut parents = headers.get_all(PARENT).iter();
@@ -62,6 +63,12 @@ fn traced(id: &RequestId, method: &Method, route: &str, headers: &HeaderMap) -> 
         span.record("url.path", route);
     }
     span
+}
+
+/// A method by its name, if it is one that everybody knows; else the standard's word for that.
+fn known(method: &Method) -> &'static str {
+    const KNOWN: &[&str] = &["GET", "POST", "HEAD", "OPTIONS", "PUT", "DELETE", "PATCH", "CONNECT", "TRACE"];
+    KNOWN.iter().find(|known| **known == method.as_str()).copied().unwrap_or("_OTHER")
 }
 
 /// The span of an operation on a socket, whose request was answered long ago.

@@ -126,7 +126,7 @@ pub async fn call(cx: &TenantCx, call: Call<'_>) -> String {
         Ok(_) => trace::ended(&span, "OK", false),
         Err(Failure::Refused(refusal)) => trace::ended(&span, refusal.code.as_str(), false),
         Err(Failure::Fault(_)) => trace::ended(&span, ErrorCode::Internal.as_str(), true),
-    };
+    }
     let outcome = if result.is_ok() { AuditOutcome::Done } else { AuditOutcome::Refused };
     let action = tool.map_or("tool.unknown", Tool::action);
     let target = call.conversation.map_or_else(|| cx.scope().tenant().to_string(), |id| id.to_string());

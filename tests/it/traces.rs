@@ -109,7 +109,7 @@ async fn a_text_is_one_trace_from_its_webhook_to_its_answer() {
         assert!(model.call().await.headers.get("traceparent").is_none());
     }
     assert_eq!(collector.header("x-team"), "canary-song of ours");
-    let log = logged.to_the_end().await;
+    let log = logged.rest().await;
     let said = json!(log).to_string();
     for (place, text) in [("traced", collector.text()), ("logged", said)] {
         for canary in [MARK, "5555550177", "5555550122", "example.org", SECRET] {
@@ -222,7 +222,7 @@ async fn where_nobody_collects_traces_there_are_none() {
     let mut logged = Logged::of(&mut server);
     server.ask("query Kind { __typename }").await;
     server.stop().await;
-    let log = logged.to_the_end().await;
+    let log = logged.rest().await;
     let answered = log.iter().find(|line| line["fields"]["message"] == "answered").expect("a line");
     let mut span = answered["span"].clone();
     assert!(span["request_id"].take().is_string());

@@ -168,7 +168,7 @@ impl Logged {
     }
 
     /// Every line until the server is gone.
-    pub async fn to_the_end(&mut self) -> Vec<serde_json::Value> {
+    pub async fn rest(&mut self) -> Vec<serde_json::Value> {
         self.until("").await
     }
 }
