@@ -223,7 +223,7 @@ impl Engine {
         let (conversation, reply) = (conversation.clone(), reply.clone());
         let conversation_id = conversation.id.0;
         let work = async move {
-            generate::reply(&engine, &cx, &conversation, &reply, &writing.stop).await;
+            Box::pin(generate::reply(&engine, &cx, &conversation, &reply, &writing.stop)).await;
         };
         // The request may be answered long before the reply is written: its span is not kept open for that.
         let span = tracing::info_span!(

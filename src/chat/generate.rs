@@ -82,7 +82,7 @@ pub(super) async fn reply(
     // In the server's own name: the asker may be gone, or signed out, by the time it ends.
     let cx = &cx.for_background();
     let ending = match turn::wait(engine, cx, reply, stop).await {
-        Turn::Mine => write(engine, cx, conversation, reply, stop).await,
+        Turn::Mine => Box::pin(write(engine, cx, conversation, reply, stop)).await,
         Turn::Stopped => Ending::bare(How::Stopped),
         Turn::Closing => Ending::bare(node_lost()),
         Turn::Taken => Ending::bare(How::Taken),

@@ -42,6 +42,7 @@ mod providers;
 mod quotas;
 mod races;
 mod replica;
+mod restart;
 mod retrieval;
 mod retrieval_failures;
 mod revocation;
