@@ -2,6 +2,7 @@
 
 mod chat;
 mod database;
+pub mod doctor;
 mod http;
 mod log;
 mod rotate;
@@ -43,6 +44,8 @@ enum Command {
     /// Bring what tenants entrusted to the platform under the current SECRET_KEY. Servers may run meanwhile; done twice, the second
     /// changes nothing.
     RotateSecrets,
+    /// Look at settings, keys, database, Redis and what providers need, and say what must be mended. Changes nothing.
+    Doctor(doctor::Options),
     /// Print the schema, as schema.graphql holds it.
     Schema,
     /// Check that a live server keeps its tenants apart.
@@ -70,6 +73,7 @@ pub fn run() -> ExitCode {
 fn execute(command: Command) -> anyhow::Result<()> {
     let command = match command {
         Command::Schema => return say(crate::graph::sdl().trim_end()),
+        Command::Doctor(options) => return doctor::run(&options),
         Command::Verify(options) => {
             crate::tokens::install_provider();
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -116,7 +120,9 @@ fn execute(command: Command) -> anyhow::Result<()> {
             Command::SeedAdmin => seed::admin(&config, &open).await,
             Command::RotateSecrets => rotate::run(&config, &open).await,
             Command::SeedBasePrompt => seed::base_prompt(&config, &open).await,
-            Command::Schema | Command::Verify(_) | Command::Chat(_) | Command::Simulate(_) => Ok(()),
+            Command::Schema | Command::Doctor(_) | Command::Verify(_) | Command::Chat(_) | Command::Simulate(_) => {
+                Ok(())
+            }
         }
     });
     // With it, spans end that nobody waited for.

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     fs,
     io::{ErrorKind, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::Path,
 };
 
@@ -12,20 +12,35 @@ use anyhow::Context;
 
 use crate::config::dotenv;
 
+/// The file in the data folder that holds them.
+const FILE: &str = "keys.env";
+
+/// Whether others than its owner may read the file with the keys.
+#[must_use]
+pub fn are_open(data_dir: &Path) -> bool {
+    fs::metadata(data_dir.join(FILE)).is_ok_and(|file| file.permissions().mode() & 0o077 != 0)
+}
+
+/// The keys that are there; none where none were made yet.
+///
+/// # Errors
+/// When they can't be read.
+pub fn load(data_dir: &Path) -> anyhow::Result<HashMap<String, String>> {
+    dotenv::read(&data_dir.join(FILE))
+}
+
 pub(super) fn load_or_make(data_dir: &Path) -> anyhow::Result<HashMap<String, String>> {
-    let path = data_dir.join("keys.env");
-    let read = || fs::read_to_string(&path).map(|text| dotenv::parse(&text));
-    match read() {
-        Ok(keys) => return Ok(keys),
-        Err(error) if error.kind() == ErrorKind::NotFound => {}
-        Err(error) => return Err(error).with_context(|| format!("reading {}", path.display())),
+    let path = data_dir.join(FILE);
+    let known = load(data_dir)?;
+    if !known.is_empty() {
+        return Ok(known);
     }
     fs::create_dir_all(data_dir)
         .with_context(|| format!("making {}; set FRONTDESK_DATA_DIR to a folder you may write", data_dir.display()))?;
     let key = || anyhow::Ok(hex::encode(crate::tokens::random::<32>()?));
     let text = format!("# Made by Frontdesk for development.\nJWT_SECRET_KEY={}\nSECRET_KEY={}\n", key()?, key()?);
     // Written aside and linked: of two programs that start together, both use the keys of the first.
-    let aside = data_dir.join(format!("keys.env.{}", std::process::id()));
+    let aside = data_dir.join(format!("{FILE}.{}", std::process::id()));
     fs::OpenOptions::new()
         .write(true)
         .create(true)
@@ -37,6 +52,6 @@ pub(super) fn load_or_make(data_dir: &Path) -> anyhow::Result<HashMap<String, St
     fs::remove_file(&aside)?;
     match linked {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error).context("keeping the keys"),
-        _ => Ok(read()?),
+        _ => load(data_dir),
     }
 }

@@ -3,11 +3,12 @@
 
 mod dotenv;
 mod google;
-mod keys;
+pub mod keys;
 mod limits;
 mod reader;
 mod retrieval;
 mod traces;
+mod variables;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -31,6 +32,7 @@ use crate::{
 use reader::Reader;
 
 pub use traces::{Sampling, TraceSettings};
+pub use variables::Variables;
 
 /// What kind of place this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,7 +153,17 @@ pub struct FirstAdmin {
 /// Everything that is wrong with the environment.
 #[derive(Debug, thiserror::Error)]
 #[error("{} setting(s) need mending:\n{}", .0.len(), .0.iter().map(|problem| format!("  {problem}")).collect::<Vec<_>>().join("\n"))]
-pub struct Problems(pub Vec<String>);
+pub struct Problems(pub Vec<Problem>);
+
+/// One thing that is wrong with the environment.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{variable} {what}")]
+pub struct Problem {
+    /// The variable.
+    pub variable: String,
+    /// What is wrong with it, so that it can be read behind its name. Never repeats a value.
+    pub what: String,
+}
 
 impl Config {
     /// Reads the process's environment; in development also `.env`, and keys made in the data folder.
@@ -159,19 +171,8 @@ impl Config {
     /// # Errors
     /// [`Problems`], or a data folder that can't be written.
     pub fn from_env() -> anyhow::Result<Self> {
-        let process = |name: &str| std::env::var(name).ok().map(|text| text.trim().to_owned());
-        let is_production = process("ENVIRONMENT").as_deref() == Some("production");
-        if is_production {
-            return Ok(Self::from_vars(process)?);
-        }
-        let file = dotenv::read(std::path::Path::new(".env"))?;
-        let vars = |name: &str| process(name).or_else(|| file.get(name).cloned());
-        if vars("ENVIRONMENT").as_deref() == Some("production") {
-            return Ok(Self::from_vars(vars)?);
-        }
-        let made = keys::load_or_make(&data_dir(&vars))?;
-        let filled = |value: String| Some(value).filter(|value| !value.trim().is_empty());
-        Ok(Self::from_vars(|name| vars(name).and_then(filled).or_else(|| made.get(name).cloned()))?)
+        let vars = Variables::ready()?;
+        Ok(Self::from_vars(|name| vars.get(name))?)
     }
 
     /// Reads settings from `vars`. An empty value counts as unset.
@@ -179,6 +180,14 @@ impl Config {
     /// # Errors
     /// Every problem at once.
     pub fn from_vars(vars: impl Fn(&str) -> Option<String>) -> Result<Self, Problems> {
+        match Self::examined(vars) {
+            (config, Problems(none)) if none.is_empty() => Ok(config),
+            (_, problems) => Err(problems),
+        }
+    }
+
+    /// As [`Config::from_vars`], for whoever wants to look at the rest too: what is wrong is named, and left at its default.
+    pub fn examined(vars: impl Fn(&str) -> Option<String>) -> (Self, Problems) {
         let mut read = Reader::new(&vars);
         let environment = match read.text("ENVIRONMENT").as_deref() {
             None | Some("development") => Environment::Development,
@@ -229,7 +238,7 @@ impl Config {
             traces: traces::read(&mut read),
             http,
         };
-        read.finish(config)
+        (config, read.finish())
     }
 }
 

@@ -5,14 +5,14 @@ use std::{fmt::Display, ops::RangeInclusive, str::FromStr};
 use secrecy::SecretString;
 use url::Url;
 
-use crate::config::Problems;
+use crate::config::{Problem, Problems};
 
 /// Shortest secret that tokens may be signed with, in bytes: the output of SHA-256 (RFC 7518, section 3.2).
 const SECRET_MIN: usize = 32;
 
 pub(super) struct Reader<'v> {
     vars: &'v dyn Fn(&str) -> Option<String>,
-    problems: Vec<String>,
+    problems: Vec<Problem>,
 }
 
 impl<'v> Reader<'v> {
@@ -20,12 +20,12 @@ impl<'v> Reader<'v> {
         Self { vars, problems: Vec::new() }
     }
 
-    pub(super) fn finish<T>(self, value: T) -> Result<T, Problems> {
-        if self.problems.is_empty() { Ok(value) } else { Err(Problems(self.problems)) }
+    pub(super) fn finish(self) -> Problems {
+        Problems(self.problems)
     }
 
     pub(super) fn problem(&mut self, name: &str, what: impl Display) {
-        self.problems.push(format!("{name} {what}"));
+        self.problems.push(Problem { variable: name.to_owned(), what: what.to_string() });
     }
 
     /// Notes a problem and goes on with `instead`, to find the others too.

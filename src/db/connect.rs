@@ -20,6 +20,8 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 pub(in crate::db) struct Target {
     config: Config,
     tls: Option<MakeRustlsConnect>,
+    /// The certificate and its name are checked.
+    pub(in crate::db) verifies: bool,
 }
 
 impl Target {
@@ -39,7 +41,7 @@ impl Target {
             SslMode::Disable => None,
             _ => Some(MakeRustlsConnect::new(client_config(verify)?)),
         };
-        Ok(Self { config, tls })
+        Ok(Self { config, tls, verifies: verify })
     }
 
     pub(in crate::db) fn config(&self) -> &Config {
@@ -52,7 +54,7 @@ impl Target {
         if let Some(password) = password {
             config.password(password);
         }
-        Self { config, tls: self.tls.clone() }
+        Self { config, tls: self.tls.clone(), verifies: self.verifies }
     }
 
     pub(in crate::db) async fn connect(&self) -> ConnectionResult<AsyncPgConnection> {

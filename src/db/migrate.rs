@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use diesel::{QueryableByName, sql_query, sql_types::Text};
+use diesel::{QueryableByName, migration::MigrationSource, pg::Pg, sql_query, sql_types::Text};
 use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use secrecy::{ExposeSecret, SecretString};
@@ -13,7 +13,7 @@ use crate::{
     db::{
         Db, DbSettings,
         connect::Target,
-        guardrail::{self, Login},
+        guardrail::{self, Danger, Login},
     },
     kernel::failure::{Failure, Outcome},
     tokens::hmac_sha256,
@@ -237,15 +237,19 @@ fn with_user(url: &SecretString, user: &str, password: Option<&str>) -> anyhow::
     Ok(format!("{text} user={user}{password}").into())
 }
 
-fn refusal(login: &Login, dangers: &[&str]) -> String {
+fn refusal(login: &Login, dangers: &[Danger]) -> String {
     format!(
         "DATABASE_URL signs in as `{}`, which row-level security can't hold: {}.\n\
          Give that URL as DATABASE_PUBLIC_URL instead (migrations run with it), and in DATABASE_URL name a plain role, \
          for example postgres://frontdesk_app:<password>@host/database. `frontdesk migrate` makes that role when it \
          is not there yet.",
         login.name,
-        dangers.join("; ")
+        listed(dangers)
     )
+}
+
+fn listed(dangers: &[Danger]) -> String {
+    dangers.iter().map(|danger| danger.what).collect::<Vec<_>>().join("; ")
 }
 
 async fn check(db: &Db, is_production: bool) -> anyhow::Result<()> {
@@ -256,7 +260,7 @@ async fn check(db: &Db, is_production: bool) -> anyhow::Result<()> {
         if is_production {
             bail!(refusal(&login, &dangers));
         }
-        bail!("the login role `{}` could pass row-level security by: {}", login.name, dangers.join("; "));
+        bail!("the login role `{}` could pass row-level security by: {}", login.name, listed(&dangers));
     }
     let pending = pending(&mut connection).await?;
     ensure!(
@@ -282,13 +286,36 @@ async fn pending(connection: &mut AsyncPgConnection) -> anyhow::Result<Vec<Strin
         .load::<Applied>(connection)
         .await
         .context("the database has not been migrated; run `frontdesk migrate`")?;
-    let known = diesel::migration::MigrationSource::<diesel::pg::Pg>::migrations(&MIGRATIONS)
-        .map_err(|error| anyhow::anyhow!("reading the embedded migrations: {error}"))?;
-    Ok(known
+    let applied: Vec<_> = applied.into_iter().map(|row| row.version).collect();
+    Ok(known()?.into_iter().map(|(version, _)| version).filter(|version| !applied.contains(version)).collect())
+}
+
+/// The migrations of this program: version and name, the oldest first.
+fn known() -> anyhow::Result<Vec<(String, String)>> {
+    let mut known: Vec<_> = MigrationSource::<Pg>::migrations(&MIGRATIONS)
+        .map_err(|error| anyhow::anyhow!("reading the embedded migrations: {error}"))?
         .iter()
-        .map(|migration| migration.name().version().to_string())
-        .filter(|version| !applied.iter().any(|row| row.version == *version))
-        .collect())
+        .map(|migration| (migration.name().version().to_string(), migration.name().to_string()))
+        .collect();
+    known.sort();
+    Ok(known)
+}
+
+/// How far a database's tables are along.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// Names of this program's migrations that the database lacks, the oldest first.
+    pub pending: Vec<String>,
+    /// Versions in the database that this program does not know: a newer one was here.
+    pub unknown: Vec<String>,
+}
+
+/// How far the database is, by the versions that it has noted.
+pub(in crate::db) fn progress(noted: &[String]) -> anyhow::Result<Progress> {
+    let known = known()?;
+    let unknown = noted.iter().filter(|version| !known.iter().any(|(own, _)| own == *version)).cloned().collect();
+    let pending = known.into_iter().filter(|(version, _)| !noted.contains(version)).map(|(_, name)| name).collect();
+    Ok(Progress { pending, unknown })
 }
 
 /// For `/readyz`: the database answers, and has every migration of this program.

@@ -1,6 +1,7 @@
 //! The only way to a connection. Rooms above see [`Db`], scopes, [`Tx`](tx::Tx) and the table queries; a raw
 //! connection never leaves this folder. Must not know the graph, HTTP or what a business does.
 
+pub mod condition;
 mod connect;
 pub mod embedded;
 mod error;

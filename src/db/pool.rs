@@ -62,6 +62,7 @@ pub struct Db {
     pool: DbPool,
     statements: Arc<AtomicU64>,
     replica: Option<Arc<Replica>>,
+    only_reads: bool,
 }
 
 impl Db {
@@ -72,7 +73,7 @@ impl Db {
     pub fn new(settings: &DbSettings) -> anyhow::Result<Self> {
         let statements = Arc::new(AtomicU64::new(0));
         let pool = pool(settings, &statements, Duration::from_secs(5))?;
-        Ok(Self { pool, statements, replica: None })
+        Ok(Self { pool, statements, replica: None, only_reads: false })
     }
 
     /// The same, with a copy for [`Db::read_copy`].
@@ -89,6 +90,12 @@ impl Db {
     /// Whether the copy can be reached; `None` where there is none.
     pub async fn has_replica(&self) -> Option<bool> {
         Some(self.replica.as_ref()?.is_there().await)
+    }
+
+    /// The same pool for whoever is to change nothing: every transaction is begun READ ONLY.
+    #[must_use]
+    pub fn only_reading(self) -> Self {
+        Self { only_reads: true, ..self }
     }
 
     /// SQL statements sent so far, the bracket of each transaction included. For the round-trip tests and metrics.
@@ -221,6 +228,7 @@ impl Db {
     /// Begins a transaction. A pooled connection may have died unseen (the database was restarted): then all idle ones
     /// are dropped and a new one is tried, once. Nothing has run by then, so nothing can run twice.
     async fn begin<R: Role>(&self, mode: Mode, scope: Option<&TenantScope>) -> Outcome<Tx<R>> {
+        let mode = if self.only_reads { Mode::Read } else { mode };
         let (tenant, conversation) = (scope.map(TenantScope::tenant), scope.and_then(TenantScope::bound_to));
         if let Ok(tx) = Tx::begin(self.checkout().await?, mode, tenant, conversation).await {
             return Ok(tx);

@@ -9,7 +9,7 @@ use crate::{
         tx::{Tenant, Tx, Viewpoint},
     },
     kernel::{failure::Outcome, ids::TenantId},
-    secrets::DataKey,
+    secrets::{DataKey, SecretKeys, Unsealable},
 };
 
 /// A secret to be kept.
@@ -117,4 +117,37 @@ pub async fn rotate(cx: &TenantCx) -> Outcome<Rotated> {
         Ok(rotated)
     })
     .await
+}
+
+/// How what a tenant entrusted to us stands under the keys that there are.
+#[derive(Debug, Default)]
+pub struct Standing {
+    /// Data keys under a key before `SECRET_KEY`, and values of older versions: what [`rotate`] would bring up.
+    pub behind: usize,
+    /// Values that open.
+    pub opened: usize,
+    /// Names of the values that don't, and why.
+    pub lost: Vec<(String, Unsealable)>,
+}
+
+/// Tries every key and value of the transaction's own tenant. Changes nothing, and keeps nothing that it opened.
+///
+/// # Errors
+/// Database faults.
+pub async fn inspect(keys: &SecretKeys, tx: &mut Tx<Tenant>) -> Outcome<Standing> {
+    let tenant = tx.tenant();
+    let data_keys = secrets::data_keys(tx, tenant).await?;
+    let is_behind = |key: &&DataKey| matches!(keys.renewed(tenant, key), Ok(Some(_)));
+    let mut standing = Standing { behind: data_keys.iter().filter(is_behind).count(), ..Standing::default() };
+    for (name, mut value) in secrets::values(tx).await? {
+        value.data_keys.clone_from(&data_keys);
+        match keys.open(tenant, &name, &value) {
+            Ok(_) => {
+                standing.opened += 1;
+                standing.behind += usize::from(!value.has_data_key());
+            }
+            Err(why) => standing.lost.push((name, why)),
+        }
+    }
+    Ok(standing)
 }

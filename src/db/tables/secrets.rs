@@ -72,7 +72,22 @@ pub async fn sealed(tx: &mut Tx<Tenant>, name: &str) -> Outcome<Option<Sealed>> 
     Ok(whole)
 }
 
-/// Every sealed value of the tenant by its name, with the tenant's data keys, locked until the transaction ends.
+/// Every sealed value of the tenant by its name, without the data keys.
+///
+/// # Errors
+/// Database faults.
+pub async fn values(tx: &mut Tx<Tenant>) -> Outcome<Vec<(String, Sealed)>> {
+    let tenant = tx.tenant();
+    let values: Vec<(String, Vec<u8>)> = tenant_secrets::table
+        .filter(tenant_secrets::tenant_id.eq(tenant))
+        .order(tenant_secrets::name)
+        .select((tenant_secrets::name, tenant_secrets::sealed))
+        .load(tx.conn())
+        .await?;
+    Ok(with(&[], values))
+}
+
+/// As [`values`], with the tenant's data keys, locked until the transaction ends.
 ///
 /// # Errors
 /// Database faults.
@@ -85,7 +100,11 @@ pub async fn all(tx: &mut Tx<Tenant>, data_keys: &[DataKey]) -> Outcome<Vec<(Str
         .for_update()
         .load(tx.conn())
         .await?;
-    Ok(values.into_iter().map(|(name, value)| (name, Sealed { value, data_keys: data_keys.to_vec() })).collect())
+    Ok(with(data_keys, values))
+}
+
+fn with(data_keys: &[DataKey], values: Vec<(String, Vec<u8>)>) -> Vec<(String, Sealed)> {
+    values.into_iter().map(|(name, value)| (name, Sealed { value, data_keys: data_keys.to_vec() })).collect()
 }
 
 /// Puts `sealed` in the place of `before`. `false` when something else stands there by now.
