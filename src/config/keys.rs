@@ -18,7 +18,7 @@ const FILE: &str = "keys.env";
 /// Whether others than its owner may read the file with the keys.
 #[must_use]
 pub fn are_open(data_dir: &Path) -> bool {
-    fs::metadata(data_dir.join(FILE)).is_ok_and(|file| file.permissions().mode() & 0o077 != 0)
+    fs::metadata(data_dir.join(FILE)).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o077 != 0)
 }
 
 /// The keys that are there; none where none were made yet.

@@ -18,6 +18,7 @@ mod chat;
 mod connections;
 mod deliveries;
 mod deploy;
+mod doctor;
 mod documents;
 mod full_text;
 mod identity;

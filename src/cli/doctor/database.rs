@@ -8,7 +8,7 @@ use secrecy::SecretString;
 
 use crate::{
     cli::doctor::{
-        Means, is_production,
+        Means, has_private_database, is_production,
         place::{self, Place},
         report::Area,
     },
@@ -35,7 +35,7 @@ const GAPS_MAX: usize = 20;
 pub(super) async fn look(area: &mut Area<'_>, config: &Config, means: &Means, is_named: bool) -> Option<Db> {
     let named = config.database.url.as_ref();
     let Some(url) = named.or(means.private.as_ref().filter(|_| !is_named)) else {
-        if !is_named && !is_production(config) {
+        if !is_named && !is_production(config) && !has_private_database(config) {
             let mend = "Nothing: the first start makes it. Or set DATABASE_URL.";
             area.note("private-database-not-made", "There is no private database yet.", mend);
         }

@@ -6,6 +6,7 @@ mod environment;
 mod keys;
 mod online;
 mod place;
+mod platform;
 mod providers;
 mod redis;
 mod report;
@@ -83,8 +84,11 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
 fn private_database(vars: impl Fn(&str) -> Option<String>) -> anyhow::Result<Option<EmbeddedPg>> {
     let is_named = vars("DATABASE_URL").is_some();
     let config = Config::examined(vars).0;
-    let is_there = config.data_dir.join("postgres/data/PG_VERSION").exists();
-    if is_there && !is_named { private::private(&config) } else { Ok(None) }
+    if has_private_database(&config) && !is_named { private::private(&config) } else { Ok(None) }
+}
+
+fn has_private_database(config: &Config) -> bool {
+    config.data_dir.join("postgres/data/PG_VERSION").exists()
 }
 
 /// Looks at everything that `vars` lead to. What is wrong in one place keeps nobody from looking at the others.
@@ -98,7 +102,7 @@ pub async fn examine(vars: impl Fn(&str) -> Option<String>, means: &Means) -> Re
     let db = database::look(&mut report.area("database"), &config, means, vars("DATABASE_URL").is_some()).await;
     let mut accounts = Vec::new();
     if let Some(db) = &db {
-        tenants::platform(&mut report.area("platform"), db, &config, &means.clock).await;
+        platform::look(&mut report.area("platform"), db, &config, &means.clock).await;
         let case = tenants::Case { db, config: &config, keys: secret_keys.as_ref(), clock: &means.clock };
         accounts = case.look(&mut report.area("tenants"), means.online).await;
         db.close();

@@ -55,7 +55,9 @@ pub(super) async fn look(area: &mut Area<'_>, config: &Config, accounts: &[Accou
             "Install the system's root certificates.",
         );
     };
-    let all: Vec<_> = questions(&http, config).into_iter().chain(of_tenants(&http, config, accounts)).collect();
+    let mut all = questions(&http, config);
+    all.extend(of_tenants(&http, config, accounts));
+    all.extend(without_keys(&http, config, accounts));
     let asked = stream::iter(all).map(|question| async move {
         let Question { name, who, key, is_tenants, refuses, mend, request } = question;
         let answer = answer(request, key.is_some(), refuses).await;
@@ -87,7 +89,7 @@ pub(super) async fn look(area: &mut Area<'_>, config: &Config, accounts: &[Accou
     }
 }
 
-/// With the platform's own keys, or none.
+/// With the platform's own keys.
 fn questions(http: &Client, config: &Config) -> Vec<Question> {
     let mut all = Vec::new();
     let base = |url: &str| url.trim_end_matches('/').to_owned();
@@ -106,15 +108,27 @@ fn questions(http: &Client, config: &Config) -> Vec<Question> {
         let (key, refuses) = (Some("GEMINI_API_KEY".to_owned()), UNAUTHORISED_OR_BAD);
         all.push(Question { name: "gemini", who: "Gemini", key, is_tenants: false, refuses, mend, request });
     }
+    all
+}
+
+/// Those whom nobody shows a key, as far as anything is set up with them.
+fn without_keys(http: &Client, config: &Config, accounts: &[Account]) -> Vec<Question> {
     let mend = "Look at its address in the settings.";
-    let without = |name, who, url: &str| {
+    let question = |name, who, url: String| {
         let request = http.get(url);
         Question { name, who, key: None, is_tenants: false, refuses: &[], mend, request }
     };
-    all.push(without("telnyx", "Telnyx", &format!("{}/messaging_profiles", config.texting.telnyx)));
-    all.push(without("twilio", "Twilio", &format!("{}/2010-04-01/Accounts.json", config.texting.twilio)));
+    let mut all = Vec::new();
+    let is_at = |wanted: fn(&Account) -> bool| accounts.iter().any(wanted);
+    if config.inbox.telnyx_public_key.is_some() && !is_at(|account| matches!(account, Account::Telnyx { .. })) {
+        all.push(question("telnyx", "Telnyx", format!("{}/messaging_profiles", config.texting.telnyx)));
+    }
+    let has_twilio = config.inbox.twilio_auth_token.is_some() || config.inbox.twilio_shared_key.is_some();
+    if has_twilio && !is_at(|account| matches!(account, Account::Twilio { .. })) {
+        all.push(question("twilio", "Twilio", format!("{}/2010-04-01/Accounts.json", config.texting.twilio)));
+    }
     if config.google.client.is_some() {
-        all.push(without("google", "Google", &config.google.jwks_url));
+        all.push(question("google", "Google", config.google.jwks_url.clone()));
     }
     all
 }

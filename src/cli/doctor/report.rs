@@ -1,6 +1,6 @@
 //! What the doctor found, and the two ways to print it: for people, and as one JSON object. Must not know what is looked at.
 
-use std::fmt::Write;
+use std::{collections::HashSet, fmt::Write};
 
 use serde::Serialize;
 
@@ -115,8 +115,12 @@ impl Report {
     pub fn human(&self, is_coloured: bool) -> String {
         let mut text = String::new();
         let width = self.findings.iter().map(|finding| finding.name.len()).max().unwrap_or_default();
+        let mut areas: Vec<_> = self.findings.iter().map(|finding| finding.area).collect();
+        let mut seen = HashSet::new();
+        areas.retain(|area| seen.insert(*area));
+        let by_area = areas.iter().flat_map(|area| self.findings.iter().filter(move |finding| finding.area == *area));
         let mut area = "";
-        for Finding { name, verdict, found, mend, area: of } in &self.findings {
+        for Finding { name, verdict, found, mend, area: of } in by_area {
             if *of != area {
                 area = of;
                 let _ = writeln!(text, "{area}");
@@ -129,6 +133,7 @@ impl Report {
         if !self.webhooks.is_empty() {
             let _ = writeln!(text, "\naddresses to paste");
         }
+        let width = self.webhooks.iter().map(|webhook| webhook.field.len()).max().unwrap_or_default();
         let mut portal = "";
         for Webhook { portal: of, field, url } in &self.webhooks {
             if *of != portal {
@@ -156,5 +161,34 @@ impl Verdict {
             (Self::Note, true) => "\x1b[33mnote\x1b[0m",
             (Self::MustMend, true) => "\x1b[31mMEND\x1b[0m",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_verdict_is_coloured_and_sentences_stand_below_each_other() {
+        let mut report = Report::default();
+        report.area("web").ok("cors", "One origin may call.");
+        report.area("web").must_mend("public-url-local", "It is local.", "Set it.");
+        report.area("redis").note("redis-unset", "It is not set.", "Set it.");
+        insta::assert_snapshot!(report.human(false), @"
+        web
+          ok    cors              One origin may call.
+          MEND  public-url-local  It is local.
+                                  -> Set it.
+        redis
+          note  redis-unset       It is not set.
+                                  -> Set it.
+
+        1 thing(s) MUST BE MENDED; 1 note(s).
+        ");
+        let plain = |text: String| {
+            ["\x1b[32m", "\x1b[33m", "\x1b[31m", "\x1b[0m"].iter().fold(text, |text, code| text.replace(code, ""))
+        };
+        assert_ne!(report.human(true), report.human(false));
+        assert_eq!(plain(report.human(true)), report.human(false));
     }
 }

@@ -1,23 +1,21 @@
-//! What stands in the tables: whether the platform has what it starts from, and of each tenant, what would fail in silence. What
-//! only a tenant's own people can mend is a note: it must not hold up a deployment. Must not read what customers said.
+//! What would fail in silence, tenant by tenant. What only a tenant's own people can mend is a note: it must not hold up a
+//! deployment. Must not read what customers said.
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use secrecy::SecretString;
 
 use crate::{
-    cli::doctor::{is_production, report::Area},
+    cli::doctor::report::Area,
     config::Config,
     db::{
         Db, identity,
         tables::{
-            jobs, prompts,
             provisioning::{self, Provisioned},
             secrets,
             settings::{EmailRow, SmsRow},
             tenants::{self, TenantRow},
-            users,
         },
         tx::{Admin, Tx},
     },
@@ -25,7 +23,12 @@ use crate::{
         settings::{TELNYX_API_KEY, TWILIO_AUTH_TOKEN},
         vault::{self, Standing},
     },
-    kernel::{clock::Clock, failure::Outcome, ids::TenantId, vocabulary::SmsAnswerer},
+    kernel::{
+        clock::Clock,
+        failure::Outcome,
+        ids::TenantId,
+        vocabulary::{RetrievalProvider, SmsAnswerer},
+    },
     secrets::SecretKeys,
 };
 
@@ -33,8 +36,6 @@ use crate::{
 const STEP: i64 = 200;
 /// Tenants that are named for one fault.
 const NAMED: usize = 20;
-/// A job that waits longer than this waits for a server.
-const OLD: TimeDelta = TimeDelta::minutes(15);
 /// A watch that ends so soon was not renewed for days.
 const SOON: TimeDelta = TimeDelta::hours(24);
 /// Accounts at providers that are asked.
@@ -46,53 +47,6 @@ pub(super) enum Account {
     Telnyx { of: String, key: SecretString },
     /// At Twilio.
     Twilio { of: String, sid: String, token: SecretString },
-}
-
-/// What the platform starts from, and the line of jobs.
-pub(super) async fn platform(area: &mut Area<'_>, db: &Db, config: &Config, clock: &Clock) {
-    let seen = db
-        .administer(&identity::operator(), async |tx| {
-            Ok((users::any_admin(tx).await?, prompts::base_exists(tx).await?))
-        })
-        .await;
-    let (Ok((has_admin, has_base)), Ok(backlog)) =
-        (seen, db.housekeep(async |tx| jobs::backlog(tx, clock.now()).await).await)
-    else {
-        return unanswered(area);
-    };
-    if has_admin {
-        area.ok("administrator", "There is a global administrator.");
-        if is_production(config) && config.first_admin.is_some() {
-            let found = "ADMIN_PASSWORD stands in the environment, and is not needed any more.";
-            area.note("admin-password-left", found, "Take ADMIN_EMAIL and ADMIN_PASSWORD away.");
-        }
-    } else {
-        let is_made = config.first_admin.is_some() || !is_production(config);
-        let mend = if is_made {
-            "Nothing: a start makes one."
-        } else {
-            "Run `frontdesk seed-admin` with ADMIN_EMAIL and ADMIN_PASSWORD."
-        };
-        area.judge(!is_made, "no-administrator", "There is no active global administrator.", mend);
-    }
-    if has_base {
-        area.ok("base-prompt", "A base prompt is in production.");
-    } else {
-        let mend = "Start the server, which makes one, or run `frontdesk seed-base-prompt`.";
-        area.note("no-base-prompt", "No base prompt is in production.", mend);
-    }
-    if !backlog.dead.is_empty() {
-        let kinds: Vec<_> = backlog.dead.iter().map(|(kind, count)| format!("{count} of {kind}")).collect();
-        let mend = "See `webhookDeliveries` and the log for why; retryWebhookDelivery puts a delivery in line again.";
-        area.note("jobs-dead", format!("Jobs were given up: {}.", kinds.join(", ")), mend);
-    }
-    match backlog.oldest.map(|since| clock.now() - since).filter(|age| *age > OLD) {
-        None => area.ok("jobs", "No job has waited for long."),
-        Some(age) => {
-            let found = format!("A job has been due for {} minutes.", age.num_minutes());
-            area.note("jobs-waiting", found, "See to it that a server runs; if one does, look into its log.");
-        }
-    }
 }
 
 /// What it takes to look at tenants.
@@ -201,10 +155,51 @@ impl Case<'_> {
             secret(found, &who, &standing);
         }
         if tenant.is_active {
-            mailbox(found, &who, &is.settings.email, self.config.google.client.is_some(), self.clock.now());
+            self.mailbox(found, &who, &is.settings.email);
+            if is.settings.retrieval.provider == RetrievalProvider::Pinecone
+                && self.config.retrieval.embeddings.is_none()
+            {
+                let what =
+                    format!("{who}: is answered from an index at Pinecone, and nothing turns questions into vectors.");
+                found.add(true, "pinecone-without-embeddings", what, "Set OPENAI_API_KEY.");
+            }
             self.texts(found, &who, &is.settings.sms, is);
         }
         Ok(())
+    }
+
+    fn mailbox(&self, found: &mut Found, who: &str, email: &EmailRow) {
+        let (google, now) = (&self.config.google, self.clock.now());
+        if email.connected_address.is_none() {
+            return;
+        }
+        if google.client.is_none() {
+            let mend = "Set GOOGLE_CLIENT_ID and GOOGLE_CLIENT_SECRET to what it was connected with.";
+            found.add(true, "mailbox-without-client", format!("{who}: has a mailbox, and nothing opens it."), mend);
+        }
+        if email.revoked_reason.is_some() {
+            let what = format!("{who}: Google no longer accepts the consent to its mailbox.");
+            let mend = "Its administrators connect it again with startEmailConnection.";
+            found.add(false, "mailbox-revoked", what, mend);
+            return;
+        }
+        let mend = "See to it that a server runs, which renews it; if one does, its log says why it could not.";
+        match email.watch_expires_at {
+            None if google.topic.is_some() => {
+                let what = format!("{who}: Gmail was never asked to tell of new mail.");
+                found.add(false, "watch-missing", what, mend);
+            }
+            Some(ends) if ends <= now => {
+                let what =
+                    format!("{who}: Gmail stopped telling of new mail at {}.", ends.format("%Y-%m-%d %H:%M UTC"));
+                found.add(true, "watch-expired", what, mend);
+            }
+            Some(ends) if ends <= now + SOON => {
+                let what = format!("{who}: Gmail tells of new mail until {} only.", ends.format("%Y-%m-%d %H:%M UTC"));
+                found.add(false, "watch-expires", what, mend);
+            }
+            None | Some(_) => {}
+        }
     }
 
     fn texts(&self, found: &mut Found, who: &str, sms: &SmsRow, is: &Provisioned) {
@@ -265,38 +260,10 @@ fn secret(found: &mut Found, who: &str, standing: &Standing) {
     }
 }
 
-fn mailbox(found: &mut Found, who: &str, email: &EmailRow, has_client: bool, now: DateTime<Utc>) {
-    if email.connected_address.is_none() {
-        return;
-    }
-    if !has_client {
-        let mend = "Set GOOGLE_CLIENT_ID and GOOGLE_CLIENT_SECRET to what it was connected with.";
-        found.add(true, "mailbox-without-client", format!("{who}: has a mailbox, and nothing opens it."), mend);
-    }
-    if email.revoked_reason.is_some() {
-        let mend = "Its administrators connect it again with startEmailConnection.";
-        found.add(
-            false,
-            "mailbox-revoked",
-            format!("{who}: Google no longer accepts the consent to its mailbox."),
-            mend,
-        );
-        return;
-    }
-    let Some(ends) = email.watch_expires_at else { return };
-    let until = ends.format("%Y-%m-%d %H:%M UTC");
-    let mend = "See to it that a server runs, which renews it; if one does, its log says why it could not.";
-    if ends <= now {
-        found.add(true, "watch-expired", format!("{who}: Gmail stopped telling of new mail at {until}."), mend);
-    } else if ends <= now + SOON {
-        found.add(false, "watch-expires", format!("{who}: Gmail tells of new mail until {until} only."), mend);
-    }
-}
-
 fn named(tenant: &TenantRow) -> String {
     format!("Tenant {} ({})", tenant.id.0, tenant.subdomain)
 }
 
-fn unanswered(area: &mut Area<'_>) {
+pub(super) fn unanswered(area: &mut Area<'_>) {
     area.must_mend("tables-unanswered", "The tables could not be read to their end.", "Look into the database's log.");
 }

@@ -35,7 +35,7 @@ fn public_url(area: &mut Area<'_>, config: &Config) {
     let text = &config.http.public_url;
     let url = Url::parse(text).ok();
     if !is_production(config) {
-        area.ok("public-url", format!("{text}."));
+        area.ok("public-url", format!("{}.", shown(text)));
         return;
     }
     let mend = "Set PUBLIC_URL to https:// and the name by which the outside reaches the server.";
@@ -43,8 +43,9 @@ fn public_url(area: &mut Area<'_>, config: &Config) {
         area.must_mend("public-url-local", "PUBLIC_URL leads to this machine, where no provider can post.", mend);
     } else if url.as_ref().is_some_and(|url| url.scheme() != "https") {
         area.must_mend("public-url-without-tls", "PUBLIC_URL is not https.", mend);
-    } else if url.as_ref().is_some_and(|url| url.query().is_some() || url.fragment().is_some()) {
-        area.must_mend("public-url-with-query", "PUBLIC_URL has a query; nothing can be added to it.", mend);
+    } else if url.as_ref().is_some_and(|url| !is_plain(url)) {
+        let found = "PUBLIC_URL has a login, a query or a fragment; no path can be added to it.";
+        area.must_mend("public-url-not-plain", found, mend);
     } else {
         area.ok("public-url", format!("{text}."));
     }
@@ -82,14 +83,22 @@ fn cors(area: &mut Area<'_>, config: &Config) {
     }
 }
 
-/// An origin with whatever is a secret in it left out: somebody may have pasted an address with a login.
-fn shown(listed: &str) -> String {
-    let Ok(mut url) = Url::parse(listed) else { return "…".to_owned() };
+/// An address with whatever is a secret in it left out: somebody may have pasted one with a login.
+fn shown(text: &str) -> String {
+    let Ok(mut url) = Url::parse(text) else { return "…".to_owned() };
+    if is_plain(&url) {
+        return text.to_owned();
+    }
     let _ = url.set_username("");
     let _ = url.set_password(None);
     url.set_query(None);
     url.set_fragment(None);
     url.to_string()
+}
+
+fn is_plain(url: &Url) -> bool {
+    let has_login = !url.username().is_empty() || url.password().is_some();
+    !has_login && url.query().is_none() && url.fragment().is_none()
 }
 
 /// Whether only this machine gets there.
@@ -107,8 +116,8 @@ fn is_local(url: &Url) -> bool {
 pub(super) fn webhooks(config: &Config) -> Vec<Webhook> {
     let assistant = "Telnyx, AI assistant (one for each tenant)";
     let at = |portal, field, path: &str| {
-        let base = config.http.public_url.trim_end_matches('/');
-        Webhook { portal, field, url: format!("{base}/api/v1/{path}") }
+        let base = shown(&config.http.public_url);
+        Webhook { portal, field, url: format!("{}/api/v1/{path}", base.trim_end_matches('/')) }
     };
     let of_tenant = |field, path: &str| at(assistant, field, &format!("telnyx/{path}?tenant_id=<number>"));
     vec![
@@ -122,6 +131,6 @@ pub(super) fn webhooks(config: &Config) -> Vec<Webhook> {
         at("Twilio, phone number", "a message comes in (POST)", "twilio/sms"),
         at("Google, Pub/Sub push subscription", "endpoint", "email/pubsub"),
         Webhook { portal: "Google, Pub/Sub push subscription", field: "audience", url: config.google.audience.clone() },
-        Webhook { portal: "Google, OAuth client", field: "redirect URI", url: config.google.redirect_uri.clone() },
+        Webhook { portal: "Google, OAuth client", field: "redirect URI", url: shown(&config.google.redirect_uri) },
     ]
 }

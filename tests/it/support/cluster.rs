@@ -99,6 +99,14 @@ pub async fn database() -> String {
     name
 }
 
+/// A copy of a database that nobody uses any more.
+pub async fn copy_of(database: &str) -> String {
+    let name = format!("t_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::SeqCst));
+    let create = format!("CREATE DATABASE {name} TEMPLATE {database} STRATEGY file_copy");
+    owner("postgres").await.batch_execute(&create).await.expect("create from a copy");
+    name
+}
+
 async fn make_template() -> String {
     let postgres = owner("postgres").await;
     // What earlier runs left; a run that goes on beside us keeps its own.
@@ -114,17 +122,17 @@ async fn make_template() -> String {
     let name = empty_database().await;
     let db = migrate::open(&open_settings(&name)).await.expect("migrate the template");
     db.close();
-    // A template must have no connections.
-    while postgres
-        .query_one("SELECT count(*) FROM pg_stat_activity WHERE datname = $1", &[&name])
-        .await
-        .expect("count")
-        .get::<_, i64>(0)
-        > 0
-    {
+    until_nobody_is_in(&name).await;
+    name
+}
+
+/// Waits until no connection to a database is left: a template must have none.
+pub async fn until_nobody_is_in(database: &str) {
+    let postgres = owner("postgres").await;
+    let count = "SELECT count(*) FROM pg_stat_activity WHERE datname = $1";
+    while postgres.query_one(count, &[&database]).await.expect("count").get::<_, i64>(0) > 0 {
         tokio::task::yield_now().await;
     }
-    name
 }
 
 /// Development's way in: the superuser's URL, from which a plain role is made.
