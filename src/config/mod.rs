@@ -1,6 +1,7 @@
 //! Settings, read from the environment once. Every problem is found and named at once, by its variable; no secret is ever
 //! printed. Must not do anything with a setting but check it.
 
+mod database;
 mod dotenv;
 mod google;
 pub mod keys;
@@ -31,6 +32,7 @@ use crate::{
 };
 use reader::Reader;
 
+pub use database::DatabaseConfig;
 pub use traces::{Sampling, TraceSettings};
 pub use variables::Variables;
 
@@ -111,21 +113,6 @@ pub struct HttpConfig {
     pub metrics_token: Option<SecretString>,
 }
 
-/// The database.
-#[derive(Debug, Clone)]
-pub struct DatabaseConfig {
-    /// `DATABASE_URL`; none for the private one.
-    pub url: Option<SecretString>,
-    /// `DATABASE_PUBLIC_URL`: the owner's, for migrations.
-    pub owner_url: Option<SecretString>,
-    /// `DATABASE_REPLICA_URL`: a copy that queries are read from.
-    pub replica_url: Option<SecretString>,
-    /// `DATABASE_POOL_SIZE`.
-    pub pool_size: usize,
-    /// `MIGRATE_ON_START`.
-    pub migrate_on_start: bool,
-}
-
 /// Access and refresh tokens.
 #[derive(Debug, Clone)]
 pub struct TokenConfig {
@@ -201,13 +188,7 @@ impl Config {
         let config = Self {
             environment,
             data_dir: data_dir(&vars),
-            database: DatabaseConfig {
-                url: database_url(&mut read, is_production),
-                owner_url: read.postgres_url("DATABASE_PUBLIC_URL"),
-                replica_url: read.postgres_url("DATABASE_REPLICA_URL"),
-                pool_size: read.number("DATABASE_POOL_SIZE", 16, 2..=500),
-                migrate_on_start: read.switch("MIGRATE_ON_START", true),
-            },
+            database: database::read(&mut read, is_production),
             tokens: TokenConfig {
                 secret: read.strong_secret("JWT_SECRET_KEY"),
                 previous: read.secrets("JWT_SECRET_KEYS_PREVIOUS"),
@@ -306,14 +287,6 @@ fn inbox(read: &mut Reader<'_>, stand_in: Option<&StandIn>) -> InboxSettings {
         twilio_shared_key: secret("TWILIO_SHARED_KEY"),
         voice_fallback_tenant,
     }
-}
-
-fn database_url(read: &mut Reader<'_>, is_production: bool) -> Option<SecretString> {
-    let url = read.postgres_url("DATABASE_URL");
-    if url.is_none() && is_production && read.text("DATABASE_URL").is_none() {
-        read.problem("DATABASE_URL", "is missing; production has no private database");
-    }
-    url
 }
 
 fn algorithm(read: &mut Reader<'_>) -> Algorithm {

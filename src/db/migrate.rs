@@ -54,7 +54,7 @@ pub async fn check_replica(url: &SecretString, is_production: bool) -> anyhow::R
     ensure!(
         dangers.is_empty() || !is_production,
         "DATABASE_REPLICA_URL signs in as a role that could pass row-level security by: {}. Use the login of DATABASE_URL.",
-        dangers.join("; ")
+        dangers.iter().map(|danger| danger.what).collect::<Vec<_>>().join("; ")
     );
     Ok(())
 }

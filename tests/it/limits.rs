@@ -164,7 +164,7 @@ async fn nodes_count_together_and_each_for_itself_while_redis_is_away() {
     let node = async || {
         let settings = vec![("RATE_LIMIT_REQUESTS_PER_PERSON", "6".to_owned())];
         let (database, redis) = (Some(first.database.clone()), Some(redis.url()));
-        Gateway::planned(Plan { settings, database, redis, ..Plan::default() }).await
+        Gateway::planned(Plan { database, redis, settings, ..Plan::default() }).await
     };
     let (one, two) = (node().await, node().await);
     let limited = "RATE_LIMITED";

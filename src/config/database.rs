@@ -1,0 +1,38 @@
+//! `DATABASE_…`: which database, by which login, and its copy.
+
+use secrecy::SecretString;
+
+use crate::config::reader::Reader;
+
+/// The database.
+#[derive(Debug, Clone)]
+pub struct DatabaseConfig {
+    /// `DATABASE_URL`; none for the private one.
+    pub url: Option<SecretString>,
+    /// `DATABASE_PUBLIC_URL`: the owner's, for migrations.
+    pub owner_url: Option<SecretString>,
+    /// `DATABASE_REPLICA_URL`: a copy that queries are read from.
+    pub replica_url: Option<SecretString>,
+    /// `DATABASE_POOL_SIZE`.
+    pub pool_size: usize,
+    /// `MIGRATE_ON_START`.
+    pub migrate_on_start: bool,
+}
+
+pub(super) fn read(read: &mut Reader<'_>, is_production: bool) -> DatabaseConfig {
+    DatabaseConfig {
+        url: database_url(read, is_production),
+        owner_url: read.postgres_url("DATABASE_PUBLIC_URL"),
+        replica_url: read.postgres_url("DATABASE_REPLICA_URL"),
+        pool_size: read.number("DATABASE_POOL_SIZE", 16, 2..=500),
+        migrate_on_start: read.switch("MIGRATE_ON_START", true),
+    }
+}
+
+fn database_url(read: &mut Reader<'_>, is_production: bool) -> Option<SecretString> {
+    let url = read.postgres_url("DATABASE_URL");
+    if url.is_none() && is_production && read.text("DATABASE_URL").is_none() {
+        read.problem("DATABASE_URL", "is missing; production has no private database");
+    }
+    url
+}
