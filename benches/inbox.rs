@@ -14,13 +14,14 @@
     reason = "a bench says what it found and stops where it can't go on; it uses some of what the tests do"
 )]
 
+#[path = "shared/pace.rs"]
+mod pace;
 #[path = "../tests/it/support/mod.rs"]
 mod support;
 
-use std::{
-    future::Future,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
+
+use pace::{paced, quantile, ratio, told};
 
 use support::{
     Gateway, Plan, cluster,
@@ -52,12 +53,12 @@ async fn run() {
         let admin = with_number(&gateway.tenant("acme").await, OURS, &account).await;
         set_sms(&admin, serde_json::json!({ "telnyxApiKey": "KEY_FAKE_0123456789" })).await;
         let at = gateway.clock.now().timestamp();
-        let idle = paced(|_| {
+        let idle = paced(RATE, POSTS, |_| {
             let asked = gateway.http.get(gateway.url("/healthz")).send();
             async { assert!(asked.await.expect("an answer").status().is_success()) }
         })
         .await;
-        let taken = paced(|n| {
+        let taken = paced(RATE, POSTS, |n| {
             let (event, from) = (format!("event-{n}"), format!("+1555{:07}", n % 1_000));
             let body = says(&event, &from, OURS, "When are you open?");
             let posted = account.signs(gateway.http.post(gateway.url("/api/v1/telnyx/sms")), &body, at).send();
@@ -78,28 +79,6 @@ async fn run() {
     }
 }
 
-/// Runs `post` at the rate, and gives how long each took from when it was due.
-async fn paced<F: Future<Output = ()> + Send + 'static>(post: impl Fn(u32) -> F) -> Vec<Duration> {
-    let start = Instant::now();
-    let mut posts = Vec::new();
-    for n in 0..POSTS {
-        let due = start + Duration::from_secs(1) * n / RATE;
-        tokio::time::sleep_until(due.into()).await;
-        let posted = post(n);
-        #[expect(clippy::disallowed_methods, reason = "a bench has no log context to keep")]
-        posts.push(tokio::spawn(async move {
-            posted.await;
-            due.elapsed()
-        }));
-    }
-    let mut took = Vec::new();
-    for post in posts {
-        took.push(post.await.expect("no panic"));
-    }
-    took.sort_unstable();
-    took
-}
-
 async fn bare_inserts() -> Vec<Duration> {
     let owner = cluster::owner(&cluster::database().await).await;
     owner.batch_execute("CREATE TABLE bare (id bigserial PRIMARY KEY, body bytea NOT NULL)").await.expect("a table");
@@ -113,24 +92,4 @@ async fn bare_inserts() -> Vec<Duration> {
     }
     took.sort_unstable();
     took
-}
-
-fn quantile(sorted: &[Duration], q: f64) -> Duration {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_precision_loss,
-        clippy::cast_sign_loss,
-        reason = "a place in a list"
-    )]
-    let place = ((sorted.len() - 1) as f64 * q) as usize;
-    sorted[place]
-}
-
-fn ratio(of: Duration, to: Duration) -> f64 {
-    of.as_secs_f64() / to.as_secs_f64()
-}
-
-fn told(sorted: &[Duration]) -> String {
-    let ms = |q| quantile(sorted, q).as_secs_f64() * 1_000.0;
-    format!("p50 {:>7.2} ms   p99 {:>7.2} ms   most {:>7.2} ms", ms(0.5), ms(0.99), ms(1.0))
 }

@@ -4,9 +4,8 @@
 use chrono::TimeDelta;
 
 use crate::{
-    context::{Draw, TenantCx},
+    context::TenantCx,
     db::{
-        scope::Actor,
         tables::messages,
         tx::{Tenant, Tx},
     },
@@ -21,11 +20,7 @@ use crate::{
 /// # Errors
 /// `RATE_LIMITED` with the seconds to wait.
 pub(super) async fn take(cx: &TenantCx) -> Outcome<()> {
-    let (services, actor) = (cx.services(), cx.scope().actor());
-    if let Actor::Visitor { session, .. } = actor {
-        services.limit(&[Draw::one("messages of a visitor", session.to_string(), services.visitors.messages)]).await?;
-    }
-    Ok(services.take_generation(actor, cx.scope().tenant()).await?)
+    Ok(cx.services().take_generation(cx.scope().actor(), cx.scope().tenant()).await?)
 }
 
 /// Refuses a visitor whose conversation took all that it takes within a day.

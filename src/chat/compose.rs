@@ -12,6 +12,7 @@ use crate::{
         engine::{Engine, key},
         events::Body,
         generate::How,
+        measure,
     },
     context::TenantCx,
     db::tables::messages::MessageRow,
@@ -198,6 +199,9 @@ async fn ask(
                 let more = more.replace('\0', "");
                 if more.is_empty() {
                     continue;
+                }
+                if text.is_empty() && draft.text().is_empty() {
+                    measure::first_token(&place.cx.services().metrics, place.cx.now() - place.reply.created_at);
                 }
                 let told = draft.add(more.clone(), text.is_empty());
                 text.push_str(&more);

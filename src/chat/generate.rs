@@ -206,7 +206,7 @@ async fn store_ending(cx: &TenantCx, reply: MessageId, ending: Ending) -> Option
         });
         match stored.await {
             Ok(Some(row)) => {
-                measure::ended(&cx.services().metrics, &row);
+                measure::ended(&cx.services().metrics, cx.scope().tenant(), &row);
                 return Some(Body::of_finished(row));
             }
             // Ended already: by somebody else, or by a try of ours whose answer was lost.

@@ -1,10 +1,12 @@
 //! What the operator's scraper reads of replies. Must not know whose they were, nor what they said.
 
+use chrono::TimeDelta;
 use tracing::Span;
 
 use crate::{
     db::tables::messages::MessageRow,
     kernel::{
+        ids::TenantId,
         metrics::Metrics,
         trace,
         vocabulary::{MessageStatus, ReplyFailure},
@@ -15,6 +17,10 @@ use crate::{
 const COUNT: &str = "frontdesk_replies_total";
 /// From the question to the reply's end, in seconds.
 const SECONDS: &str = "frontdesk_reply_duration_seconds";
+/// From the question to the first word of its answer, in seconds.
+const FIRST: &str = "frontdesk_first_token_seconds";
+/// Tokens of replies and their prompts, by tenant as [`Metrics::tenant`] names them.
+const BY_TENANT: &str = "frontdesk_tenant_tokens_total";
 /// Tokens, by `kind`: those of prompts, and those of replies.
 const TOKENS: &str = "frontdesk_reply_tokens_total";
 
@@ -26,6 +32,15 @@ pub(super) fn announce(metrics: &Metrics) {
             SECONDS,
             metrics::Unit::Seconds,
             "From a question to the end of its reply, in seconds."
+        );
+        metrics::describe_histogram!(
+            FIRST,
+            metrics::Unit::Seconds,
+            "From a question to the first word of its answer, in seconds."
+        );
+        metrics::describe_counter!(
+            BY_TENANT,
+            "Tokens of replies and their prompts, by tenant; of many, by the first hundred."
         );
         metrics::describe_counter!(TOKENS, "Tokens that models were asked and answered with, by kind.");
         let ends =
@@ -39,8 +54,13 @@ pub(super) fn announce(metrics: &Metrics) {
     });
 }
 
+/// Times the first word of an answer.
+pub(super) fn first_token(metrics: &Metrics, took: TimeDelta) {
+    metrics.record(|| metrics::histogram!(FIRST).record(took.to_std().unwrap_or_default()));
+}
+
 /// Counts a reply that ended, and notes in the span of its writing what came of it.
-pub(super) fn ended(metrics: &Metrics, reply: &MessageRow) {
+pub(super) fn ended(metrics: &Metrics, tenant: TenantId, reply: &MessageRow) {
     let outcome = match reply.status {
         MessageStatus::Failed => reply.failure_cause.map_or(reply.status.as_str(), ReplyFailure::as_str),
         status => status.as_str(),
@@ -53,6 +73,7 @@ pub(super) fn ended(metrics: &Metrics, reply: &MessageRow) {
         for (kind, tokens) in [("prompt", reply.prompt_tokens), ("completion", reply.completion_tokens)] {
             let tokens = tokens.and_then(|tokens| u64::try_from(tokens).ok()).unwrap_or(0);
             metrics::counter!(TOKENS, "kind" => kind).increment(tokens);
+            metrics::counter!(BY_TENANT, "tenant" => metrics.tenant(tenant)).increment(tokens);
         }
     });
 }

@@ -13,7 +13,8 @@ use crate::{cli::traces::Traces, kernel::trace};
 pub(super) fn start(json: bool, traces: Option<&Traces>) -> anyhow::Result<()> {
     // genai logs whole error bodies of providers, which may name keys and accounts; we log our own word on each.
     let wanted = std::env::var("RUST_LOG").ok().filter(|text| !text.trim().is_empty());
-    let wanted = wanted.and_then(|text| EnvFilter::try_new(text).ok());
+    let with_genai_off = |text: String| if text.contains("genai") { text } else { format!("{text},genai=off") };
+    let wanted = wanted.and_then(|text| EnvFilter::try_new(with_genai_off(text)).ok());
     let filter = wanted.unwrap_or_else(|| EnvFilter::new("info,genai=off"));
     // Whatever else is asked for: lines do not repeat what traces show.
     let filter = filter.add_directive(format!("{}=off", trace::TARGET).parse()?);

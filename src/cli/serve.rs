@@ -24,7 +24,10 @@ pub(super) async fn run(config: &Config, open: &OpenSettings) -> anyhow::Result<
         .await
         .with_context(|| format!("can't listen on {}; set HOST and PORT", config.http.address))?;
     if let Some(url) = &config.database.replica_url {
-        migrate::check_replica(url, config.environment == Environment::Production).await?;
+        let is_production = config.environment == Environment::Production;
+        if !migrate::check_replica(&open.db.url, url, is_production).await? {
+            tracing::warn!("the database's copy can't be reached: the database itself is read meanwhile");
+        }
     }
     let parts = Parts::of(config);
     let services = app::services(config, migrate::open(open).await?, parts.clock.clone())?;

@@ -7,8 +7,8 @@ use crate::{
     context::{GuessSettings, Rate, Share, ShareSettings, VisitorSettings},
 };
 
-/// More than that a minute is no limit.
-const MOST: u32 = 1_000_000_000;
+/// A minute: one each microsecond, which is the finest that is counted.
+const MOST: u32 = 60_000_000;
 
 /// `VISITOR_TOKEN_EXPIRE_MINUTES` and `RATE_LIMIT_VISITOR_…`.
 pub(super) fn visitors(read: &mut Reader<'_>, is_production: bool) -> VisitorSettings {
@@ -41,7 +41,7 @@ pub(super) fn shares(read: &mut Reader<'_>, is_production: bool) -> ShareSetting
     let times = if is_production { 1 } else { 100 };
     let mut share = |whose: &str, [requests, cost, generations, streams]: [u32; 4]| {
         let mut most = |what: &str, default: u32| {
-            read.number(&format!("RATE_LIMIT_{what}_PER_{whose}"), default * times, 1..=MOST)
+            read.number(&format!("RATE_LIMIT_{what}_PER_{whose}"), (default * times).min(MOST), 1..=MOST)
         };
         Share {
             requests: Rate::steady(most("REQUESTS", requests)),

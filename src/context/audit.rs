@@ -67,7 +67,8 @@ impl TenantCore {
     /// Database faults.
     pub async fn audit_visit(&self, action: &'static str, detail: String, outcome: AuditOutcome) -> Outcome<()> {
         let entry = NewEntry { detail: Some(detail), outcome, ..self.entry(action, self.scope.tenant()) };
-        self.services.db.identify_and_note(async |tx| audit::at_door(tx, &entry).await).await
+        let tenant = Some(self.scope.tenant());
+        self.services.db.identify_and_note(tenant, async |tx| audit::at_door(tx, &entry).await).await
     }
 
     fn entry(&self, action: &'static str, target: impl Display) -> NewEntry {

@@ -17,6 +17,13 @@ use crate::{
 
 /// Refusals, by the limit.
 const LIMITED: &str = "frontdesk_limited_total";
+/// What the operations that were let in cost.
+const COST: &str = "frontdesk_operation_cost_total";
+
+/// All visitors of a tenant together may take so much of its share: a half.
+const VISITORS: u32 = 2;
+/// Its visitors of one address: a tenth.
+const ADDRESS: u32 = 10;
 
 /// What one may have.
 #[derive(Debug, Clone, Copy)]
@@ -46,6 +53,8 @@ pub struct ShareSettings {
 pub struct Account {
     pub(super) person: String,
     pub(super) tenant: Option<TenantId>,
+    /// A visitor's network: many sessions are no more people than one, and strangers don't take all that a tenant has.
+    pub(super) visits_from: Option<String>,
 }
 
 impl Account {
@@ -53,11 +62,14 @@ impl Account {
     #[must_use]
     pub fn of(token: Option<&AnyToken>, client: &Client) -> Self {
         match token {
-            Some(AnyToken::Person(token)) => Self { person: user(token.user()), tenant: token.tenant() },
-            Some(AnyToken::Visitor(token)) => {
-                Self { person: token.session().to_string(), tenant: Some(token.tenant()) }
+            Some(AnyToken::Person(token)) => {
+                Self { person: user(token.user()), tenant: token.tenant(), visits_from: None }
             }
-            None => Self { person: client.network(), tenant: None },
+            Some(AnyToken::Visitor(token)) => {
+                let (person, tenant) = (token.session().to_string(), Some(token.tenant()));
+                Self { person, tenant, visits_from: Some(client.network()) }
+            }
+            None => Self { person: client.network(), tenant: None, visits_from: None },
         }
     }
 }
@@ -84,16 +96,34 @@ impl Services {
     /// `RATE_LIMITED` with the seconds to wait.
     pub async fn take_operation(&self, account: &Account, cost: usize) -> Result<(), Refusal> {
         let amount = u32::try_from(cost).unwrap_or(u32::MAX).max(1);
-        let draws = |share: &Share, [requests, costs]: [&'static str; 2], whose: &str| {
-            [Draw::one(requests, whose, share.requests), Draw { amount, ..Draw::one(costs, whose, share.cost) }]
+        let mut all = Vec::with_capacity(8);
+        let mut take = |[requests, costs]: [&'static str; 2], whose: &str, share: &Share, part: u32| {
+            all.push(Draw::one(requests, whose, share.requests.part(part)));
+            all.push(Draw { amount, ..Draw::one(costs, whose, share.cost.part(part)) });
         };
-        let shares = &self.shares;
-        let person = draws(&shares.of_a_person, ["requests of a person", "query cost of a person"], &account.person);
-        let tenant = account.tenant.map(|tenant| {
-            draws(&shares.of_a_tenant, ["requests of a tenant", "query cost of a tenant"], &tenant.to_string())
-        });
-        let all: Vec<_> = person.into_iter().chain(tenant.into_iter().flatten()).collect();
-        self.limit(&all).await
+        let (a_person, a_tenant) = (&self.shares.of_a_person, &self.shares.of_a_tenant);
+        take(["requests of a person", "query cost of a person"], &account.person, a_person, 1);
+        if let Some(tenant) = account.tenant.map(|tenant| tenant.to_string()) {
+            take(["requests of a tenant", "query cost of a tenant"], &tenant, a_tenant, 1);
+            if let Some(network) = &account.visits_from {
+                take(
+                    ["requests of a tenant's visitors", "query cost of a tenant's visitors"],
+                    &tenant,
+                    a_tenant,
+                    VISITORS,
+                );
+                let here = format!("{tenant} {network}");
+                take(
+                    ["requests of a visitor's address", "query cost of a visitor's address"],
+                    &here,
+                    a_tenant,
+                    ADDRESS,
+                );
+            }
+        }
+        self.limit(&all).await?;
+        self.metrics.record(|| metrics::counter!(COST).increment(u64::from(amount)));
+        Ok(())
     }
 
     /// Counts a reply that a model is asked for. The server's own work is bounded elsewhere: by hands, and by limits of each
@@ -102,21 +132,33 @@ impl Services {
     /// # Errors
     /// `RATE_LIMITED` with the seconds to wait.
     pub async fn take_generation(&self, actor: Actor, tenant: TenantId) -> Result<(), Refusal> {
-        let person = match actor {
-            Actor::Person { id, .. } => user(id),
-            Actor::Visitor { session, .. } => session.to_string(),
+        let (whose, a_tenant) = (tenant.to_string(), self.shares.of_a_tenant.generations);
+        let of_a_person = |person| Draw::one("replies for a person", person, self.shares.of_a_person.generations);
+        let mut all = vec![Draw::one("replies for a tenant", whose.clone(), a_tenant)];
+        match actor {
+            Actor::Person { id, .. } => all.push(of_a_person(user(id))),
+            Actor::Visitor { session, .. } => {
+                all.push(of_a_person(session.to_string()));
+                all.push(Draw::one("replies for a tenant's visitors", whose, a_tenant.part(VISITORS)));
+                all.push(Draw::one("messages of a visitor", session.to_string(), self.visitors.messages));
+            }
             Actor::Server => return Ok(()),
-        };
-        let shares = &self.shares;
-        self.limit(&[
-            Draw::one("replies for a person", person, shares.of_a_person.generations),
-            Draw::one("replies for a tenant", tenant.to_string(), shares.of_a_tenant.generations),
-        ])
-        .await
+        }
+        self.limit(&all).await
     }
 }
 
 /// Says what there is to count.
 pub fn announce(metrics: &Metrics) {
-    metrics.record(|| metrics::describe_counter!(LIMITED, "What was refused as too much at once, by the limit."));
+    metrics.record(|| {
+        metrics::describe_counter!(LIMITED, "What was refused as too much at once, by the limit.");
+        for limit in ["requests of a person", "requests of a tenant"] {
+            metrics::counter!(LIMITED, "limit" => limit).increment(0);
+        }
+        metrics::describe_counter!(
+            COST,
+            "Points that operations cost: fields, once for each row that a list may give."
+        );
+        metrics::counter!(COST).increment(0);
+    });
 }

@@ -24,6 +24,7 @@ pub struct Streams {
 enum Holder {
     Person(String),
     Tenant(TenantId),
+    VisitorsOf(TenantId),
 }
 
 /// A stream that is open; it is counted until it is dropped.
@@ -40,11 +41,18 @@ impl Streams {
     pub fn open(self: &Arc<Self>, account: &Account, settings: &ShareSettings) -> Result<OpenStream, Refusal> {
         let person = (Holder::Person(account.person.clone()), settings.of_a_person.streams);
         let tenant = account.tenant.map(|tenant| (Holder::Tenant(tenant), settings.of_a_tenant.streams));
-        let limits: Vec<_> = std::iter::once(person).chain(tenant).collect();
+        let half = settings.of_a_tenant.streams.div_ceil(2);
+        let visitors = account.tenant.filter(|_| account.visits_from.is_some());
+        let visitors = visitors.map(|tenant| (Holder::VisitorsOf(tenant), half));
+        let limits: Vec<_> = std::iter::once(person).chain(tenant).chain(visitors).collect();
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         for (holder, most) in &limits {
             if open.get(holder).is_some_and(|count| count >= most) {
-                let whose = if matches!(holder, Holder::Person(_)) { "a person" } else { "a tenant" };
+                let whose = match holder {
+                    Holder::Person(_) => "a person",
+                    Holder::Tenant(_) => "a tenant",
+                    Holder::VisitorsOf(_) => "a tenant's visitors",
+                };
                 let message = format!("Too many open streams of {whose}: {most} at once. Close one of them first.");
                 return Err(Refusal::too_fast(message, RETRY));
             }

@@ -1,7 +1,7 @@
 //! Opens one connection: reads every form of `DATABASE_URL` that is in use, and speaks TLS where it asks for it.
 //! Must not know roles or tables.
 
-use std::{str::FromStr, sync::Arc};
+use std::{str::FromStr, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use diesel::{ConnectionError, ConnectionResult};
@@ -36,7 +36,9 @@ impl Target {
         if config.get_application_name().is_none() {
             config.application_name("frontdesk");
         }
-        config.connect_timeout(std::time::Duration::from_secs(5));
+        config.connect_timeout(Duration::from_secs(5));
+        // A machine that is gone without a word is noticed.
+        config.tcp_user_timeout(Duration::from_secs(20)).keepalives_idle(Duration::from_secs(30));
         let tls = match config.get_ssl_mode() {
             SslMode::Disable => None,
             _ => Some(MakeRustlsConnect::new(client_config(verify)?)),

@@ -38,25 +38,36 @@ pub struct OpenSettings {
     pub migrate: bool,
 }
 
-/// Looks at the login of a copy (`DATABASE_REPLICA_URL`). One that can't be reached now may be later.
+#[derive(QueryableByName)]
+struct Cluster {
+    #[diesel(sql_type = diesel::sql_types::BigInt)]
+    id: i64,
+    #[diesel(sql_type = diesel::sql_types::Bool)]
+    is_copy: bool,
+}
+
+/// Looks at a copy (`DATABASE_REPLICA_URL`): whether it is one of this database, and by which login. `false` for one that can't
+/// be reached now; it may be later.
 ///
 /// # Errors
-/// In production, for a login that could pass row-level security by.
-pub async fn check_replica(url: &SecretString, is_production: bool) -> anyhow::Result<()> {
-    let target = Target::parse(url).context("DATABASE_REPLICA_URL")?;
-    let Ok(mut connection) = target.connect().await else {
-        tracing::warn!(
-            "the database's copy (DATABASE_REPLICA_URL) can't be reached: the database itself is read meanwhile"
-        );
-        return Ok(());
-    };
+/// For another database; in production, for one that follows none, and a login that could pass row-level security by.
+#[expect(clippy::disallowed_methods, reason = "asks the server for its name, which is in no schema")]
+pub async fn check_replica(database: &SecretString, copy: &SecretString, is_production: bool) -> anyhow::Result<bool> {
+    let question = "SELECT system_identifier AS id, pg_is_in_recovery() AS is_copy FROM pg_control_system()";
+    let target = Target::parse(copy).context("DATABASE_REPLICA_URL")?;
+    let Ok(mut connection) = target.connect().await else { return Ok(false) };
+    let there: Cluster = sql_query(question).get_result(&mut connection).await?;
     let dangers = Login::inspect(&mut connection).await?.dangers();
+    let mut connection = connect(&Target::parse(database)?, "DATABASE_URL").await?;
+    let here: Cluster = sql_query(question).get_result(&mut connection).await?;
+    ensure!(here.id == there.id, "DATABASE_REPLICA_URL names another database than a copy of DATABASE_URL's");
+    ensure!(there.is_copy || !is_production, "DATABASE_REPLICA_URL names a server that follows none");
     ensure!(
         dangers.is_empty() || !is_production,
-        "DATABASE_REPLICA_URL signs in as a role that could pass row-level security by: {}. Use the login of DATABASE_URL.",
+        "DATABASE_REPLICA_URL signs in as a role that could pass row-level security by: {}. Use the login of DATABASE_URL",
         dangers.iter().map(|danger| danger.what).collect::<Vec<_>>().join("; ")
     );
-    Ok(())
+    Ok(true)
 }
 
 /// Opens the database for serving: migrated, signed in as a plain role, every table guarded.

@@ -28,11 +28,17 @@ use crate::{
     },
     kernel::{
         failure::Outcome,
+        ids::TenantId,
         metrics::{Metrics, count as gauged},
     },
 };
 
 pub(in crate::db) type PooledConnection = diesel_async::pooled_connection::deadpool::Object<AsyncPgConnection>;
+
+/// How long a connection may take to be free, and to be opened.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The same of the copy's: whoever waits for it could have asked the database.
+const REPLICA_PATIENCE: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(1)];
 
 /// How to reach the database.
 #[derive(Debug, Clone)]
@@ -72,7 +78,7 @@ impl Db {
     /// When the URL can't be read.
     pub fn new(settings: &DbSettings) -> anyhow::Result<Self> {
         let statements = Arc::new(AtomicU64::new(0));
-        let pool = pool(settings, &statements, Duration::from_secs(5))?;
+        let pool = pool(settings, &statements, [PATIENCE; 2])?;
         Ok(Self { pool, statements, replica: None, only_reads: false })
     }
 
@@ -82,7 +88,7 @@ impl Db {
     /// When a URL can't be read.
     pub fn with_replica(mut self, settings: &ReplicaSettings) -> anyhow::Result<Self> {
         let at = DbSettings { url: settings.url.clone(), pool_size: settings.pool_size };
-        let pool = pool(&at, &self.statements, Duration::from_secs(1)).context("DATABASE_REPLICA_URL")?;
+        let pool = pool(&at, &self.statements, REPLICA_PATIENCE).context("DATABASE_REPLICA_URL")?;
         self.replica = Some(Arc::new(Replica::new(pool, settings.redis.as_ref())?));
         Ok(self)
     }
@@ -127,13 +133,15 @@ impl Db {
         scope: &TenantScope,
         work: impl AsyncFnOnce(&mut Tx<Tenant>) -> Outcome<T>,
     ) -> Outcome<T> {
-        let copy = match &self.replica {
-            Some(replica) => replica.begin(scope).await,
-            None => None,
-        };
-        let Some(mut tx) = copy else { return self.read(scope, work).await };
+        let Some(replica) = &self.replica else { return self.read(scope, work).await };
+        let needed = replica.needed(scope.tenant()).await;
+        if needed.is_none() {
+            // From here on it is known.
+            self.note_platform(replica).await;
+        }
+        let Some(mut tx) = replica.begin(scope, needed).await else { return self.read(scope, work).await };
         let result = work(&mut tx).await;
-        tx.end(result).await
+        replica.judged(tx.end(result).await)
     }
 
     /// Writes in a tenant's name: all of `work`, or nothing. Under a read-only lease the database itself refuses.
@@ -162,7 +170,8 @@ impl Db {
     ) -> Outcome<T> {
         let mut tx = self.begin(Mode::Write, None).await?;
         let result = work(&mut tx).await;
-        self.end(tx, result, None).await
+        let has_written = self.replica.is_none() || replica::has_written(tx.conn()).await.unwrap_or(true);
+        if has_written { self.end(tx, result, None).await } else { tx.end(result).await }
     }
 
     /// Finds out who somebody is. Needs no scope: it is what scopes come from. Its role reads accounts, tenants and
@@ -176,14 +185,18 @@ impl Db {
         tx.end(result).await
     }
 
-    /// As [`Db::identify`], and notes something at the door: a sign-in, its end, a visit.
+    /// As [`Db::identify`], and notes something at the door, of a person or visitor of `tenant`: a sign-in, its end, a visit.
     ///
     /// # Errors
     /// As [`Db::read`].
-    pub async fn identify_and_note<T>(&self, work: impl AsyncFnOnce(&mut Tx<Identity>) -> Outcome<T>) -> Outcome<T> {
+    pub async fn identify_and_note<T>(
+        &self,
+        tenant: Option<TenantId>,
+        work: impl AsyncFnOnce(&mut Tx<Identity>) -> Outcome<T>,
+    ) -> Outcome<T> {
         let mut tx = self.begin(Mode::Write, None).await?;
         let result = work(&mut tx).await;
-        self.end(tx, result, None).await
+        self.end(tx, result, tenant).await
     }
 
     /// Looks for the server's own open work over all tenants.
@@ -238,6 +251,14 @@ impl Db {
         begun.map_err(|error| unreachable(&anyhow::Error::new(error).context("beginning a transaction")))
     }
 
+    /// Notes how far the database has written by now.
+    async fn note_platform(&self, replica: &Replica) {
+        let Ok(mut connection) = self.checkout().await else { return };
+        if let Ok(place) = replica::written(&mut connection).await {
+            replica.note(None, place).await;
+        }
+    }
+
     /// Ends a transaction that may have written, and notes for the copy how far.
     async fn end<R: Role, T>(&self, tx: Tx<R>, result: Outcome<T>, whose: Whose) -> Outcome<T> {
         let Some(replica) = &self.replica else { return tx.end(result).await };
@@ -258,8 +279,9 @@ impl Db {
     }
 }
 
-fn pool(settings: &DbSettings, statements: &Arc<AtomicU64>, patience: Duration) -> anyhow::Result<DbPool> {
+fn pool(settings: &DbSettings, statements: &Arc<AtomicU64>, patience: [Duration; 2]) -> anyhow::Result<DbPool> {
     let target = Arc::new(connect::Target::parse(&settings.url)?);
+    let [wait, connect] = patience;
     let mut config = ManagerConfig::<AsyncPgConnection>::default();
     // A closed connection is noticed without a round trip; `Verified` would cost one for each checkout.
     config.recycling_method = RecyclingMethod::Fast;
@@ -281,9 +303,9 @@ fn pool(settings: &DbSettings, statements: &Arc<AtomicU64>, patience: Duration) 
     Pool::builder(manager)
         .max_size(settings.pool_size)
         .runtime(Runtime::Tokio1)
-        .wait_timeout(Some(patience))
-        .create_timeout(Some(patience))
-        .recycle_timeout(Some(patience))
+        .wait_timeout(Some(wait))
+        .create_timeout(Some(connect))
+        .recycle_timeout(Some(connect))
         .build()
         .context("connection pool")
 }

@@ -29,6 +29,8 @@ use crate::{
 /// How far apart two refreshes may be that were seen together.
 const AT_ONCE: TimeDelta = TimeDelta::seconds(10);
 const OF_AN_ACCOUNT: &str = "wrong passwords of an account";
+/// Not those of signing in: who only knows an address must not keep its owner from changing the password.
+const OF_A_CURRENT: &str = "wrong current passwords";
 const OF_AN_ADDRESS: &str = "wrong passwords of an address";
 const BEATEN: &str =
     "Another request with this refresh token came at the same time and got the next one. Go on with that one.";
@@ -86,7 +88,7 @@ pub async fn login(cx: &PublicCx, email: &str, password: SecretString) -> Outcom
     };
     services
         .db
-        .identify_and_note(async |tx| {
+        .identify_and_note(user.tenant_id, async |tx| {
             may_sign_in(tx, &user).await?;
             // Locks the row: a password that is changed meanwhile is seen here, or sees this session and ends it.
             users::note_login(tx, user.id, now).await?;
@@ -114,7 +116,7 @@ pub async fn refresh(cx: &PublicCx, token: &str) -> Outcome<SignIn> {
     let (here, began) = (services.refresh.begin(spent.session), services.clock.now());
     let renewed = services
         .db
-        .identify_and_note(async |tx| {
+        .identify_and_note(None, async |tx| {
             let now = services.clock.now();
             let Some(session) = sessions::rotate(tx, spent.session, &spent.hash, &next, now).await? else {
                 if let Some(at) = sessions::spent_at(tx, spent.session, &spent.hash).await? {
@@ -148,7 +150,7 @@ pub async fn logout(cx: &PublicCx, token: &VerifiedToken) -> Outcome<()> {
     let now = cx.services.clock.now();
     cx.services
         .db
-        .identify_and_note(async |tx| {
+        .identify_and_note(token.tenant(), async |tx| {
             sessions::revoke(tx, token.session(), now).await?;
             cx.audit(tx, "session.logout", token.user(), token.tenant(), AuditOutcome::Done).await
         })
@@ -168,7 +170,7 @@ pub async fn change_password(
     let services = &cx.services;
     Passwords::check_new("newPassword", &new)?;
     // Whoever finds a signed-in browser may guess too.
-    let guess = [Draw::one(OF_AN_ACCOUNT, token.user().to_string(), services.guesses.of_an_account)];
+    let guess = [Draw::one(OF_A_CURRENT, token.user().to_string(), services.guesses.of_an_account)];
     services.limit(&guess).await?;
     let stored = services.db.identify(async |tx| users::password_hash(tx, token.user()).await).await?;
     if !services.passwords.fits(current, stored).await? {
@@ -179,7 +181,7 @@ pub async fn change_password(
     let now = services.clock.now();
     services
         .db
-        .identify_and_note(async |tx| {
+        .identify_and_note(token.tenant(), async |tx| {
             users::set_password(tx, token.user(), &hash).await?;
             sessions::revoke_others(tx, token.user(), Some(token.session()), now).await?;
             cx.audit(tx, "user.password", token.user(), token.tenant(), AuditOutcome::Done).await
@@ -204,7 +206,7 @@ pub async fn revoke(cx: &PublicCx, token: &VerifiedToken, id: Uuid) -> Outcome<(
     let now = cx.services.clock.now();
     cx.services
         .db
-        .identify_and_note(async |tx| {
+        .identify_and_note(token.tenant(), async |tx| {
             let ended = sessions::revoke(tx, id, now).await?;
             // Somebody else's stays as it was: the transaction does not stand.
             ended.filter(|row| row.user_id == token.user()).ok_or_else(|| Refusal::not_found("session"))?;
@@ -221,7 +223,7 @@ pub async fn revoke_others(cx: &PublicCx, token: &VerifiedToken) -> Outcome<usiz
     let now = cx.services.clock.now();
     cx.services
         .db
-        .identify_and_note(async |tx| {
+        .identify_and_note(token.tenant(), async |tx| {
             let ended = sessions::revoke_others(tx, token.user(), Some(token.session()), now).await?;
             cx.audit(tx, "user.sessions.revoke", token.user(), token.tenant(), AuditOutcome::Done).await?;
             Ok(ended)
@@ -238,8 +240,11 @@ fn note_refused(cx: &PublicCx, user: &UserRow) {
     let (cx, id, tenant) = (cx.clone(), user.id, user.tenant_id);
     let refused = AuditOutcome::Refused;
     task::spawn(async move {
-        let noted =
-            cx.services.db.identify_and_note(async |tx| cx.audit(tx, "session.login", id, tenant, refused).await).await;
+        let noted = cx
+            .services
+            .db
+            .identify_and_note(tenant, async |tx| cx.audit(tx, "session.login", id, tenant, refused).await)
+            .await;
         if noted.is_err() {
             tracing::warn!("a refused sign-in could not be recorded");
         }

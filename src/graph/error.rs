@@ -6,7 +6,7 @@ use crate::kernel::failure::{ErrorCode, Failure, Refusal};
 
 /// Longest message of an error, in characters.
 const MESSAGE_MAX: usize = 500;
-const OURS: &str = "Something went wrong on our side. Try again; if it stays, tell us the requestId.";
+pub(super) const OURS: &str = "Something went wrong on our side. Try again; if it stays, tell us the requestId.";
 
 impl From<Failure> for async_graphql::Error {
     fn from(failure: Failure) -> Self {

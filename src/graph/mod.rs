@@ -6,6 +6,7 @@ mod check;
 mod connection;
 pub mod context;
 mod error;
+mod isolation;
 mod limits;
 mod measure;
 mod mutation;

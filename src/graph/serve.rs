@@ -17,7 +17,7 @@ use crate::{
         auth::Access,
         check::{self, Checked, Rejection},
         context::{Caller, RequestCx},
-        error,
+        error, isolation,
         limits::Limits,
         measure,
         rules::Rules,
@@ -106,7 +106,7 @@ impl Graph {
                 Err(refused) => *refused,
             }
         };
-        let response = self.finished(run.instrument(span.clone()).await, &id);
+        let response = self.finished(isolation::answered(run.instrument(span.clone())).await, &id);
         measure::note(&span, &response);
         measure::count(&services.metrics, kind, &response, begun.elapsed());
         response
@@ -132,7 +132,7 @@ impl Graph {
         let events = stream::once(async move {
             match graph.admitted(checked, cx).await {
                 Ok(request) => {
-                    let events = graph.inner.schema.execute_stream(request);
+                    let events = isolation::streamed(graph.inner.schema.execute_stream(request));
                     events.map(move |response| graph.finished(response, &id)).boxed()
                 }
                 Err(refused) => stream::iter([graph.finished(*refused, &id)]).boxed(),

@@ -60,7 +60,7 @@ async fn answer(web: Arc<Web>, id: RequestId, request: Request, form: Option<For
     let read = if parts.method == Method::GET {
         body::from_get(&parts.headers, parts.uri.query().unwrap_or_default())
     } else {
-        match intake::read(&parts.headers, body).await {
+        match intake::read(&parts.headers, body, web.settings.listen.body).await {
             Ok(bytes) => body::from_post(&parts.headers, &bytes),
             Err(refused) => Err(refused),
         }
@@ -72,9 +72,13 @@ async fn answer(web: Arc<Web>, id: RequestId, request: Request, form: Option<For
         }
         Err(BadRequest { status, message }) => return refuse(status, message, form, &id),
     };
+    let proof = Proof::from_headers(&web, &parts.headers, &parts.extensions);
     let checked = match web.graph.check(request) {
         Ok(checked) => checked,
         Err(rejection) => {
+            if let Err(refusal) = admission::admit(&web, &proof, 1).await {
+                return too_fast(&web.graph.refused(&refusal, &id.0), form);
+            }
             let answer = web.graph.rejected(rejection, &id.0);
             return if form == Form::Events { sse::once(answer) } else { respond(answer, form) };
         }
@@ -83,7 +87,6 @@ async fn answer(web: Arc<Web>, id: RequestId, request: Request, form: Option<For
         let message = "Mutations are sent by POST.";
         return allow(refuse(StatusCode::METHOD_NOT_ALLOWED, message, form, &id), "POST");
     }
-    let proof = Proof::from_headers(&web, &parts.headers, &parts.extensions);
     let admitted = admission::admit(&web, &proof, checked.cost).await;
     let opened = admitted.and_then(|()| (form == Form::Events).then(|| admission::open(&web, &proof)).transpose());
     let open = match opened {

@@ -1,6 +1,6 @@
 //! Reads a request's body whole, within a limit of size and of time. Must not look at what it says.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::{Body, Bytes},
@@ -11,12 +11,11 @@ use axum::{
 use futures_util::StreamExt;
 
 use crate::http::{
+    Web,
     body::{BODY_MAX, BadRequest},
     problem::problem,
 };
 
-/// How long a body may take to arrive.
-const BODY_PATIENCE: Duration = Duration::from_secs(10);
 /// How much of a body over the limit is listened to, in bytes.
 const BODY_HEARD: usize = 4 * BODY_MAX;
 
@@ -26,23 +25,23 @@ pub(super) struct Posted {
     pub(super) body: Bytes,
 }
 
-impl<S: Sync> FromRequest<S> for Posted {
+impl FromRequest<Arc<Web>> for Posted {
     type Rejection = Response;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, Response> {
+    async fn from_request(request: Request, web: &Arc<Web>) -> Result<Self, Response> {
         let (parts, body) = request.into_parts();
-        match read(&parts.headers, body).await {
+        match read(&parts.headers, body, web.settings.listen.body).await {
             Ok(body) => Ok(Self { parts, body }),
             Err(refused) => Err(problem(refused.status, refused.message)),
         }
     }
 }
 
-/// Reads a body whole.
+/// Reads a body whole, within a time.
 ///
 /// # Errors
 /// 413 for one over the limit, 408 for one that does not arrive.
-pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, BadRequest> {
+pub(super) async fn read(headers: &HeaderMap, body: Body, patience: Duration) -> Result<Bytes, BadRequest> {
     let too_large = BadRequest {
         status: StatusCode::PAYLOAD_TOO_LARGE,
         message: "The body is larger than the limit of 1 MiB. Send less at once.",
@@ -52,7 +51,7 @@ pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, BadRe
         return Err(too_large);
     }
     let slow = BadRequest { status: StatusCode::REQUEST_TIMEOUT, message: "The body took too long to arrive." };
-    match tokio::time::timeout(BODY_PATIENCE, heard(body)).await {
+    match tokio::time::timeout(patience, heard(body)).await {
         Ok(read) => read.ok_or(too_large),
         Err(_) => Err(slow),
     }

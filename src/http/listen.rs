@@ -34,13 +34,20 @@ pub struct ListenSettings {
     pub connections: usize,
     /// How long one may take to its first byte, and over the headers of each request.
     pub headers: Duration,
+    /// How long the body of a request may take to arrive.
+    pub body: Duration,
     /// How long nothing may go over it, in either direction. Longer than an operation takes, and than streams are silent.
     pub idle: Duration,
 }
 
 impl Default for ListenSettings {
     fn default() -> Self {
-        Self { connections: 20_000, headers: Duration::from_secs(20), idle: Duration::from_secs(75) }
+        Self {
+            connections: 20_000,
+            headers: Duration::from_secs(20),
+            body: Duration::from_secs(10),
+            idle: Duration::from_secs(75),
+        }
     }
 }
 

@@ -52,6 +52,8 @@ impl Web {
         self.services.metrics.record(|| {
             metrics::describe_gauge!("frontdesk_sockets_open", "WebSockets that are open.");
             metrics::gauge!("frontdesk_sockets_open").set(open);
+            metrics::describe_gauge!("frontdesk_watchers", "Streams that follow a conversation.");
+            metrics::gauge!("frontdesk_watchers").set(count(self.engine.watchers()));
         });
     }
 }

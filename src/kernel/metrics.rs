@@ -2,16 +2,28 @@
 //! one process (as in tests) do not count into each other. Must not hold what a tenant or a customer said, nor a label
 //! whose words they choose.
 
+use std::{
+    collections::HashSet,
+    sync::{Mutex, PoisonError},
+};
+
 use anyhow::Context;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
+use crate::kernel::ids::TenantId;
+
 /// Upper ends of the buckets that durations fall into, in seconds.
 const SECONDS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// Tenants that have a label of their own.
+const TENANTS_MAX: usize = 100;
 
 /// The measurements of one program.
 pub struct Metrics {
     recorder: PrometheusRecorder,
     handle: PrometheusHandle,
+    /// Tenants that have a label of their own.
+    tenants: Mutex<HashSet<TenantId>>,
 }
 
 impl Metrics {
@@ -21,13 +33,24 @@ impl Metrics {
     /// When the buckets make no sense.
     pub fn new() -> anyhow::Result<Self> {
         let recorder = PrometheusBuilder::new().set_buckets(SECONDS).context("buckets")?.build_recorder();
-        Ok(Self { handle: recorder.handle(), recorder })
+        Ok(Self { handle: recorder.handle(), recorder, tenants: Mutex::default() })
     }
 
     /// Runs `measure`, whose `metrics::counter!`, `histogram!` and `describe_…!` count here. It can't wait for anything:
     /// what it measures is this thread's for as long as it runs.
     pub fn record(&self, measure: impl FnOnce()) {
         metrics::with_local_recorder(&self.recorder, measure);
+    }
+
+    /// How a tenant is named in a label: the first hundred that are counted by their numbers, all others together. A scraper pays
+    /// for each label for as long as it keeps anything.
+    #[must_use]
+    pub fn tenant(&self, tenant: TenantId) -> String {
+        let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
+        if tenants.len() < TENANTS_MAX {
+            tenants.insert(tenant);
+        }
+        if tenants.contains(&tenant) { tenant.0.to_string() } else { "other".to_owned() }
     }
 
     /// All of it in Prometheus's text format, version 0.0.4.
@@ -51,6 +74,19 @@ pub fn count(things: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn labels_of_tenants_are_bounded() {
+        let metrics = Metrics::new().expect("metrics");
+        for number in 0..150 {
+            let label = metrics.tenant(TenantId(number));
+            assert_eq!(label == "other", number >= 100);
+        }
+        assert_eq!(
+            (metrics.tenant(TenantId(99)), metrics.tenant(TenantId(100))),
+            ("99".to_owned(), "other".to_owned())
+        );
+    }
 
     #[test]
     fn two_programs_in_one_process_count_apart() {

@@ -2,7 +2,10 @@
 //! later one of them looks whether it is back.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -22,6 +25,7 @@ pub struct Redis {
     link: Mutex<Option<MultiplexedConnection>>,
     /// Held by whoever connects.
     absence: tokio::sync::Mutex<Absence>,
+    is_away: AtomicBool,
     /// What does not work while it is away, for the log.
     without: &'static str,
 }
@@ -44,6 +48,7 @@ impl Redis {
             client: redis::Client::open(url.expose_secret()).ok().context("REDIS_URL can't be read")?,
             link: Mutex::default(),
             absence: tokio::sync::Mutex::default(),
+            is_away: AtomicBool::new(false),
             without,
         })
     }
@@ -58,6 +63,7 @@ impl Redis {
             Ok(answer) => Some(answer),
             Err(error) => {
                 *self.link.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                self.is_away.store(true, Ordering::Relaxed);
                 self.absence.lock().await.begin(&error, self.without);
                 None
             }
@@ -68,7 +74,12 @@ impl Redis {
         if let Some(link) = self.standing() {
             return Some(link);
         }
-        let mut absence = self.absence.lock().await;
+        let mut absence = match self.absence.try_lock() {
+            Ok(absence) => absence,
+            // Somebody looks already. At the start they are waited for; later the answer is no.
+            Err(_) if self.is_away.load(Ordering::Relaxed) => return None,
+            Err(_) => self.absence.lock().await,
+        };
         if let Some(link) = self.standing() {
             return Some(link);
         }
@@ -83,9 +94,11 @@ impl Redis {
                     tracing::info!("Redis is back");
                 }
                 *self.link.lock().unwrap_or_else(PoisonError::into_inner) = Some(link.clone());
+                self.is_away.store(false, Ordering::Relaxed);
                 Some(link)
             }
             Err(error) => {
+                self.is_away.store(true, Ordering::Relaxed);
                 absence.begin(&error, self.without);
                 None
             }

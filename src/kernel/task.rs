@@ -1,6 +1,6 @@
 //! Background work that keeps its log context. Bare `tokio::spawn` is banned by `clippy.toml`: it loses the span.
 
-use std::future::Future;
+use std::{any::Any, future::Future};
 
 use tokio::task::JoinHandle;
 use tracing::Instrument;
@@ -9,4 +9,11 @@ use tracing::Instrument;
 pub fn spawn<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
     #[expect(clippy::disallowed_methods, reason = "the one place that spawns")]
     tokio::spawn(work.in_current_span())
+}
+
+/// What a panic said, where it said it in words.
+#[must_use]
+pub fn words(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or_default()
 }

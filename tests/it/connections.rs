@@ -38,6 +38,22 @@ async fn is_well(gateway: &Gateway) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_does_not_arrive_is_given_up() {
+    let gateway = with(ListenSettings { body: Duration::from_millis(200), ..ListenSettings::default() }).await;
+    for path in ["/graphql", "/graphql/stream", "/api/v1/telnyx/sms", "/api/v1/twilio/sms", "/api/v1/email/pubsub"] {
+        let begun = format!(
+            "POST {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\nContent-Type: application/json\r\n\
+             Content-Length: 100\r\n\r\n{{"
+        );
+        let answer = said(&gateway, begun.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 408 "), "{path}: {answer}");
+        assert!(answer.contains("The body took too long to arrive."), "{path}: {answer}");
+        assert!(is_well(&gateway).await);
+    }
+    assert_eq!(ListenSettings::default().body, Duration::from_secs(10));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whoever_is_silent_or_never_comes_to_an_end_is_hung_up_on() {
     let short = Duration::from_millis(200);
     let gateway = with(ListenSettings { headers: short, idle: short, ..ListenSettings::default() }).await;

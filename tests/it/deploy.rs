@@ -81,7 +81,9 @@ fn promtool_finds_nothing_wrong_and_every_rule_fires_and_is_silent_as_it_should(
 async fn dashboard_and_rules_ask_for_nothing_that_the_program_does_not_measure() {
     let gateway = Gateway::start().await;
     // A histogram is shown from its first measurement on.
-    found(&gateway.tenant("acme").await.staff().await, "canary question").await;
+    let staff = gateway.tenant("acme").await.staff().await;
+    found(&staff, "canary question").await;
+    staff.chat(&staff.conversation().await, "Hello").await.all().await;
     let shown = gateway.http.get(gateway.url("/metrics")).send().await.expect("an answer").text().await.expect("text");
     let queries = queries();
     let asked = words(&queries, "frontdesk_");

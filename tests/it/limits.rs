@@ -103,6 +103,39 @@ async fn a_dear_query_is_paid_for_before_the_next() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn strangers_on_its_website_do_not_take_all_that_a_tenant_has() {
+    let gateway = limited(&[("RATE_LIMIT_REQUESTS_PER_TENANT", "240"), ("TRUSTED_PROXIES", "1")]).await;
+    let acme = gateway.tenant("acme").await;
+    let (staff, (ann, _), (bob, _)) = (acme.staff().await, acme.visitor().await, acme.visitor().await);
+    let from = async |visitor: &Actor<'_>, address: &str| {
+        let asked =
+            visitor.post("/graphql").header("x-forwarded-for", address).json(&json!({ "query": "{ __typename }" }));
+        came(&asked.send().await.expect("an answer").json().await.expect("JSON"))
+    };
+    // However many sessions one address opens, it has a tenth: four at once.
+    for visitor in [&ann, &bob, &ann, &bob] {
+        assert_eq!(from(visitor, "203.0.113.7").await, "ok");
+    }
+    insta::assert_snapshot!(from(&ann, "203.0.113.7").await, @"");
+    // All addresses together have a half.
+    for number in 8..24 {
+        assert_eq!(from(&ann, &format!("203.0.113.{number}")).await, "ok");
+    }
+    insta::assert_snapshot!(from(&bob, "203.0.113.99").await, @"");
+    // The other half is the tenant's own people's.
+    for _ in 0..20 {
+        assert_eq!(ask(&staff, WHO).await, "ok");
+    }
+    insta::assert_snapshot!(ask(&staff, WHO).await, @"");
+    // What is no document at all counts as well.
+    let stranger = limited(&[("RATE_LIMIT_REQUESTS_PER_PERSON", "12")]).await;
+    for _ in 0..2 {
+        assert!(ask(&stranger.stranger(), "{ nonsense(").await.starts_with("BAD_USER_INPUT"));
+    }
+    assert!(ask(&stranger.stranger(), "{ nonsense(").await.starts_with("RATE_LIMITED"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn replies_are_asked_of_models_so_often_and_no_more() {
     let gateway =
         limited(&[("RATE_LIMIT_GENERATIONS_PER_PERSON", "12"), ("RATE_LIMIT_GENERATIONS_PER_TENANT", "18")]).await;

@@ -29,6 +29,8 @@ async fn the_operators_numbers_name_no_tenant_and_ask_for_their_token() {
     # HELP frontdesk_jobs_dead Jobs that were given up, by kind, over all nodes.
     # HELP frontdesk_jobs_oldest_seconds How long the job waits that is due longest, in seconds.
     # HELP frontdesk_jobs_waiting Jobs in line or in hand, by kind, over all nodes.
+    # HELP frontdesk_limited_total What was refused as too much at once, by the limit.
+    # HELP frontdesk_operation_cost_total Points that operations cost: fields, once for each row that a list may give.
     # HELP frontdesk_operation_duration_seconds How long they took, in seconds.
     # HELP frontdesk_operations_total Queries and mutations that were run, by kind and by their first error's code.
     # HELP frontdesk_replies_total Replies that ended, by what came of them.
@@ -38,6 +40,7 @@ async fn the_operators_numbers_name_no_tenant_and_ask_for_their_token() {
     # HELP frontdesk_sockets_open WebSockets that are open.
     # HELP frontdesk_voice_fallback_total Requests about phone calls that went to VOICE_FALLBACK_TENANT_ID.
     # HELP frontdesk_voice_unresolved_total Requests about phone calls that no tenant could be found for, by reason.
+    # HELP frontdesk_watchers Streams that follow a conversation.
     # TYPE frontdesk_database_connections gauge
     # TYPE frontdesk_database_connections_max gauge
     # TYPE frontdesk_database_statements_total counter
@@ -45,6 +48,8 @@ async fn the_operators_numbers_name_no_tenant_and_ask_for_their_token() {
     # TYPE frontdesk_jobs_dead gauge
     # TYPE frontdesk_jobs_oldest_seconds gauge
     # TYPE frontdesk_jobs_waiting gauge
+    # TYPE frontdesk_limited_total counter
+    # TYPE frontdesk_operation_cost_total counter
     # TYPE frontdesk_operation_duration_seconds histogram
     # TYPE frontdesk_operations_total counter
     # TYPE frontdesk_replies_total counter
@@ -54,6 +59,7 @@ async fn the_operators_numbers_name_no_tenant_and_ask_for_their_token() {
     # TYPE frontdesk_sockets_open gauge
     # TYPE frontdesk_voice_fallback_total counter
     # TYPE frontdesk_voice_unresolved_total counter
+    # TYPE frontdesk_watchers gauge
     frontdesk_jobs_dead{kind="answer"} 0
     frontdesk_jobs_dead{kind="delivery"} 0
     frontdesk_jobs_dead{kind="mail"} 0
@@ -67,6 +73,9 @@ async fn the_operators_numbers_name_no_tenant_and_ask_for_their_token() {
     frontdesk_jobs_waiting{kind="mailbox_care"} 0
     frontdesk_jobs_waiting{kind="mailbox_sync"} 0
     frontdesk_jobs_waiting{kind="text"} 0
+    frontdesk_limited_total{limit="requests of a person"} 0
+    frontdesk_limited_total{limit="requests of a tenant"} 0
+    frontdesk_operation_cost_total 2022
     frontdesk_operation_duration_seconds_count{kind="mutation"} 1
     frontdesk_operation_duration_seconds_count{kind="query"} 1
     frontdesk_operations_total{kind="mutation",code="INTERNAL"} 0
@@ -96,6 +105,7 @@ async fn the_operators_numbers_name_no_tenant_and_ask_for_their_token() {
     frontdesk_voice_unresolved_total{reason="garbled_tenant_id"} 0
     frontdesk_voice_unresolved_total{reason="unknown"} 0
     frontdesk_voice_unresolved_total{reason="unsigned"} 0
+    frontdesk_watchers 0
     "#);
     // Without a token it is for the server's own network: what a proxy passes on may come from anywhere.
     let passed_on = open.http.get(open.url("/metrics")).header("x-forwarded-for", "203.0.113.7").send().await;

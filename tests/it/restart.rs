@@ -122,7 +122,7 @@ async fn two_nodes_are_restarted_under_load_and_nothing_is_lost_nor_billed_twice
 
     // Every customer has one answer, and only one.
     phones.next(TEXTS - 1).await;
-    while count(&gateway, "SELECT count(*) FROM jobs WHERE status <> 'DEAD'").await > 0
+    while count(&gateway, "SELECT count(*) FROM jobs WHERE state <> 'DEAD'").await > 0
         || count(&gateway, "SELECT count(*) FROM messages WHERE status IN ('PENDING', 'STREAMING')").await > 0
     {
         tokio::task::yield_now().await;
@@ -137,7 +137,10 @@ async fn two_nodes_are_restarted_under_load_and_nothing_is_lost_nor_billed_twice
     let rows = owner.query(rows, &[]).await.expect("messages");
     let messages: BTreeMap<String, i64> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
     let all = i64::try_from(TEXTS + QUESTIONS).expect("a count");
-    assert_eq!(messages, BTreeMap::from([("ASSISTANT COMPLETE".to_owned(), all), ("USER COMPLETE".to_owned(), all)]));
+    assert_eq!(
+        messages,
+        BTreeMap::from([("ASSISTANT COMPLETE".to_owned(), all), ("CUSTOMER COMPLETE".to_owned(), all)])
+    );
     assert_eq!(count(&gateway, "SELECT count(*) FROM usage_entries").await, all);
     assert_eq!(
         count(&gateway, "SELECT sum(prompt_tokens + completion_tokens)::bigint FROM usage_entries").await,

@@ -16,7 +16,7 @@ use crate::{
     db::{
         Db, DbSettings,
         condition::{self, Condition, Cover, Gap, Unknown},
-        migrate::Progress,
+        migrate::{self, Progress},
     },
 };
 
@@ -62,12 +62,34 @@ pub(super) async fn look(area: &mut Area<'_>, config: &Config, means: &Means, is
     let owner = owner(area, config, &condition).await;
     let is_current = migrations(area, config, &condition, is_mended || owner);
     gaps(area, &condition);
+    replica(area, config, url).await;
     if !is_current || !condition.withheld.is_empty() {
         let mend = "Mend what stands above, and ask again.";
         area.note("tenants-not-looked-at", "What is in the tables was not looked at.", mend);
         return None;
     }
     Db::new(&DbSettings { url: url.clone(), pool_size: 2 }).ok().map(Db::only_reading)
+}
+
+/// The copy, judged as a start would; one that is away stops no start.
+async fn replica(area: &mut Area<'_>, config: &Config, url: &SecretString) {
+    let Some(copy) = &config.database.replica_url else { return };
+    let look = migrate::check_replica(url, copy, is_production(config));
+    match tokio::time::timeout(PATIENCE, look).await {
+        Ok(Ok(true)) => area.ok("replica", "The copy of DATABASE_REPLICA_URL answers.".to_owned()),
+        Ok(Ok(false)) | Err(_) => {
+            let mend = "Mend it, or take DATABASE_REPLICA_URL away; the database itself is read meanwhile.";
+            area.note("replica-unreachable", "The copy of DATABASE_REPLICA_URL can't be reached.", mend);
+        }
+        Ok(Err(error)) => {
+            let mend = "Name a copy that follows this database, with the login of DATABASE_URL.";
+            area.must_mend("replica-unfit", format!("{error}."), mend);
+        }
+    }
+    if config.redis.is_none() {
+        let mend = "Set REDIS_URL where several nodes share the copy; for one node, nothing.";
+        area.note("replica-without-redis", "Nodes can't tell each other of what they wrote.", mend);
+    }
 }
 
 async fn timed(url: &SecretString) -> Result<Condition, Unknown> {

@@ -27,6 +27,12 @@ impl Rate {
         Self { burst: (per_minute / 6).max(1), per_minute }
     }
 
+    /// So many times less.
+    #[must_use]
+    pub fn part(self, times: u32) -> Self {
+        Self { burst: (self.burst / times).max(1), per_minute: (self.per_minute / times).max(1) }
+    }
+
     /// Microseconds that one of them takes in the long run.
     fn step(self) -> i64 {
         60_000_000 / i64::from(self.per_minute.max(1))

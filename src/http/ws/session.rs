@@ -157,14 +157,14 @@ impl Session {
         let (authorization, tenant) = (text(["authorization", "token"]), text(["x-tenant-id", "tenantId"]));
         // What the payload says goes before what the handshake said, each for itself.
         self.proof = self.proof.and(&self.web, authorization, tenant);
+        let admitted = admission::admit(&self.web, &self.proof, 1).await;
+        let opened = admitted.and_then(|()| admission::open(&self.web, &self.proof));
+        self.open = Some(opened.map_err(|refusal| Some(Close::TryAgainLater(refusal.message)))?);
         // Somebody without a token is let in: signing in is an operation too. Somebody whose token is worth nothing is not.
         let cx = self.proof.resolve(&self.web, request_id::fresh()).await;
         if matches!(cx.caller, crate::graph::context::Caller::Unknown(Some(_))) {
             return Err(Some(Close::Forbidden));
         }
-        let admitted = admission::admit(&self.web, &self.proof, 1).await;
-        let opened = admitted.and_then(|()| admission::open(&self.web, &self.proof));
-        self.open = Some(opened.map_err(|refusal| Some(Close::TryAgainLater(refusal.message)))?);
         self.is_ready = true;
         self.must_send(message::ack()).await
     }
@@ -193,7 +193,11 @@ impl Session {
                     }
                 }
                 Err(rejection) => {
-                    send(Some(web.graph.rejected(rejection, &request_id.0))).await;
+                    let answer = match admission::admit(&web, &proof, 1).await {
+                        Ok(()) => web.graph.rejected(rejection, &request_id.0),
+                        Err(refusal) => web.graph.refused(&refusal, &request_id.0),
+                    };
+                    send(Some(answer)).await;
                 }
             }
             send(None).await;

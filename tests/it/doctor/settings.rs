@@ -69,6 +69,8 @@ async fn each_fault_in_the_environment_is_named() {
             &[set("DATABASE_PUBLIC_URL", "postgres://o@127.0.0.1:1/d"), set("MIGRATE_ON_START", "true")],
             &["must_mend owner-unreachable"],
         ),
+        (&[set("DATABASE_REPLICA_URL", "postgres://u@127.0.0.1:1/d")], &["note replica-unreachable"]),
+        (&[set("DATABASE_REPLICA_URL", owner.expose_secret())], &["must_mend replica-unfit"]),
         // Redis.
         (&[gone("REDIS_URL")], &["note redis-unset"]),
         (&[set("REDIS_URL", "redis://127.0.0.1:1")], &["must_mend redis-unreachable"]),
