@@ -113,7 +113,7 @@ async fn run() {
             }));
         }
         // What it may do at once is spent first.
-        tokio::time::sleep(Duration::from_secs(5)).await;
+        tokio::time::sleep(Duration::from_secs(15)).await;
         beside.push(turn().await);
         stop.store(true, Ordering::Relaxed);
         for one in noise {

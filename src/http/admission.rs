@@ -5,6 +5,7 @@ use crate::{
     context::OpenStream,
     http::{Web, caller::Proof},
     kernel::failure::Refusal,
+    tokens,
 };
 
 /// Counts an operation on its caller's account. Whom it refuses it keeps waiting for a moment: who asks again at once is slowed
@@ -15,7 +16,8 @@ use crate::{
 pub(super) async fn admit(web: &Web, proof: &Proof, cost: usize) -> Result<(), Refusal> {
     let admitted = web.services.take_operation(&proof.account(), cost).await;
     if admitted.is_err() {
-        tokio::time::sleep(web.settings.penalty).await;
+        // Each for another time, or all who are refused together come back together.
+        tokio::time::sleep(web.settings.penalty.mul_f64(0.5 + tokens::chance())).await;
     }
     admitted
 }

@@ -86,7 +86,7 @@ pub struct WebSettings {
     pub has_playground: bool,
     /// How often the caller of an open stream is looked at again.
     pub recheck: Duration,
-    /// How long somebody is kept waiting who is refused for asking too often.
+    /// How long somebody is kept waiting who is refused for asking too often; half of it more or less.
     pub penalty: Duration,
     /// How long a socket may wait with its connection_init.
     pub init_patience: Duration,
@@ -107,7 +107,7 @@ impl Default for WebSettings {
             voice: VoicePatience::default(),
             has_playground: playground::is_built(),
             recheck: Duration::from_secs(3),
-            penalty: Duration::from_millis(200),
+            penalty: Duration::from_secs(1),
             init_patience: Duration::from_secs(3),
             ping: Duration::from_secs(12),
         }

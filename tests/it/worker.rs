@@ -9,11 +9,10 @@ use frontdesk::{
     kernel::{clock::Clock, ids::MessageId},
 };
 use reqwest::StatusCode;
-use secrecy::ExposeSecret;
 use serde_json::json;
 
 use crate::support::{
-    Actor, Gateway, Plan, SECRET, Tenant, cluster,
+    Actor, Gateway, Plan, Tenant, cluster,
     fake_phones::{FakePhones, Script},
     phones::{Account, says, set_sms, with_number},
     process::Server,
@@ -172,20 +171,10 @@ async fn a_server_that_is_killed_again_and_again_answers_everybody_once() {
     let gateway = Gateway::planned(Plan { settings: phones.settings(), ..Plan::default() }).await;
     let admin = with_number(&gateway.tenant("acme").await, OURS, &account).await;
     set_sms(&admin, json!({ "telnyxApiKey": "KEY_FAKE_0123456789" })).await;
-    let database = cluster::login_url(&gateway.database);
-    let settings = [
-        ("PORT", "0"),
-        ("DATABASE_URL", database.expose_secret()),
-        ("MIGRATE_ON_START", "false"),
-        ("DEMO_DATA", "false"),
-        ("JWT_SECRET_KEY", SECRET),
-        ("SECRET_KEY", "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"),
-        ("TELNYX_API_BASE_URL", &phones.telnyx),
-    ];
     let http = reqwest::Client::new();
     let mut told = Vec::new();
     for round in 0..4 {
-        let server = Server::start(&settings).await;
+        let server = Server::over(&gateway, &[("TELNYX_API_BASE_URL", &phones.telnyx)]).await;
         // It dies while it takes in, answers and sends.
         if round == 1 {
             phones.script([Script::Refuse(503, json!(null)), Script::Vanish]);
