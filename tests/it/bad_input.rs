@@ -151,7 +151,7 @@ async fn when_the_database_is_away_callers_are_told_to_come_back_and_it_heals() 
     assert!(!answer.to_string().contains("postgres"), "{answer}");
     let ready = gateway.http.get(gateway.url("/readyz")).send().await.expect("an answer");
     assert_eq!(ready.status(), 503);
-    insta::assert_snapshot!(ready.text().await.expect("text"), @r#"{"ready":false,"degraded":false,"database":"unreachable","migrations":"unknown","redis":"not used"}"#);
+    insta::assert_snapshot!(ready.text().await.expect("text"), @r#"{"ready":false,"degraded":false,"database":"unreachable","migrations":"unknown","redis":"not used","replica":"not used"}"#);
     assert_eq!(gateway.http.get(gateway.url("/healthz")).send().await.expect("an answer").status(), 200);
     postgres
         .batch_execute(&format!("ALTER DATABASE {} ALLOW_CONNECTIONS true", gateway.database))
@@ -159,5 +159,5 @@ async fn when_the_database_is_away_callers_are_told_to_come_back_and_it_heals() 
         .expect("mended");
     admin.data("{ leads { totalCount } }").await;
     let ready = gateway.http.get(gateway.url("/readyz")).send().await.expect("an answer");
-    insta::assert_snapshot!(ready.text().await.expect("text"), @r#"{"ready":true,"degraded":false,"database":"ok","migrations":"ok","redis":"not used"}"#);
+    insta::assert_snapshot!(ready.text().await.expect("text"), @r#"{"ready":true,"degraded":false,"database":"ok","migrations":"ok","redis":"not used","replica":"not used"}"#);
 }

@@ -230,7 +230,7 @@ async fn chats_go_on_while_redis_is_away_and_the_others_catch_up_when_it_is_back
     until(&here, "redis", "unreachable").await;
     assert_eq!(
         ready(&here).await,
-        json!({ "ready": true, "degraded": true, "database": "ok", "migrations": "ok", "redis": "unreachable" })
+        json!({ "ready": true, "degraded": true, "database": "ok", "migrations": "ok", "redis": "unreachable", "replica": "not used" })
     );
     say(&call, "three ", &mut [(&mut near, &mut seen_near)]).await;
     // A node that starts while Redis is away starts all the same, and a conversation that begins then goes to its end.
