@@ -1,5 +1,5 @@
-//! How much may be said: so fast by one person and to one tenant, and by a website visitor so much a day. A visitor has not
-//! signed in, and every message costs the tenant an answer. Must not look at what is said.
+//! How much a website visitor may say in a day: they have not signed in, and every message costs the tenant an answer. How fast
+//! anybody may is counted by `context/shares.rs`. Must not look at what is said.
 
 use chrono::TimeDelta;
 
@@ -14,14 +14,6 @@ use crate::{
         ids::ConversationId,
     },
 };
-
-/// Counts one message that may be answered.
-///
-/// # Errors
-/// `RATE_LIMITED` with the seconds to wait.
-pub(super) async fn take(cx: &TenantCx) -> Outcome<()> {
-    Ok(cx.services().take_generation(cx.scope().actor(), cx.scope().tenant()).await?)
-}
 
 /// Refuses a visitor whose conversation took all that it takes within a day.
 ///

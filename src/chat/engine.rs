@@ -10,7 +10,6 @@ use tracing::{Instrument, field::Empty};
 use crate::{
     chat::{
         accept::{self, Accepted, MessageForm},
-        allowance,
         events::{Body, Cursor, Event},
         follow, generate, housekeeping,
         hub::{Hub, TopicKey, Watcher},
@@ -121,7 +120,7 @@ impl Engine {
     async fn take_in(self: &Arc<Self>, cx: &TenantCx, form: MessageForm) -> Outcome<(Accepted, Watcher)> {
         let (engine, cx) = (self.clone(), cx.clone());
         let work = async move {
-            allowance::take(&cx).await?;
+            cx.services().take_generation(cx.scope().actor(), cx.scope().tenant()).await?;
             let accepted = accept::accept(&cx, &form).await?;
             // Watched from before its first event.
             let watcher = engine.hub.watch(key(&cx, accepted.conversation.id), None).await;
@@ -223,7 +222,7 @@ impl Engine {
         let (conversation, reply) = (conversation.clone(), reply.clone());
         let conversation_id = conversation.id.0;
         let work = async move {
-            Box::pin(generate::reply(&engine, &cx, &conversation, &reply, &writing.stop)).await;
+            generate::reply(&engine, &cx, &conversation, &reply, &writing.stop).await;
         };
         // The request may be answered long before the reply is written: its span is not kept open for that.
         let span = tracing::info_span!(

@@ -71,7 +71,7 @@ pub struct Services {
     /// How much of the server one person and one tenant may have.
     pub shares: ShareSettings,
     /// The streams that are open on this node.
-    pub streams: Arc<Streams>,
+    pub streams: Streams,
     /// How often somebody did what is limited.
     pub throttle: Throttle,
     /// The websites that tenants allow.

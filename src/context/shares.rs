@@ -21,7 +21,7 @@ const LIMITED: &str = "frontdesk_limited_total";
 const COST: &str = "frontdesk_operation_cost_total";
 
 /// All visitors of a tenant together may take so much of its share: a half.
-const VISITORS: u32 = 2;
+pub(super) const VISITORS: u32 = 2;
 /// Its visitors of one address: a tenth.
 const ADDRESS: u32 = 10;
 
@@ -36,6 +36,19 @@ pub struct Share {
     pub generations: Rate,
     /// WebSockets and event streams that are open at once, on each node.
     pub streams: usize,
+}
+
+impl Share {
+    /// So many times less of all of it.
+    pub(super) fn part(self, times: u32) -> Self {
+        let streams = self.streams.div_ceil(usize::try_from(times).unwrap_or(usize::MAX));
+        Self {
+            requests: self.requests.part(times),
+            cost: self.cost.part(times),
+            generations: self.generations.part(times),
+            streams,
+        }
+    }
 }
 
 /// What everybody may have (`RATE_LIMIT_…_PER_PERSON`, `…_PER_TENANT`).
@@ -97,27 +110,25 @@ impl Services {
     pub async fn take_operation(&self, account: &Account, cost: usize) -> Result<(), Refusal> {
         let amount = u32::try_from(cost).unwrap_or(u32::MAX).max(1);
         let mut all = Vec::with_capacity(8);
-        let mut take = |[requests, costs]: [&'static str; 2], whose: &str, share: &Share, part: u32| {
-            all.push(Draw::one(requests, whose, share.requests.part(part)));
-            all.push(Draw { amount, ..Draw::one(costs, whose, share.cost.part(part)) });
+        let mut take = |[requests, costs]: [&'static str; 2], whose: &str, share: Share| {
+            all.push(Draw::one(requests, whose, share.requests));
+            all.push(Draw { amount, ..Draw::one(costs, whose, share.cost) });
         };
-        let (a_person, a_tenant) = (&self.shares.of_a_person, &self.shares.of_a_tenant);
-        take(["requests of a person", "query cost of a person"], &account.person, a_person, 1);
+        let (a_person, a_tenant) = (self.shares.of_a_person, self.shares.of_a_tenant);
+        take(["requests of a person", "query cost of a person"], &account.person, a_person);
         if let Some(tenant) = account.tenant.map(|tenant| tenant.to_string()) {
-            take(["requests of a tenant", "query cost of a tenant"], &tenant, a_tenant, 1);
+            take(["requests of a tenant", "query cost of a tenant"], &tenant, a_tenant);
             if let Some(network) = &account.visits_from {
                 take(
                     ["requests of a tenant's visitors", "query cost of a tenant's visitors"],
                     &tenant,
-                    a_tenant,
-                    VISITORS,
+                    a_tenant.part(VISITORS),
                 );
                 let here = format!("{tenant} {network}");
                 take(
                     ["requests of a visitor's address", "query cost of a visitor's address"],
                     &here,
-                    a_tenant,
-                    ADDRESS,
+                    a_tenant.part(ADDRESS),
                 );
             }
         }
@@ -132,14 +143,14 @@ impl Services {
     /// # Errors
     /// `RATE_LIMITED` with the seconds to wait.
     pub async fn take_generation(&self, actor: Actor, tenant: TenantId) -> Result<(), Refusal> {
-        let (whose, a_tenant) = (tenant.to_string(), self.shares.of_a_tenant.generations);
+        let (whose, a_tenant) = (tenant.to_string(), self.shares.of_a_tenant);
         let of_a_person = |person| Draw::one("replies for a person", person, self.shares.of_a_person.generations);
-        let mut all = vec![Draw::one("replies for a tenant", whose.clone(), a_tenant)];
+        let mut all = vec![Draw::one("replies for a tenant", whose.clone(), a_tenant.generations)];
         match actor {
             Actor::Person { id, .. } => all.push(of_a_person(user(id))),
             Actor::Visitor { session, .. } => {
                 all.push(of_a_person(session.to_string()));
-                all.push(Draw::one("replies for a tenant's visitors", whose, a_tenant.part(VISITORS)));
+                all.push(Draw::one("replies for a tenant's visitors", whose, a_tenant.part(VISITORS).generations));
                 all.push(Draw::one("messages of a visitor", session.to_string(), self.visitors.messages));
             }
             Actor::Server => return Ok(()),

@@ -65,7 +65,7 @@ pub async fn check_replica(database: &SecretString, copy: &SecretString, is_prod
     ensure!(
         dangers.is_empty() || !is_production,
         "DATABASE_REPLICA_URL signs in as a role that could pass row-level security by: {}. Use the login of DATABASE_URL",
-        dangers.iter().map(|danger| danger.what).collect::<Vec<_>>().join("; ")
+        listed(&dangers)
     );
     Ok(true)
 }

@@ -137,7 +137,7 @@ impl Db {
         let needed = replica.needed(scope.tenant()).await;
         if needed.is_none() {
             // From here on it is known.
-            self.note_platform(replica).await;
+            self.note_now(replica, None).await;
         }
         let Some(mut tx) = replica.begin(scope, needed).await else { return self.read(scope, work).await };
         let result = work(&mut tx).await;
@@ -251,11 +251,11 @@ impl Db {
         begun.map_err(|error| unreachable(&anyhow::Error::new(error).context("beginning a transaction")))
     }
 
-    /// Notes how far the database has written by now.
-    async fn note_platform(&self, replica: &Replica) {
+    /// Notes for the copy how far the database has written by now, where it can be asked.
+    async fn note_now(&self, replica: &Replica, whose: Whose) {
         let Ok(mut connection) = self.checkout().await else { return };
         if let Ok(place) = replica::written(&mut connection).await {
-            replica.note(None, place).await;
+            replica.note(whose, place).await;
         }
     }
 
@@ -263,13 +263,10 @@ impl Db {
     async fn end<R: Role, T>(&self, tx: Tx<R>, result: Outcome<T>, whose: Whose) -> Outcome<T> {
         let Some(replica) = &self.replica else { return tx.end(result).await };
         let (value, place) = tx.end_and(result, async |connection| replica::written(connection).await).await?;
-        let place = match place {
-            Ok(place) => Some(place),
+        match place {
+            Ok(place) => replica.note(whose, place).await,
             // That connection broke after the commit; another one says at least as much.
-            Err(_) => replica::written(&mut *self.checkout().await?).await.ok(),
-        };
-        if let Some(place) = place {
-            replica.note(whose, place).await;
+            Err(_) => self.note_now(replica, whose).await,
         }
         Ok(value)
     }

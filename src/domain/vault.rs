@@ -84,7 +84,7 @@ pub async fn rotate(cx: &TenantCx) -> Outcome<Rotated> {
     cx.write(async |tx| {
         let mut rotated = Rotated::default();
         let data_keys = secrets::data_keys(tx, tenant).await?;
-        let values = secrets::all(tx, &data_keys).await?;
+        let values = secrets::lock_values(tx, &data_keys).await?;
         for key in &data_keys {
             match keys.renewed(tenant, key) {
                 Ok(None) => {}
@@ -139,8 +139,7 @@ pub async fn inspect(keys: &SecretKeys, tx: &mut Tx<Tenant>) -> Outcome<Standing
     let data_keys = secrets::data_keys(tx, tenant).await?;
     let is_behind = |key: &&DataKey| matches!(keys.renewed(tenant, key), Ok(Some(_)));
     let mut standing = Standing { behind: data_keys.iter().filter(is_behind).count(), ..Standing::default() };
-    for (name, mut value) in secrets::values(tx).await? {
-        value.data_keys.clone_from(&data_keys);
+    for (name, value) in secrets::values(tx, &data_keys).await? {
         match keys.open(tenant, &name, &value) {
             Ok(_) => {
                 standing.opened += 1;

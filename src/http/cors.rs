@@ -20,8 +20,7 @@ const FOR_VISITORS: &[&str] = &["/graphql", "/graphql/stream"];
 /// Tokens travel in a header of their own, so no origin ever needs credentials, and none is allowed them. The origin that is
 /// let in is named in the answer, whichever it is.
 pub(super) fn layer(web: &Arc<Web>) -> CorsLayer {
-    let settings = &web.settings;
-    let origins = if settings.cors_origins.is_empty() && settings.is_development {
+    let origins = if is_open(web) {
         AllowOrigin::mirror_request()
     } else {
         let web = web.clone();
@@ -64,14 +63,18 @@ pub(super) async fn say_nothing(mut response: Response) -> Response {
 pub(super) async fn may_open(web: &Web, headers: &HeaderMap) -> bool {
     let mut origins = headers.get_all(header::ORIGIN).iter();
     let Some(origin) = origins.next() else { return true };
-    let is_open = web.settings.cors_origins.is_empty() && web.settings.is_development;
     let own = || {
         let Some(page) = origin.to_str().ok().and_then(origin::normalise) else { return false };
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
         let is_same_host = page.split_once("://").map(|(_, authority)| authority) == host;
         is_same_host || Some(page) == origin::normalise(&web.services.public_url)
     };
-    origins.next().is_none() && (is_open || own() || is_welcome(web, origin, true).await)
+    origins.next().is_none() && (is_open(web) || own() || is_welcome(web, origin, true).await)
+}
+
+/// A development server of which nobody said whom it lets in lets in all.
+fn is_open(web: &Web) -> bool {
+    web.settings.cors_origins.is_empty() && web.settings.is_development
 }
 
 async fn is_welcome(web: &Web, origin: &HeaderValue, for_visitors: bool) -> bool {

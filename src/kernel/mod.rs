@@ -13,6 +13,7 @@ pub mod page;
 pub mod phone;
 pub mod redis;
 pub mod slug;
+pub mod tally;
 pub mod task;
 pub mod text;
 pub mod trace;

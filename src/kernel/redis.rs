@@ -23,18 +23,11 @@ const REST: Duration = Duration::from_secs(1);
 pub struct Redis {
     client: redis::Client,
     link: Mutex<Option<MultiplexedConnection>>,
-    /// Held by whoever connects.
-    absence: tokio::sync::Mutex<Absence>,
+    /// Before which nobody tries again. Held by whoever connects.
+    rests_until: tokio::sync::Mutex<Option<Instant>>,
     is_away: AtomicBool,
     /// What does not work while it is away, for the log.
     without: &'static str,
-}
-
-#[derive(Default)]
-struct Absence {
-    /// Before which nobody tries again.
-    until: Option<Instant>,
-    is_told: bool,
 }
 
 impl Redis {
@@ -47,7 +40,7 @@ impl Redis {
             // The error would hold the URL, and with it the password.
             client: redis::Client::open(url.expose_secret()).ok().context("REDIS_URL can't be read")?,
             link: Mutex::default(),
-            absence: tokio::sync::Mutex::default(),
+            rests_until: tokio::sync::Mutex::default(),
             is_away: AtomicBool::new(false),
             without,
         })
@@ -62,9 +55,9 @@ impl Redis {
         match call(&mut link).await {
             Ok(answer) => Some(answer),
             Err(error) => {
+                let mut rests_until = self.rests_until.lock().await;
                 *self.link.lock().unwrap_or_else(PoisonError::into_inner) = None;
-                self.is_away.store(true, Ordering::Relaxed);
-                self.absence.lock().await.begin(&error, self.without);
+                self.leave(&mut rests_until, &error);
                 None
             }
         }
@@ -74,32 +67,31 @@ impl Redis {
         if let Some(link) = self.standing() {
             return Some(link);
         }
-        let mut absence = match self.absence.try_lock() {
-            Ok(absence) => absence,
+        let mut rests_until = match self.rests_until.try_lock() {
+            Ok(rests_until) => rests_until,
             // Somebody looks already. At the start they are waited for; later the answer is no.
             Err(_) if self.is_away.load(Ordering::Relaxed) => return None,
-            Err(_) => self.absence.lock().await,
+            Err(_) => self.rests_until.lock().await,
         };
         if let Some(link) = self.standing() {
             return Some(link);
         }
-        if absence.until.is_some_and(|until| Instant::now() < until) {
+        if rests_until.is_some_and(|until| Instant::now() < until) {
             return None;
         }
         let config =
             AsyncConnectionConfig::new().set_connection_timeout(Some(ANSWER)).set_response_timeout(Some(ANSWER));
         match self.client.get_multiplexed_async_connection_with_config(&config).await {
             Ok(link) => {
-                if std::mem::take(&mut *absence).is_told {
+                *rests_until = None;
+                *self.link.lock().unwrap_or_else(PoisonError::into_inner) = Some(link.clone());
+                if self.is_away.swap(false, Ordering::Relaxed) {
                     tracing::info!("Redis is back");
                 }
-                *self.link.lock().unwrap_or_else(PoisonError::into_inner) = Some(link.clone());
-                self.is_away.store(false, Ordering::Relaxed);
                 Some(link)
             }
             Err(error) => {
-                self.is_away.store(true, Ordering::Relaxed);
-                absence.begin(&error, self.without);
+                self.leave(&mut rests_until, &error);
                 None
             }
         }
@@ -108,13 +100,12 @@ impl Redis {
     fn standing(&self) -> Option<MultiplexedConnection> {
         self.link.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
-}
 
-impl Absence {
-    fn begin(&mut self, error: &RedisError, without: &str) {
-        self.until = Some(Instant::now() + REST);
-        if !std::mem::replace(&mut self.is_told, true) {
-            tracing::warn!(%error, "Redis is away: {without}");
+    /// Leaves it alone for a moment, and says so once.
+    fn leave(&self, rests_until: &mut Option<Instant>, error: &RedisError) {
+        *rests_until = Some(Instant::now() + REST);
+        if !self.is_away.swap(true, Ordering::Relaxed) {
+            tracing::warn!(%error, "Redis is away: {}", self.without);
         }
     }
 }

@@ -76,7 +76,7 @@ pub struct Worker {
     tools: Tools,
     tasks: TaskTracker,
     closing: CancellationToken,
-    hands: [Arc<Hands>; 2],
+    hands: [Hands; 2],
 }
 
 impl Worker {
@@ -156,7 +156,7 @@ impl Worker {
         Ok(whose)
     }
 
-    async fn take(&self, hands: &Arc<Hands>, each: usize) -> Outcome<Vec<Taken>> {
+    async fn take(&self, hands: &Hands, each: usize) -> Outcome<Vec<Taken>> {
         let Some(wish) = hands.wish(each).filter(|_| !self.closing.is_cancelled()) else { return Ok(Vec::new()) };
         let now = self.tools.services.clock.now();
         let lease = Lease { token: Uuid::new_v4(), until: now + LEASE };

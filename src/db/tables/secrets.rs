@@ -72,35 +72,28 @@ pub async fn sealed(tx: &mut Tx<Tenant>, name: &str) -> Outcome<Option<Sealed>> 
     Ok(whole)
 }
 
-/// Every sealed value of the tenant by its name, without the data keys.
+/// Every sealed value of the tenant by its name, each with all of `data_keys`.
 ///
 /// # Errors
 /// Database faults.
-pub async fn values(tx: &mut Tx<Tenant>) -> Outcome<Vec<(String, Sealed)>> {
-    let tenant = tx.tenant();
-    let values: Vec<(String, Vec<u8>)> = tenant_secrets::table
-        .filter(tenant_secrets::tenant_id.eq(tenant))
-        .order(tenant_secrets::name)
-        .select((tenant_secrets::name, tenant_secrets::sealed))
-        .load(tx.conn())
-        .await?;
-    Ok(with(&[], values))
+pub async fn values(tx: &mut Tx<Tenant>, data_keys: &[DataKey]) -> Outcome<Vec<(String, Sealed)>> {
+    Ok(with(data_keys, of(tx.tenant()).load(tx.conn()).await?))
 }
 
-/// As [`values`], with the tenant's data keys, locked until the transaction ends.
+/// As [`values`], locked until the transaction ends.
 ///
 /// # Errors
 /// Database faults.
-pub async fn all(tx: &mut Tx<Tenant>, data_keys: &[DataKey]) -> Outcome<Vec<(String, Sealed)>> {
-    let tenant = tx.tenant();
-    let values: Vec<(String, Vec<u8>)> = tenant_secrets::table
+pub async fn lock_values(tx: &mut Tx<Tenant>, data_keys: &[DataKey]) -> Outcome<Vec<(String, Sealed)>> {
+    Ok(with(data_keys, of(tx.tenant()).for_update().load(tx.conn()).await?))
+}
+
+#[diesel::dsl::auto_type]
+fn of(tenant: TenantId) -> _ {
+    tenant_secrets::table
         .filter(tenant_secrets::tenant_id.eq(tenant))
         .order(tenant_secrets::name)
         .select((tenant_secrets::name, tenant_secrets::sealed))
-        .for_update()
-        .load(tx.conn())
-        .await?;
-    Ok(with(data_keys, values))
 }
 
 fn with(data_keys: &[DataKey], values: Vec<(String, Vec<u8>)>) -> Vec<(String, Sealed)> {
