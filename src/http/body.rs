@@ -44,18 +44,24 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), BadRequest> {
     if is_json && is_utf8 { Ok(()) } else { Err(refused("Only `application/json` in UTF-8 is read.")) }
 }
 
+/// A page of another site can make a browser GET, but not with a header that it would have to ask for first. Browsers that tell
+/// in which mode they fetch (<https://www.w3.org/TR/fetch-metadata/>) are believed: they show an answer only to whom CORS lets.
+fn is_meant(headers: &HeaderMap) -> bool {
+    let asked_for = [header::AUTHORIZATION.as_str(), "x-requested-with", "apollo-require-preflight"];
+    if asked_for.iter().any(|name| headers.contains_key(*name)) {
+        return true;
+    }
+    if let Some(mode) = headers.get("sec-fetch-mode") {
+        return mode == "cors" || mode == "same-origin";
+    }
+    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let own = ["application/json", "application/graphql-response+json", "text/event-stream", "multipart/mixed"];
+    accepted.into_iter().any(|accept| own.iter().any(|own| accept.contains(own)))
+}
+
 /// The request of a GET: `query`, `operationName`, `variables` and `extensions` in the URL.
 pub(super) fn from_get(headers: &HeaderMap, query: &str) -> Result<Request, BadRequest> {
-    // A page of another site can make a browser GET, but not with a header of its own or an `Accept` of ours.
-    let is_meant = headers.contains_key(header::AUTHORIZATION)
-        || headers.contains_key("x-requested-with")
-        || headers.contains_key("apollo-require-preflight")
-        || headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).any(|accept| {
-            ["application/json", "application/graphql-response+json", "text/event-stream"]
-                .iter()
-                .any(|own| accept.contains(own))
-        });
-    if !is_meant {
+    if !is_meant(headers) {
         return Err(bad("A GET needs an `Accept` of `application/graphql-response+json` or `application/json`."));
     }
     let mut members = Map::new();

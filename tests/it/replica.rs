@@ -74,8 +74,9 @@ impl Servers {
         let primary = connect(self.primary.url.expose_secret()).await;
         let copy = connect(self.copy.as_ref().expect("there").url.expose_secret()).await;
         let far = "SELECT pg_wal_lsn_diff(pg_current_wal_flush_lsn(), '0/0')::bigint";
-        // What was committed without waiting for the disk is on its way there.
-        primary.batch_execute("SELECT pg_switch_wal()").await.expect("switched");
+        // What was committed without waiting for the disk is there with the next that waits.
+        let waits = "SET synchronous_commit = on; SELECT pg_logical_emit_message(true, 'test', 'here')";
+        primary.batch_execute(waits).await.expect("written");
         let far: i64 = primary.query_one(far, &[]).await.expect("a place").get(0);
         let come = "SELECT pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0')::bigint";
         while copy.query_one(come, &[]).await.expect("a place").get::<_, i64>(0) < far {
@@ -168,16 +169,31 @@ async fn queries_are_read_from_a_copy_and_nobody_misses_what_they_wrote() {
     let before = reads(&two).await;
     assert_eq!((leads(&ann.at(two.address)).await, leads(&eve.at(two.address)).await), (1, 2));
     assert_eq!(reads(&two).await, (before.0 + 2, before.1, before.2));
-    // Other nodes' writes can't be known while Redis is away: the database itself is asked.
-    redis.stop();
+    // A Redis that has forgotten who wrote knows nothing of other nodes' writes: the database itself is asked, once.
+    redis.command(&["FLUSHALL"]).await;
     assert_eq!(leads(&eve.at(two.address)).await, 2);
     assert_eq!(reads(&two).await, (before.0 + 2, before.1 + 1, before.2));
+    servers.until_caught_up().await;
+    assert_eq!(leads(&eve.at(two.address)).await, 2);
+    assert_eq!(reads(&two).await, (before.0 + 3, before.1 + 1, before.2));
+    // They can't be known while it is away either.
+    redis.stop();
+    assert_eq!(leads(&eve.at(two.address)).await, 2);
+    assert_eq!(reads(&two).await, (before.0 + 3, before.1 + 2, before.2));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copy_that_is_away_is_missed_by_nobody() {
     // Nothing listens there.
-    let settings = vec![("DATABASE_REPLICA_URL", "host=/nowhere user=x dbname=x sslmode=disable".to_owned())];
+    is_missed_by_nobody("host=/nowhere user=x dbname=x sslmode=disable").await;
+    // What listens there never says a word.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = silent.local_addr().expect("an address").port();
+    is_missed_by_nobody(&format!("host=127.0.0.1 port={port} user=x dbname=x sslmode=disable")).await;
+}
+
+async fn is_missed_by_nobody(copy: &str) {
+    let settings = vec![("DATABASE_REPLICA_URL", copy.to_owned())];
     let gateway = Gateway::planned(Plan { settings, ..Plan::default() }).await;
     let admin = gateway.tenant("acme").await.admin().await;
     admin.data(LEAD).await;

@@ -172,11 +172,37 @@ async fn a_get_reads_and_never_writes() {
         (write.status(), &write.headers()["allow"]),
         (StatusCode::METHOD_NOT_ALLOWED, &"POST".parse().expect("a value"))
     );
-    assert_eq!(
-        get(&[("query", "{ __typename }")], None).await.status(),
-        StatusCode::BAD_REQUEST,
-        "by a page of another site"
-    );
+    assert_eq!(get(&[("query", "{ __typename }")], None).await.status(), StatusCode::BAD_REQUEST);
+    let url = gateway.url("/graphql?query=%7B__typename%7D");
+    let mut seen = Vec::new();
+    for (header, value) in [
+        ("accept", "*/*"),
+        ("accept", "image/avif,*/*;q=0.8"),
+        ("accept", "application/graphql-response+json"),
+        ("x-requested-with", "XMLHttpRequest"),
+        ("apollo-require-preflight", "1"),
+        ("sec-fetch-mode", "cors"),
+        ("sec-fetch-mode", "same-origin"),
+        ("sec-fetch-mode", "no-cors"),
+        ("sec-fetch-mode", "navigate"),
+    ] {
+        let response = gateway.http.get(&url).header(header, value).send().await.expect("an answer");
+        seen.push(format!("{header}: {value} {}", response.status().as_u16()));
+    }
+    let by_a_page = gateway.http.get(&url).header("accept", "application/json").header("sec-fetch-mode", "no-cors");
+    seen.push(format!("without having asked: {}", by_a_page.send().await.expect("an answer").status().as_u16()));
+    insta::assert_snapshot!(seen.join("\n"), @"
+    accept: */* 400
+    accept: image/avif,*/*;q=0.8 400
+    accept: application/graphql-response+json 200
+    x-requested-with: XMLHttpRequest 200
+    apollo-require-preflight: 1 200
+    sec-fetch-mode: cors 200
+    sec-fetch-mode: same-origin 200
+    sec-fetch-mode: no-cors 400
+    sec-fetch-mode: navigate 400
+    without having asked: 400
+    ");
     assert_eq!(get(&[], json).await.status(), StatusCode::BAD_REQUEST);
     assert_eq!(get(&[("query", "{ __typename }"), ("variables", "{")], json).await.status(), StatusCode::BAD_REQUEST);
     assert_eq!(
