@@ -15,7 +15,7 @@ use crate::{
     context::{self, AdminCx, Origins, RequestId, Returns, Services, Streams, Throttle},
     db::{Db, DbSettings, ReplicaSettings, identity, migrate},
     domain::calls,
-    graph::{Graph, Introspection},
+    graph::Graph,
     http::{self, ListenSettings, Web, WebSettings},
     kernel::{clock::Clock, metrics::Metrics, task},
     llm::{Models, Pace, Patience},
@@ -80,6 +80,7 @@ impl Parts {
                 is_development: config.environment == Environment::Development,
                 metrics_token: config.http.metrics_token.clone(),
                 notice: config.http.stop_delay,
+                batch: config.http.batch,
                 listen: ListenSettings { connections: config.http.connections, ..ListenSettings::default() },
                 inbox: config.inbox.clone(),
                 ..WebSettings::default()
@@ -177,12 +178,8 @@ impl App {
         let engine = Engine::start(services.clone(), settings)?;
         let texting = Texting::new(config.texting.clone())?;
         let worker = Worker::new(Tools { services: services.clone(), engine: engine.clone(), texting });
-        let introspection = match config.environment {
-            Environment::Development => Introspection::Open,
-            Environment::Production => Introspection::Administrators,
-        };
         let web = Web {
-            graph: Graph::new(introspection, parts.operation)?,
+            graph: Graph::new(config.graph.clone(), parts.operation)?,
             services,
             engine,
             settings: parts.web,

@@ -4,6 +4,7 @@
 mod database;
 mod dotenv;
 mod google;
+mod graph;
 pub mod keys;
 mod limits;
 mod reader;
@@ -26,6 +27,7 @@ use crate::{
     },
     context::{GuessSettings, ShareSettings, VisitorSettings},
     domain::inbox::InboxSettings,
+    graph::GraphSettings,
     kernel::ids::{self, TenantId},
     llm::{ModelSettings, Provider, RemoteSettings},
     retrieval::RetrieverSettings,
@@ -54,6 +56,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Where and how HTTP is served.
     pub http: HttpConfig,
+    /// What the graph tells of itself, and which documents it runs.
+    pub graph: GraphSettings,
     /// The database.
     pub database: DatabaseConfig,
     /// Access and refresh tokens.
@@ -109,6 +113,8 @@ pub struct HttpConfig {
     pub stop_delay: Duration,
     /// `MAX_CONNECTIONS`: open at once.
     pub connections: usize,
+    /// `GRAPHQL_BATCH_MAX`: operations in one POST; none but one, if it is zero.
+    pub batch: usize,
     /// `METRICS_TOKEN`: what `/metrics` asks for; none to show it to the server's own network.
     pub metrics_token: Option<SecretString>,
 }
@@ -188,6 +194,7 @@ impl Config {
         let config = Self {
             environment,
             data_dir: data_dir(&vars),
+            graph: graph::read(&mut read, is_production),
             database: database::read(&mut read, is_production),
             tokens: TokenConfig {
                 secret: read.strong_secret("JWT_SECRET_KEY"),
@@ -248,8 +255,9 @@ fn http(read: &mut Reader<'_>, is_production: bool) -> HttpConfig {
     let metrics_token = read.text("METRICS_TOKEN").is_some().then(|| read.strong_secret("METRICS_TOKEN"));
     let trusted_proxies = read.number("TRUSTED_PROXIES", 0, 0..=10);
     let connections = read.number("MAX_CONNECTIONS", 20_000, 10..=1_000_000);
+    let batch = read.number("GRAPHQL_BATCH_MAX", 0, 0..=100);
     let stop_delay = Duration::from_secs(read.number("STOP_DELAY_SECONDS", 0, 0..=60));
-    HttpConfig { address, public_url, cors_origins, trusted_proxies, stop_delay, connections, metrics_token }
+    HttpConfig { address, public_url, cors_origins, trusted_proxies, stop_delay, connections, batch, metrics_token }
 }
 
 /// `TELNYX_API_BASE_URL`, `TWILIO_API_BASE_URL` and `TELNYX_IDEMPOTENCY_MINUTES`.

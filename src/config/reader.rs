@@ -71,7 +71,7 @@ impl<'v> Reader<'v> {
     }
 
     /// A comma list, or a JSON array of strings.
-    fn items(&mut self, name: &str) -> Vec<String> {
+    pub(super) fn items(&mut self, name: &str) -> Vec<String> {
         let Some(text) = self.text(name) else { return Vec::new() };
         let items: Vec<String> = if text.starts_with('[') {
             match serde_json::from_str(&text) {

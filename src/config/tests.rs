@@ -3,6 +3,7 @@
 use secrecy::ExposeSecret;
 
 use super::*;
+use crate::graph::{Introspection, Trust};
 
 const GOOD: &[(&str, &str)] = &[
     ("ENVIRONMENT", "production"),
@@ -47,6 +48,10 @@ fn all_faults_are_named_at_once_and_no_value_is_repeated() {
         ("BACKEND_CORS_ORIGINS", "[canary"),
         ("DEMO_DATA", "canary"),
         ("LOG_FORMAT", "canary"),
+        ("INTROSPECTION", "canary"),
+        ("TRUSTED_DOCUMENTS", "canary"),
+        ("AUTOMATIC_PERSISTED_QUERIES", "canary"),
+        ("GRAPHQL_BATCH_MAX", "101"),
         ("ACCESS_TOKEN_EXPIRE_MINUTES", "0"),
         ("OPENAI_BASE_URL", "ftp://canary"),
         ("VISITOR_TOKEN_EXPIRE_MINUTES", "1"),
@@ -75,13 +80,18 @@ fn all_faults_are_named_at_once_and_no_value_is_repeated() {
     let text = problems.to_string();
     assert!(!text.contains("canary"), "{text}");
     insta::assert_snapshot!(text, @"
-    34 setting(s) need mending:
+    39 setting(s) need mending:
       PORT must be a number from 0 to 65535
       HOST must be an IP address such as 0.0.0.0
       BACKEND_CORS_ORIGINS must be a comma list or a JSON array of strings
       METRICS_TOKEN is weak; it must be 32 random characters or more
       TRUSTED_PROXIES must be a number from 0 to 10
+      GRAPHQL_BATCH_MAX must be a number from 0 to 100
       SECRET_KEY must be 64 hex digits
+      INTROSPECTION must be `everybody`, `administrators` or `nobody`
+      TRUSTED_DOCUMENTS must be `off`, `log`, `allow-list` or `id-only`
+      TRUSTED_DOCUMENTS_FILES is missing beside TRUSTED_DOCUMENTS
+      AUTOMATIC_PERSISTED_QUERIES must be `true` or `false`
       DATABASE_URL must be a postgres:// URL
       JWT_SECRET_KEY is weak; it must be 32 random characters or more
       ALGORITHM must be HS256, HS384 or HS512
@@ -213,4 +223,51 @@ fn dotenv_reads_what_people_write() {
     assert_eq!(read.get("B").map(String::as_str), Some("two words"));
     assert_eq!(read.get("C").map(String::as_str), Some("x=y"));
     assert_eq!(read.len(), 3);
+}
+
+#[test]
+fn trusted_documents_are_read_from_their_files_and_faults_are_named_without_their_paths() {
+    let folder = std::env::temp_dir().join(format!("frontdesk-canary-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let file = |name: &str, text: &str| {
+        let path = folder.join(name);
+        std::fs::write(&path, text).expect("written");
+        path.display().to_string()
+    };
+    let (good, bad) = (file("good.json", r#"{ "1": "{ me { id } }" }"#), file("bad.json", "canary"));
+    let other = file("other.json", r#"{ "1": "{ me { email } }" }"#);
+    let read = |trust: &str, files: &[&str]| {
+        with(&[("TRUSTED_DOCUMENTS", trust), ("TRUSTED_DOCUMENTS_FILES", &files.join(","))])
+    };
+    let config = read("id-only", &[&good]).expect("good");
+    assert_eq!(config.graph.documents.trust, Trust::IdOnly);
+    let missing = folder.join("canary.json").display().to_string();
+    let faults = [
+        read("log", &[]).expect_err("no file"),
+        read("log", &[&good, &missing]).expect_err("a missing file"),
+        read("off", &[&bad]).expect_err("no manifest"),
+        read("log", &[&good, &other]).expect_err("two of one id"),
+    ];
+    let said = faults.map(|problems| problems.to_string()).join("\n");
+    std::fs::remove_dir_all(&folder).expect("removed");
+    assert!(!said.contains("canary"), "{said}");
+    insta::assert_snapshot!(said, @"
+    1 setting(s) need mending:
+      TRUSTED_DOCUMENTS_FILES is missing beside TRUSTED_DOCUMENTS
+    1 setting(s) need mending:
+      TRUSTED_DOCUMENTS_FILES names a file that can't be read (entity not found) (number 2 of the list)
+    1 setting(s) need mending:
+      TRUSTED_DOCUMENTS_FILES names a file that must be a manifest of Apollo's, version 1, or a JSON object of ids and documents as Relay's (number 1 of the list)
+    1 setting(s) need mending:
+      TRUSTED_DOCUMENTS_FILES names a file that holds two documents of one id (number 2 of the list)
+    ");
+}
+
+#[test]
+fn production_tells_its_schema_to_administrators_alone_unless_it_is_said_otherwise() {
+    let told = |changes: &[_]| with(changes).expect("good").graph.introspection;
+    assert_eq!(told(&[]), Introspection::Administrators);
+    assert_eq!(told(&[("ENVIRONMENT", "development")]), Introspection::Open);
+    assert_eq!(told(&[("INTROSPECTION", "everybody")]), Introspection::Open);
+    assert_eq!(told(&[("ENVIRONMENT", "development"), ("INTROSPECTION", "nobody")]), Introspection::Nobody);
 }

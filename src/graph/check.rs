@@ -17,7 +17,7 @@ use async_graphql::{
 use async_graphql_value::{ConstValue, Value};
 
 use crate::{
-    graph::{auth::Access, limits::Limits, rules::Rules, scan::scan},
+    graph::{auth::Access, documents::News, limits::Limits, rules::Rules, scan::scan},
     kernel::{
         failure::{ErrorCode, Refusal},
         page::{DEFAULT_SIZE, MAX_SIZE},
@@ -42,6 +42,8 @@ pub struct Checked {
     pub(super) touched: Vec<(Access, String, Pos)>,
     /// What it costs: each field once for each row that a list may give.
     pub cost: usize,
+    /// What is new about the document.
+    pub(super) news: News,
 }
 
 /// Why a document does not run.
@@ -59,9 +61,21 @@ pub enum RejectionKind {
     Syntax,
     /// It is GraphQL, but not for this schema, or too much of it.
     Invalid,
+    /// There is none: the server has no document of this id, or takes none as text.
+    Missing,
 }
 
-pub(super) fn check(mut request: Request, rules: &Rules, limits: &Limits) -> Result<Checked, Rejection> {
+impl Rejection {
+    pub(super) fn of(kind: RejectionKind, refusal: &Refusal) -> Self {
+        Self { kind, error: Box::new(super::error::refused(refusal, None)) }
+    }
+}
+
+pub(super) fn check(
+    (mut request, news): (Request, News),
+    rules: &Rules,
+    limits: &Limits,
+) -> Result<Checked, Rejection> {
     let seen = scan(&request.query);
     within("tokens", limits.tokens, seen.tokens)?;
     within("nested brackets", limits.nesting, seen.nesting)?;
@@ -102,7 +116,7 @@ pub(super) fn check(mut request: Request, rules: &Rules, limits: &Limits) -> Res
     within("cost", limits.cost, sum.cost)?;
     let kind = operation.node.ty;
     request.set_parsed_query(document);
-    Ok(Checked { request, kind, touched: sum.touched, cost: sum.cost })
+    Ok(Checked { request, kind, touched: sum.touched, cost: sum.cost, news })
 }
 
 fn chosen<'d>(
@@ -313,11 +327,8 @@ fn within(what: &str, limit: usize, value: usize) -> Result<(), Rejection> {
     if value <= limit {
         return Ok(());
     }
-    let refusal = Refusal::new(
-        ErrorCode::QueryTooComplex,
-        format!("The document has {value} {what}; the limit is {limit}. Ask for less at once."),
-    );
-    Err(Rejection { kind: RejectionKind::Invalid, error: Box::new(super::error::refused(&refusal, None)) })
+    let message = format!("The document has {value} {what}; the limit is {limit}. Ask for less at once.");
+    Err(Rejection::of(RejectionKind::Invalid, &Refusal::new(ErrorCode::QueryTooComplex, message)))
 }
 
 fn invalid(message: impl Into<std::borrow::Cow<'static, str>>, pos: Option<Pos>) -> Rejection {

@@ -5,6 +5,7 @@ pub mod auth;
 mod check;
 mod connection;
 pub mod context;
+mod documents;
 mod error;
 mod isolation;
 mod limits;
@@ -22,10 +23,11 @@ mod types;
 use async_graphql::{SDLExportOptions, Schema};
 
 pub use check::{Checked, Rejection, RejectionKind};
+pub use documents::{Asked, DocumentId, DocumentSettings, Manifest, Trust};
 pub use limits::Limits;
 pub use mutation::Mutation;
 pub use query::Query;
-pub use serve::{Graph, Introspection, is_request_error};
+pub use serve::{Graph, GraphSettings, Introspection, is_request_error};
 pub use subscription::Subscription;
 
 /// The schema's Rust type.

@@ -10,38 +10,41 @@ pub(super) struct Scan {
 
 /// Counts names, numbers, strings and punctuators, and the deepest nesting of brackets.
 pub(super) fn scan(document: &str) -> Scan {
-    let mut rest = document.as_bytes();
-    let (mut tokens, mut nesting, mut deepest) = (0, 0usize, 0);
-    while let Some((&byte, tail)) = rest.split_first() {
-        rest = match byte {
-            b' ' | b'\t' | b'\n' | b'\r' | b',' => tail,
-            b'#' => after(tail, |byte| byte != b'\n' && byte != b'\r'),
-            b'"' => {
-                tokens += 1;
-                string(tail)
-            }
-            b'{' | b'(' | b'[' => {
-                tokens += 1;
+    let (mut count, mut nesting, mut deepest) = (0, 0usize, 0);
+    for token in tokens(document) {
+        count += 1;
+        match token {
+            b"{" | b"(" | b"[" => {
                 nesting += 1;
                 deepest = deepest.max(nesting);
-                tail
             }
-            b'}' | b')' | b']' => {
-                tokens += 1;
-                nesting = nesting.saturating_sub(1);
-                tail
-            }
-            byte if word(byte) => {
-                tokens += 1;
-                after(tail, word)
-            }
-            _ => {
-                tokens += 1;
-                tail
-            }
-        };
+            b"}" | b")" | b"]" => nesting = nesting.saturating_sub(1),
+            _ => {}
+        }
     }
-    Scan { tokens, nesting: deepest }
+    Scan { tokens: count, nesting: deepest }
+}
+
+/// Names, numbers, strings and punctuators, as they stand; what is between them is left out.
+pub(super) fn tokens(document: &str) -> impl Iterator<Item = &[u8]> {
+    let mut rest = document.as_bytes();
+    std::iter::from_fn(move || {
+        loop {
+            let (&byte, tail) = rest.split_first()?;
+            let (is_token, next) = match byte {
+                b' ' | b'\t' | b'\n' | b'\r' | b',' => (false, tail),
+                b'#' => (false, after(tail, |byte| byte != b'\n' && byte != b'\r')),
+                b'"' => (true, string(tail)),
+                byte if word(byte) => (true, after(tail, word)),
+                _ => (true, tail),
+            };
+            let token = rest.get(..rest.len() - next.len())?;
+            rest = next;
+            if is_token {
+                return Some(token);
+            }
+        }
+    })
 }
 
 fn word(byte: u8) -> bool {

@@ -1,7 +1,7 @@
 //! Runs checked documents. The one way from a transport into the schema, so that every transport has the same checks.
 //! Must not know which transport it is.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use async_graphql::{Pos, Request, Response, parser::types::OperationType};
 use futures_util::{
@@ -15,8 +15,9 @@ use crate::{
     graph::{
         FrontdeskSchema,
         auth::Access,
-        check::{self, Checked, Rejection},
+        check::{self, Checked, Rejection, RejectionKind},
         context::{Caller, RequestCx},
+        documents::{Asked, DocumentSettings, Documents},
         error, isolation,
         limits::Limits,
         measure,
@@ -38,6 +39,17 @@ pub enum Introspection {
     Open,
     /// Administrators; nobody gets suggestions for misspelt names.
     Administrators,
+    /// Nobody.
+    Nobody,
+}
+
+/// What the graph is held to.
+#[derive(Debug, Clone)]
+pub struct GraphSettings {
+    /// Who may ask what the schema looks like (`INTROSPECTION`).
+    pub introspection: Introspection,
+    /// Which documents run.
+    pub documents: DocumentSettings,
 }
 
 /// The graph, ready to serve. Cheap to clone.
@@ -51,6 +63,7 @@ struct Inner {
     rules: Rules,
     limits: Limits,
     introspection: Introspection,
+    documents: Documents,
     patience: Duration,
 }
 
@@ -59,20 +72,24 @@ impl Graph {
     ///
     /// # Errors
     /// When a root field does not say who may touch it.
-    pub fn new(introspection: Introspection, patience: Duration) -> anyhow::Result<Self> {
+    pub fn new(settings: GraphSettings, patience: Duration) -> anyhow::Result<Self> {
+        let GraphSettings { introspection, documents } = settings;
         let rules = Rules::read(&sdl())?;
         let open = rules.open_roots();
         anyhow::ensure!(open.is_empty(), "root fields without @auth: {}", open.join(", "));
         let schema = schema(introspection == Introspection::Open);
-        Ok(Self { inner: Arc::new(Inner { schema, rules, limits: Limits::default(), introspection, patience }) })
+        let (limits, documents) = (Limits::default(), Documents::new(documents));
+        Ok(Self { inner: Arc::new(Inner { schema, rules, limits, introspection, documents, patience }) })
     }
 
-    /// Checks a document against the limits, before anything runs.
+    /// Finds the document that is asked for, and checks it against the limits, before anything runs.
     ///
     /// # Errors
     /// The first limit or rule that it breaks.
-    pub fn check(&self, request: Request) -> Result<Checked, Rejection> {
-        check::check(request, &self.inner.rules, &self.inner.limits)
+    pub fn check(&self, asked: Asked) -> Result<Checked, Rejection> {
+        let found = self.inner.documents.find(asked);
+        let found = found.map_err(|refusal| Rejection::of(RejectionKind::Missing, &refusal))?;
+        check::check(found, &self.inner.rules, &self.inner.limits)
     }
 
     /// The answer to a document that was rejected.
@@ -83,7 +100,7 @@ impl Graph {
 
     /// The answer to a request that holds no operation.
     #[must_use]
-    pub fn unreadable(&self, what: &'static str, request_id: &str) -> Response {
+    pub fn unreadable(&self, what: impl Into<Cow<'static, str>>, request_id: &str) -> Response {
         self.refused(&Refusal::new(ErrorCode::BadUserInput, what), request_id)
     }
 
@@ -164,7 +181,12 @@ impl Graph {
             tracing::debug!(code = refusal.code.as_str(), "refused");
             return Err(Box::new(Response::from_errors(vec![error::refused(&refusal, pos)])));
         }
-        let is_open = self.inner.introspection == Introspection::Open || cx.admit(Access::TenantAdmin).is_ok();
+        self.inner.documents.note(&checked.news, &checked.request);
+        let is_open = match self.inner.introspection {
+            Introspection::Open => true,
+            Introspection::Administrators => cx.admit(Access::TenantAdmin).is_ok(),
+            Introspection::Nobody => false,
+        };
         let request = checked.request.data(cx);
         Ok(if is_open { request } else { request.disable_introspection() })
     }

@@ -1,8 +1,11 @@
 //! How much of the server a caller may have, at the door: before the database is asked who they are. Must not decide who may do
 //! what.
 
+use async_graphql::Response as Answer;
+
 use crate::{
-    context::OpenStream,
+    context::{OpenStream, RequestId},
+    graph::{Asked, Checked, RejectionKind},
     http::{Web, caller::Proof},
     kernel::failure::Refusal,
     tokens,
@@ -20,6 +23,45 @@ pub(super) async fn admit(web: &Web, proof: &Proof, cost: usize) -> Result<(), R
         tokio::time::sleep(web.settings.penalty.mul_f64(0.5 + tokens::chance())).await;
     }
     admitted
+}
+
+/// Why an operation is not run.
+pub(super) struct Denied {
+    /// What its caller is told.
+    pub(super) answer: Box<Answer>,
+    pub(super) why: Why,
+}
+
+/// What kind of no it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Why {
+    /// Too much was asked for; of the document, nothing is said.
+    TooFast,
+    /// There is no document to run.
+    Missing,
+    /// The document is wrong.
+    Wrong,
+}
+
+/// Checks what is asked for, and counts it.
+///
+/// # Errors
+/// What is wrong with it, or that it is too much.
+pub(super) async fn check(web: &Web, proof: &Proof, id: &RequestId, asked: Asked) -> Result<Checked, Denied> {
+    let checked = web.graph.check(asked);
+    let cost = checked.as_ref().map_or(1, |checked| checked.cost);
+    if let Err(refusal) = admit(web, proof, cost).await {
+        return Err(too_fast(web, id, &refusal));
+    }
+    checked.map_err(|rejection| {
+        let why = if rejection.kind == RejectionKind::Missing { Why::Missing } else { Why::Wrong };
+        Denied { answer: Box::new(web.graph.rejected(rejection, &id.0)), why }
+    })
+}
+
+/// What somebody is told who asks for too much.
+pub(super) fn too_fast(web: &Web, id: &RequestId, refusal: &Refusal) -> Denied {
+    Denied { answer: Box::new(web.graph.refused(refusal, &id.0)), why: Why::TooFast }
 }
 
 /// Counts a stream on its caller's account for as long as it is open.

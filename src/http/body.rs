@@ -1,9 +1,13 @@
 //! Reads GraphQL requests out of HTTP requests, to the letter of GraphQL over HTTP: only JSON bodies, known shapes, and
 //! nothing guessed. Must not run them.
 
-use async_graphql::{Request, Variables};
+use std::borrow::Cow;
+
+use async_graphql::Variables;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use serde_json::{Map, Value};
+
+use crate::graph::{Asked, DocumentId};
 
 /// Largest body, in bytes.
 pub(super) const BODY_MAX: usize = 1024 * 1024;
@@ -12,27 +16,43 @@ pub(super) const BODY_MAX: usize = 1024 * 1024;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct BadRequest {
     pub(super) status: StatusCode,
-    pub(super) message: &'static str,
+    pub(super) message: Cow<'static, str>,
 }
 
-fn bad(message: &'static str) -> BadRequest {
-    BadRequest { status: StatusCode::BAD_REQUEST, message }
+fn bad(message: impl Into<Cow<'static, str>>) -> BadRequest {
+    BadRequest { status: StatusCode::BAD_REQUEST, message: message.into() }
 }
 
-/// The request of a POST.
-pub(super) fn from_post(headers: &HeaderMap, body: &[u8]) -> Result<Request, BadRequest> {
+/// What a POST asks for.
+pub(super) enum Posted {
+    One(Asked),
+    /// In their order.
+    Batch(Vec<Result<Asked, BadRequest>>),
+}
+
+/// Reads a POST. `batch` is how many operations may come at once; none, if it is zero.
+pub(super) fn from_post(headers: &HeaderMap, body: &[u8], batch: usize) -> Result<Posted, BadRequest> {
     check_media_type(headers)?;
+    let of_one = |one| match one {
+        Value::Object(members) => asked(members),
+        _ => Err(bad("The body must be a JSON object with a `query`.")),
+    };
     match serde_json::from_slice(body) {
-        Ok(Value::Object(members)) => request(members),
-        Ok(Value::Array(_)) => Err(bad("Batches are switched off; send one operation at a time.")),
-        Ok(_) => Err(bad("The body must be a JSON object with a `query`.")),
+        Ok(Value::Array(_)) if batch == 0 => Err(bad("Batches are switched off; send one operation at a time.")),
+        Ok(Value::Array(all)) if all.is_empty() => Err(bad("The batch is empty.")),
+        Ok(Value::Array(all)) if all.len() > batch => {
+            Err(bad(format!("A batch holds {batch} operations at most; send the rest in another.")))
+        }
+        Ok(Value::Array(all)) => Ok(Posted::Batch(all.into_iter().map(of_one).collect())),
+        Ok(one) => Ok(Posted::One(of_one(one)?)),
         Err(_) => Err(bad("The body is not JSON.")),
     }
 }
 
 /// Anything but JSON could be sent by a page of another site without asking first.
 fn check_media_type(headers: &HeaderMap) -> Result<(), BadRequest> {
-    let refused = |message| BadRequest { status: StatusCode::UNSUPPORTED_MEDIA_TYPE, message };
+    let refused =
+        |message: &'static str| BadRequest { status: StatusCode::UNSUPPORTED_MEDIA_TYPE, message: message.into() };
     let Some(media) = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
         return Err(refused("Say `Content-Type: application/json`."));
     };
@@ -59,8 +79,8 @@ fn is_meant(headers: &HeaderMap) -> bool {
     accepted.into_iter().any(|accept| own.iter().any(|own| accept.contains(own)))
 }
 
-/// The request of a GET: `query`, `operationName`, `variables` and `extensions` in the URL.
-pub(super) fn from_get(headers: &HeaderMap, query: &str) -> Result<Request, BadRequest> {
+/// Reads a GET: `query` or `documentId`, `operationName`, `variables` and `extensions` in the URL.
+pub(super) fn from_get(headers: &HeaderMap, query: &str) -> Result<Asked, BadRequest> {
     if !is_meant(headers) {
         return Err(bad("A GET needs an `Accept` of `application/graphql-response+json` or `application/json`."));
     }
@@ -70,7 +90,7 @@ pub(super) fn from_get(headers: &HeaderMap, query: &str) -> Result<Request, BadR
             continue;
         }
         let value = match name.as_ref() {
-            "query" | "operationName" => Value::String(value.into_owned()),
+            "query" | "documentId" | "operationName" => Value::String(value.into_owned()),
             "variables" | "extensions" => {
                 serde_json::from_str(&value).map_err(|_| bad("`variables` and `extensions` must be JSON."))?
             }
@@ -80,34 +100,43 @@ pub(super) fn from_get(headers: &HeaderMap, query: &str) -> Result<Request, BadR
             return Err(bad("A parameter is given twice."));
         }
     }
-    request(members)
+    asked(members)
 }
 
-/// Null counts as absent; members that the specification does not know are left alone.
-pub(super) fn request(mut members: Map<String, Value>) -> Result<Request, BadRequest> {
-    let query = match members.remove("query") {
-        Some(Value::String(query)) if !query.trim().is_empty() => query,
-        Some(Value::String(_) | Value::Null) | None => return Err(bad("`query` is missing.")),
-        Some(_) => return Err(bad("`query` must be a string.")),
+/// Null counts as absent, and so does an empty text; members that the specification does not know are left alone.
+pub(super) fn asked(mut members: Map<String, Value>) -> Result<Asked, BadRequest> {
+    let mut text = |name: &str, wrong: &'static str| match members.remove(name) {
+        Some(Value::String(text)) => Ok(Some(text).filter(|text| !text.trim().is_empty())),
+        Some(Value::Null) | None => Ok(None),
+        Some(_) => Err(bad(wrong)),
     };
-    let operation = match members.remove("operationName") {
-        Some(Value::String(name)) => Some(name).filter(|name| !name.is_empty()),
-        Some(Value::Null) | None => None,
-        Some(_) => return Err(bad("`operationName` must be a string.")),
-    };
+    let query = text("query", "`query` must be a string.")?;
+    let operation = text("operationName", "`operationName` must be a string.")?;
+    let named = text("documentId", "`documentId` must be a string.")?.map(DocumentId::Named);
     let variables = match members.remove("variables") {
         Some(variables @ Value::Object(_)) => Variables::from_json(variables),
         Some(Value::Null) | None => Variables::default(),
         Some(_) => return Err(bad("`variables` must be an object.")),
     };
-    if !matches!(members.remove("extensions"), Some(Value::Object(_) | Value::Null) | None) {
-        return Err(bad("`extensions` must be an object."));
+    let hash = match members.remove("extensions") {
+        Some(Value::Object(extensions)) => hash(&extensions)?.map(DocumentId::Hash),
+        Some(Value::Null) | None => None,
+        Some(_) => return Err(bad("`extensions` must be an object.")),
+    };
+    let id = named.or(hash);
+    if query.is_none() && id.is_none() {
+        return Err(bad("`query` is missing."));
     }
-    let request = Request::new(query).variables(variables);
-    Ok(match operation {
-        Some(name) => request.operation_name(name),
-        None => request,
-    })
+    Ok(Asked { query, id, operation, variables })
+}
+
+/// The hash of an automatic persisted query.
+fn hash(extensions: &Map<String, Value>) -> Result<Option<String>, BadRequest> {
+    let Some(said) = extensions.get("persistedQuery").filter(|said| !said.is_null()) else { return Ok(None) };
+    match (said.get("version").and_then(Value::as_u64), said.get("sha256Hash").and_then(Value::as_str)) {
+        (Some(1), Some(hash)) => Ok(Some(hash.to_owned())),
+        _ => Err(bad("`extensions.persistedQuery` must be of version 1, with a `sha256Hash`.")),
+    }
 }
 
 /// Whether a method is one that the graph knows.

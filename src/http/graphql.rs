@@ -10,21 +10,25 @@ use axum::{
     http::{HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     context::RequestId,
-    graph::is_request_error,
+    graph::{Asked, is_request_error},
     http::{
-        Web, admission,
-        body::{self, BadRequest},
+        Web,
+        admission::{self, Denied, Why},
+        body::{self, BadRequest, Posted},
         caller::Proof,
         intake,
         negotiate::{self, Form},
-        sse,
+        stream,
     },
     kernel::failure::ErrorCode,
 };
+
+const TAKES_A_STREAM: &str = "Subscriptions need `Accept: text/event-stream` or `multipart/mixed;subscriptionSpec=1.0`, or the \
+                              WebSocket at /graphql/ws.";
 
 /// `/graphql`: queries and mutations, and any operation for a client that accepts events.
 pub(super) async fn serve(
@@ -37,7 +41,7 @@ pub(super) async fn serve(
 }
 
 /// `/graphql/stream`: GraphQL over SSE, also for clients that say nothing of what they accept.
-pub(super) async fn stream(
+pub(super) async fn events(
     State(web): State<Arc<Web>>,
     Extension(id): Extension<RequestId>,
     request: Request,
@@ -58,51 +62,84 @@ async fn answer(web: Arc<Web>, id: RequestId, request: Request, form: Option<For
         return refuse(StatusCode::NOT_ACCEPTABLE, message, Form::Json, &id);
     };
     let read = if parts.method == Method::GET {
-        body::from_get(&parts.headers, parts.uri.query().unwrap_or_default())
+        body::from_get(&parts.headers, parts.uri.query().unwrap_or_default()).map(Posted::One)
     } else {
         match intake::read(&parts.headers, body, web.settings.listen.body).await {
-            Ok(bytes) => body::from_post(&parts.headers, &bytes),
+            Ok(bytes) => body::from_post(&parts.headers, &bytes, web.settings.batch),
             Err(refused) => Err(refused),
         }
     };
-    let request = match read {
-        Ok(request) => request,
-        Err(BadRequest { status, message }) if status == StatusCode::PAYLOAD_TOO_LARGE => {
-            return coded(status, ErrorCode::QueryTooComplex, message, form, &id);
-        }
-        Err(BadRequest { status, message }) => return refuse(status, message, form, &id),
-    };
     let proof = Proof::from_headers(&web, &parts.headers, &parts.extensions);
-    let checked = match web.graph.check(request) {
-        Ok(checked) => checked,
-        Err(rejection) => {
-            if let Err(refusal) = admission::admit(&web, &proof, 1).await {
-                return too_fast(&web.graph.refused(&refusal, &id.0), form);
-            }
-            let answer = web.graph.rejected(rejection, &id.0);
-            return if form == Form::Events { sse::once(answer) } else { respond(answer, form) };
+    match read {
+        Ok(Posted::One(asked)) => one(web, id, proof, asked, form, &parts.method).await,
+        Ok(Posted::Batch(_)) if form.is_stream() => {
+            let message = "A batch is answered as JSON: accept `application/json`.";
+            refuse(StatusCode::NOT_ACCEPTABLE, message, form, &id)
         }
+        Ok(Posted::Batch(all)) => batch(&web, &id, &proof, all).await,
+        Err(BadRequest { status, message }) if status == StatusCode::PAYLOAD_TOO_LARGE => {
+            coded(status, ErrorCode::QueryTooComplex, &message, form, &id)
+        }
+        Err(BadRequest { status, message }) => refuse(status, &message, form, &id),
+    }
+}
+
+async fn one(web: Arc<Web>, id: RequestId, proof: Proof, asked: Asked, form: Form, method: &Method) -> Response {
+    let checked = match admission::check(&web, &proof, &id, asked).await {
+        Ok(checked) => checked,
+        Err(denied) => return deny(denied, form),
     };
-    if parts.method == Method::GET && checked.kind == OperationType::Mutation {
+    if method == Method::GET && checked.kind == OperationType::Mutation {
         let message = "Mutations are sent by POST.";
         return allow(refuse(StatusCode::METHOD_NOT_ALLOWED, message, form, &id), "POST");
     }
-    let admitted = admission::admit(&web, &proof, checked.cost).await;
-    let opened = admitted.and_then(|()| (form == Form::Events).then(|| admission::open(&web, &proof)).transpose());
-    let open = match opened {
+    let open = match form.is_stream().then(|| admission::open(&web, &proof)).transpose() {
         Ok(open) => open,
-        Err(refusal) => return too_fast(&web.graph.refused(&refusal, &id.0), form),
+        Err(refusal) => return deny(admission::too_fast(&web, &id, &refusal), form),
     };
+    if open.is_none() && checked.kind == OperationType::Subscription {
+        return refuse(StatusCode::BAD_REQUEST, TAKES_A_STREAM, form, &id);
+    }
     let cx = proof.resolve(&web, id.clone()).await;
-    if let Some(open) = open {
-        let answers = web.graph.stream(checked, cx);
-        return sse::respond(web, proof, answers, open);
+    match open {
+        Some(open) => {
+            let answers = web.graph.stream(checked, cx);
+            stream::respond(web, proof, answers, open, form)
+        }
+        None => respond(web.graph.execute(checked, cx).await, form),
     }
-    if checked.kind == OperationType::Subscription {
-        let message = "Subscriptions need `Accept: text/event-stream`, or the WebSocket at /graphql/ws.";
-        return refuse(StatusCode::BAD_REQUEST, message, form, &id);
+}
+
+/// Several operations, one after the other, as if each had come by itself. What Apollo's `BatchHttpLink` sends; no specification
+/// knows of it, so its answer is plain JSON.
+async fn batch(web: &Arc<Web>, id: &RequestId, proof: &Proof, all: Vec<Result<Asked, BadRequest>>) -> Response {
+    let mut answers = Vec::with_capacity(all.len());
+    for asked in all {
+        let checked = match asked {
+            Ok(asked) => admission::check(web, proof, id, asked).await.map_err(|denied| *denied.answer),
+            Err(bad) => Err(web.graph.unreadable(bad.message, &id.0)),
+        };
+        let answer = match checked {
+            Ok(checked) if checked.kind == OperationType::Subscription => web.graph.unreadable(TAKES_A_STREAM, &id.0),
+            Ok(checked) => web.graph.execute(checked, proof.resolve(web, id.clone()).await).await,
+            Err(answer) => answer,
+        };
+        answers.push(if is_request_error(&answer) { json!({ "errors": answer.errors }) } else { json!(answer) });
     }
-    respond(web.graph.execute(checked, cx).await, form)
+    shaped(StatusCode::OK, &Value::Array(answers), Form::Json)
+}
+
+/// The answer to an operation that is not run.
+fn deny(denied: Denied, form: Form) -> Response {
+    match (denied.why, form.is_stream()) {
+        (Why::TooFast, _) => too_fast(&denied.answer, form),
+        // Before there is a stream: urql, which takes the last event of a stream twice, would send the document twice.
+        (Why::Missing, true) => {
+            shaped(status_of(&denied.answer), &json!({ "errors": denied.answer.errors }), plain(form))
+        }
+        (Why::Wrong, true) => stream::once(*denied.answer, form),
+        (_, false) => respond(*denied.answer, form),
+    }
 }
 
 /// The answer to an operation, in the form that the client takes.
@@ -152,7 +189,7 @@ fn status_of(answer: &Answer) -> StatusCode {
     match code {
         Some(async_graphql::Value::String(code)) => match code.as_str() {
             "UNAUTHENTICATED" => StatusCode::UNAUTHORIZED,
-            "FORBIDDEN" | "TENANT_INACTIVE" | "TENANT_REQUIRED" => StatusCode::FORBIDDEN,
+            "FORBIDDEN" | "TENANT_INACTIVE" | "TENANT_REQUIRED" | "DOCUMENT_NOT_TRUSTED" => StatusCode::FORBIDDEN,
             "NOT_FOUND" => StatusCode::NOT_FOUND,
             "RATE_LIMITED" | "QUOTA_EXCEEDED" => StatusCode::TOO_MANY_REQUESTS,
             "UPSTREAM_UNAVAILABLE" => StatusCode::SERVICE_UNAVAILABLE,
@@ -175,7 +212,7 @@ fn coded(status: StatusCode, code: ErrorCode, message: &str, form: Form, id: &Re
 
 /// Before a stream begins, errors are plain JSON.
 fn plain(form: Form) -> Form {
-    if form == Form::Events { Form::Json } else { form }
+    if form.is_stream() { Form::Json } else { form }
 }
 
 fn shaped(status: StatusCode, body: &serde_json::Value, form: Form) -> Response {

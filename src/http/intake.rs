@@ -32,7 +32,7 @@ impl FromRequest<Arc<Web>> for Posted {
         let (parts, body) = request.into_parts();
         match read(&parts.headers, body, web.settings.listen.body).await {
             Ok(body) => Ok(Self { parts, body }),
-            Err(refused) => Err(problem(refused.status, refused.message)),
+            Err(refused) => Err(problem(refused.status, &refused.message)),
         }
     }
 }
@@ -44,13 +44,13 @@ impl FromRequest<Arc<Web>> for Posted {
 pub(super) async fn read(headers: &HeaderMap, body: Body, patience: Duration) -> Result<Bytes, BadRequest> {
     let too_large = BadRequest {
         status: StatusCode::PAYLOAD_TOO_LARGE,
-        message: "The body is larger than the limit of 1 MiB. Send less at once.",
+        message: "The body is larger than the limit of 1 MiB. Send less at once.".into(),
     };
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > BODY_HEARD) {
         return Err(too_large);
     }
-    let slow = BadRequest { status: StatusCode::REQUEST_TIMEOUT, message: "The body took too long to arrive." };
+    let slow = BadRequest { status: StatusCode::REQUEST_TIMEOUT, message: "The body took too long to arrive.".into() };
     match tokio::time::timeout(patience, heard(body)).await {
         Ok(read) => read.ok_or(too_large),
         Err(_) => Err(slow),

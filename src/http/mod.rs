@@ -14,10 +14,12 @@ mod listen;
 mod mail;
 mod metrics;
 mod negotiate;
+mod parts;
 mod playground;
 mod problem;
 mod request_id;
 mod sse;
+mod stream;
 mod voice;
 mod watch;
 mod webhooks;
@@ -76,6 +78,8 @@ pub struct WebSettings {
     pub metrics_token: Option<SecretString>,
     /// `STOP_DELAY_SECONDS`: how long the server still takes requests after it has said that it is not ready.
     pub notice: Duration,
+    /// How many operations one POST may hold beside each other; none but one, if it is zero.
+    pub batch: usize,
     /// What connections are held to.
     pub listen: ListenSettings,
     /// What phone providers sign with.
@@ -102,6 +106,7 @@ impl Default for WebSettings {
             trusted_proxies: 0,
             metrics_token: None,
             notice: Duration::ZERO,
+            batch: 0,
             listen: ListenSettings::default(),
             inbox: InboxSettings::default(),
             voice: VoicePatience::default(),
@@ -121,7 +126,7 @@ pub fn router(web: Arc<Web>) -> Router {
         .route("/graphiql", get(playground::page))
         .route("/playground/{asset}", get(playground::asset))
         .route("/graphql", any(graphql::serve))
-        .route("/graphql/stream", any(graphql::stream))
+        .route("/graphql/stream", any(graphql::events))
         .route("/graphql/ws", get(ws::upgrade))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))

@@ -2,6 +2,9 @@
 
 use axum::http::{HeaderMap, header};
 
+/// How a range is noted that asks for Apollo's subscriptions.
+const SUBSCRIPTIONS: &str = "multipart/mixed;subscriptionspec=1.0";
+
 /// A form of answer that the graph has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
@@ -11,14 +14,17 @@ pub(super) enum Form {
     GraphqlResponse,
     /// `text/event-stream`: GraphQL over SSE.
     Events,
+    /// `multipart/mixed` with `subscriptionSpec=1.0`: Apollo's subscriptions over HTTP.
+    Parts,
 }
 
 impl Form {
-    pub(super) fn content_type(self) -> &'static str {
+    pub(super) const fn content_type(self) -> &'static str {
         match self {
             Self::Json => "application/json; charset=utf-8",
             Self::GraphqlResponse => "application/graphql-response+json; charset=utf-8",
             Self::Events => "text/event-stream; charset=utf-8",
+            Self::Parts => "multipart/mixed; boundary=\"graphql\"; subscriptionSpec=1.0",
         }
     }
 
@@ -27,14 +33,20 @@ impl Form {
             Self::Json => "application/json",
             Self::GraphqlResponse => "application/graphql-response+json",
             Self::Events => "text/event-stream",
+            Self::Parts => SUBSCRIPTIONS,
         };
         match range {
             range if range == own => Some(3),
-            "application/*" if self != Self::Events => Some(2),
+            "application/*" if !self.is_stream() => Some(2),
             "text/*" if self == Self::Events => Some(2),
-            "*/*" if self != Self::Events => Some(1),
+            "*/*" if !self.is_stream() => Some(1),
             _ => None,
         }
+    }
+
+    /// Whether it takes several answers.
+    pub(super) fn is_stream(self) -> bool {
+        matches!(self, Self::Events | Self::Parts)
     }
 }
 
@@ -54,7 +66,7 @@ pub(super) fn form(headers: &HeaderMap) -> Option<Form> {
             .map_or(0.0, |(_, weight)| weight)
     };
     // Of equals the first wins: old clients send `*/*` and expect plain JSON.
-    [Form::Json, Form::GraphqlResponse, Form::Events]
+    [Form::Json, Form::GraphqlResponse, Form::Events, Form::Parts]
         .into_iter()
         .map(|form| (form, place(&ranges, form), weight(form)))
         .filter(|(_, _, weight)| *weight > 0.0)
@@ -72,7 +84,12 @@ fn place(ranges: &[(String, f32)], form: Form) -> usize {
 
 fn range(text: &str) -> (String, f32) {
     let mut parts = text.split(';').map(str::trim);
-    let name = parts.next().unwrap_or_default().to_ascii_lowercase();
+    let mut name = parts.next().unwrap_or_default().to_ascii_lowercase();
+    // Of the parts that there are in the world, only those of this one are ours.
+    if name == "multipart/mixed" {
+        let is_spec = |part: &str| part.replace('"', "").eq_ignore_ascii_case("subscriptionSpec=1.0");
+        name = if parts.clone().any(is_spec) { SUBSCRIPTIONS.to_owned() } else { name };
+    }
     let weight = parts
         .find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")))
         .map_or(1.0, |weight| weight.trim().parse().unwrap_or(0.0));
@@ -108,6 +125,15 @@ mod tests {
             ("text/event-stream", Some(Form::Events)),
             ("text/event-stream, application/json;q=0.1", Some(Form::Events)),
             ("text/html", None),
+            (
+                "multipart/mixed;boundary=graphql;subscriptionSpec=1.0,application/graphql-response+json,application/json;q=0.9",
+                Some(Form::Parts),
+            ),
+            ("multipart/mixed; subscriptionSpec=\"1.0\", text/event-stream", Some(Form::Parts)),
+            ("text/event-stream, multipart/mixed;subscriptionSpec=1.0", Some(Form::Events)),
+            ("multipart/mixed, application/json", Some(Form::Json)),
+            ("multipart/mixed;deferSpec=20220824, application/json", Some(Form::Json)),
+            ("multipart/mixed;subscriptionSpec=2.0", None),
             ("application/json;q=0", None),
             ("text/html, */*;q=0.1", Some(Form::Json)),
         ] {

@@ -30,6 +30,12 @@ pub enum ErrorCode {
     UpstreamUnavailable,
     /// The document is larger or deeper than the server's limits.
     QueryTooComplex,
+    /// The server has no document of this hash or id; clients send the document itself, and the server knows it from then on.
+    PersistedQueryNotFound,
+    /// The server keeps no documents by their hashes. Send the document itself.
+    PersistedQueryNotSupported,
+    /// The server runs documents alone that it was told of beforehand, and this is none of them.
+    DocumentNotTrusted,
     /// A fault of the server; `extensions.requestId` finds it in the log.
     Internal,
 }
@@ -50,6 +56,9 @@ impl ErrorCode {
             Self::QuotaExceeded => "QUOTA_EXCEEDED",
             Self::UpstreamUnavailable => "UPSTREAM_UNAVAILABLE",
             Self::QueryTooComplex => "QUERY_TOO_COMPLEX",
+            Self::PersistedQueryNotFound => "PERSISTED_QUERY_NOT_FOUND",
+            Self::PersistedQueryNotSupported => "PERSISTED_QUERY_NOT_SUPPORTED",
+            Self::DocumentNotTrusted => "DOCUMENT_NOT_TRUSTED",
             Self::Internal => "INTERNAL",
         }
     }

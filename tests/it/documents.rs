@@ -209,6 +209,14 @@ async fn in_production_only_administrators_may_ask_what_the_schema_looks_like() 
     // And nobody is told what a misspelt name might have meant.
     let answer = gateway.stranger().query("{ mee { id } }").await.to_string();
     assert!(!answer.contains("Did you mean"), "{answer}");
+    // Unless it is said otherwise.
+    for (who, ann, stranger) in [("nobody", false, false), ("everybody", true, true)] {
+        let settings = vec![("INTROSPECTION", who.to_owned())];
+        let plan = Plan { is_production: true, settings, database: Some(gateway.database.clone()), ..Plan::default() };
+        let node = Gateway::planned(plan).await;
+        let told = [node.sign_in("admin@acme.example").await.query(ask).await, node.stranger().query(ask).await];
+        assert_eq!(told.map(|answer| !answer["data"]["__schema"].is_null()), [ann, stranger], "{who}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -37,6 +37,8 @@ mod metrics;
 mod migrations;
 mod models;
 mod nodes;
+mod parts;
+mod persisted;
 mod playground;
 mod prompts;
 mod providers;

@@ -180,3 +180,85 @@ async fn sockets_are_told_when_the_server_goes_down() {
     gateway.stop().await;
     assert_eq!(socket.closed().await, (1001, "Going away".to_owned()));
 }
+
+/// What was said, in short: types, and the ids that they are about. Of answers that follow each other, one is enough.
+fn short(messages: &[Value]) -> Vec<String> {
+    let mut all: Vec<_> = messages
+        .iter()
+        .map(|message| [&message["type"], &message["id"]].map(|value| value.as_str().unwrap_or_default()).join(" "))
+        .collect();
+    all.dedup();
+    all
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_reference_servers_own_recordings_hold_here() {
+    let vectors: Value = serde_json::from_str(include_str!("../vectors/graphql-transport-ws.json")).expect("JSON");
+    let mut plan = Plan::default();
+    plan.web.init_patience = std::time::Duration::from_secs(1);
+    let gateway = Gateway::planned(plan).await;
+    let admin = gateway.tenant("acme").await.admin().await;
+    let conversation = admin.conversation().await;
+    let good = format!("Bearer {}", admin.token.as_deref().expect("a token"));
+    let cases = vectors["cases"].as_array().expect("cases");
+    assert_eq!(cases.len(), 21);
+    for case in cases {
+        let name = case["name"].as_str().expect("a name");
+        // Better than the reference, as the recording itself says: the operation ends, and the socket lives.
+        let (mut expected, mut end) = (case["server"].as_array().expect("messages").clone(), case["close"].clone());
+        if name == "syntax-error" {
+            expected.push(json!({ "id": "1", "type": "error" }));
+            end = Value::Null;
+        }
+        let is_end = |message: &Value| message["type"] == "complete" || message["type"] == "error";
+        let ends = expected.iter().any(is_end);
+        let mut socket = Socket::raw(&gateway, case["subprotocol"].as_str()).await;
+        let mut heard = Vec::new();
+        let mut closed = None;
+        for message in case["client"].as_array().expect("messages") {
+            let mut message = message.clone();
+            // Their subscription becomes one of ours: one that ends, or one that is still there when its id comes again.
+            if message["payload"]["query"] == "subscription{tick}" {
+                let of_ours = if name == "duplicate-id" {
+                    format!("conversationEvents(conversationId: \"{conversation}\")")
+                } else {
+                    "chat(input: { content: \"Hello\" })".to_owned()
+                };
+                message["payload"]["query"] = json!(format!("subscription {{ {of_ours} {{ cursor }} }}"));
+            }
+            // So does their token; and somebody has to be signed in to subscribe.
+            if message["type"] == "connection_init" && case["init_accepted"] == true {
+                message["payload"] = json!({ "authorization": good });
+            }
+            match message.as_str() {
+                Some("WAIT") => {}
+                Some(text) => socket.say_text(text).await,
+                None => socket.say(message.clone()).await,
+            }
+            // What is to end is waited for; then its id may be used again.
+            while ends && message["type"] == "subscribe" && closed.is_none() {
+                match socket.next().await {
+                    Frame::Message(message) => heard.push(message),
+                    Frame::Closed(code, _) => closed = Some(code),
+                }
+                if heard.last().is_some_and(is_end) {
+                    break;
+                }
+            }
+        }
+        if end.is_null() {
+            // Nothing more comes: what is asked last is answered last.
+            socket.say(json!({ "type": "ping", "payload": { "last": true } })).await;
+            expected.push(json!({ "type": "pong" }));
+        }
+        let until_pong = |heard: &[Value]| heard.last().is_some_and(|last| last["payload"]["last"] == true);
+        while closed.is_none() && !until_pong(&heard) {
+            match socket.next().await {
+                Frame::Message(message) => heard.push(message),
+                Frame::Closed(code, _) => closed = Some(code),
+            }
+        }
+        assert_eq!(closed.map(u64::from), end["code"].as_u64(), "{name}: {heard:?}");
+        assert_eq!(short(&heard), short(&expected), "{name}");
+    }
+}

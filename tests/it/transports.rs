@@ -290,3 +290,50 @@ async fn the_playground_is_there_in_development() {
         assert!(text.contains("Frontdesk playground") && text.contains("/graphql/ws"), "{text}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_is_refused_unless_it_is_asked_for_and_then_bounded() {
+    let settings = vec![("GRAPHQL_BATCH_MAX", "3".to_owned())];
+    let mut plan = Plan { settings, ..Plan::default() };
+    plan.web.batch = 3;
+    let gateway = Gateway::planned(plan).await;
+    let admin = gateway.tenant("acme").await.admin().await;
+    let mut seen = Vec::new();
+    let me = json!({ "query": "{ me { email } }" });
+    let lead =
+        |name: &str| json!({ "query": format!("mutation {{ createLead(input: {{ name: \"{name}\" }}) {{ name }} }}") });
+    for (what, accept, body) in [
+        ("in their order", "*/*", json!([lead("Ann"), { "query": "{ leads { totalCount } }" }, lead("Bea")])),
+        ("one that fails", "*/*", json!([me, { "query": "{ nothing }" }, { "query": 1 }])),
+        ("no operation", "*/*", json!([1, [], {}])),
+        ("a subscription", "*/*", json!([{ "query": "subscription { chat(input: { content: \"x\" }) { cursor } }" }])),
+        ("empty", "*/*", json!([])),
+        ("too many", "*/*", json!([me, me, me, me])),
+        ("for newer clients", "application/graphql-response+json", json!([me])),
+        ("as events", "text/event-stream", json!([me])),
+    ] {
+        let response = admin.post("/graphql").header(header::ACCEPT, accept).json(&body).send().await;
+        let response = response.expect("an answer");
+        let (status, media) = (response.status().as_u16(), response.headers()["content-type"].clone());
+        let text = response.text().await.expect("text");
+        seen.push(format!("{what}: {status} {}\n  {text}", media.to_str().expect("text")));
+    }
+    insta::assert_snapshot!(seen.join("\n"), @r#"
+    in their order: 200 application/json; charset=utf-8
+      [{"data":{"createLead":{"name":"Ann"}}},{"data":{"leads":{"totalCount":1}}},{"data":{"createLead":{"name":"Bea"}}}]
+    one that fails: 200 application/json; charset=utf-8
+      [{"data":{"me":{"email":"admin@acme.example"}}},{"errors":[{"message":"Unknown field \"nothing\" on type \"Query\".","locations":[{"line":1,"column":3}],"extensions":{"code":"BAD_USER_INPUT","requestId":"test"}}]},{"errors":[{"message":"`query` must be a string.","extensions":{"code":"BAD_USER_INPUT","requestId":"test"}}]}]
+    no operation: 200 application/json; charset=utf-8
+      [{"errors":[{"message":"The body must be a JSON object with a `query`.","extensions":{"code":"BAD_USER_INPUT","requestId":"test"}}]},{"errors":[{"message":"The body must be a JSON object with a `query`.","extensions":{"code":"BAD_USER_INPUT","requestId":"test"}}]},{"errors":[{"message":"`query` is missing.","extensions":{"code":"BAD_USER_INPUT","requestId":"test"}}]}]
+    a subscription: 200 application/json; charset=utf-8
+      [{"errors":[{"message":"Subscriptions need `Accept: text/event-stream` or `multipart/mixed;subscriptionSpec=1.0`, or the WebSocket at /graphql/ws.","extensions":{"code":"BAD_USER_INPUT","requestId":"test"}}]}]
+    empty: 400 application/json; charset=utf-8
+      {"errors":[{"message":"The batch is empty.","extensions":{"code":"BAD_USER_INPUT","requestId":"test"}}]}
+    too many: 400 application/json; charset=utf-8
+      {"errors":[{"message":"A batch holds 3 operations at most; send the rest in another.","extensions":{"code":"BAD_USER_INPUT","requestId":"test"}}]}
+    for newer clients: 200 application/json; charset=utf-8
+      [{"data":{"me":{"email":"admin@acme.example"}}}]
+    as events: 406 application/json; charset=utf-8
+      {"errors":[{"message":"A batch is answered as JSON: accept `application/json`.","extensions":{"code":"BAD_USER_INPUT","requestId":"test"}}]}
+    "#);
+}

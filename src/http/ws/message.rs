@@ -2,11 +2,14 @@
 
 use std::borrow::Cow;
 
-use async_graphql::{Request, Response as Answer};
+use async_graphql::Response as Answer;
 use axum::extract::ws::{CloseFrame, Message};
 use serde_json::{Map, Value, json};
 
-use crate::{graph::is_request_error, http::body};
+use crate::{
+    graph::{Asked, is_request_error},
+    http::body,
+};
 
 /// A message from a client.
 #[derive(Debug)]
@@ -16,8 +19,8 @@ pub(super) enum FromClient {
     Pong,
     Subscribe {
         id: String,
-        /// The request, or what is wrong with it.
-        request: Result<Box<Request>, &'static str>,
+        /// What is asked for, or what is wrong with it.
+        asked: Result<Box<Asked>, Cow<'static, str>>,
     },
     Complete(String),
 }
@@ -99,11 +102,12 @@ pub(super) fn parse(text: &str) -> Result<FromClient, Close> {
         Some("subscribe") => {
             let id = id()?;
             let payload = payload.ok_or(malformed("A subscribe has a payload"))?;
-            if !payload.get("query").is_some_and(Value::is_string) {
+            let has_id = payload.contains_key("documentId") || payload.contains_key("extensions");
+            if !has_id && !payload.get("query").is_some_and(Value::is_string) {
                 return Err(malformed("A subscribe has a query"));
             }
-            let request = body::request(payload).map(Box::new).map_err(|bad| bad.message);
-            Ok(FromClient::Subscribe { id, request })
+            let asked = body::asked(payload).map(Box::new).map_err(|bad| bad.message);
+            Ok(FromClient::Subscribe { id, asked })
         }
         _ => Err(malformed("Unknown message type")),
     }

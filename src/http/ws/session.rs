@@ -16,6 +16,7 @@ use tracing::Instrument;
 
 use crate::{
     context::OpenStream,
+    graph::Asked,
     http::{
         Web, admission,
         caller::Proof,
@@ -131,11 +132,11 @@ impl Session {
             FromClient::Subscribe { .. } if !self.is_ready => Err(Some(Close::Unauthorized)),
             FromClient::Subscribe { id, .. } if self.operations.contains_key(&id) => Err(Some(Close::Duplicate(id))),
             FromClient::Subscribe { .. } if self.operations.len() >= OPERATIONS_MAX => Err(Some(Close::TooMany)),
-            FromClient::Subscribe { id, request: Ok(request) } => {
-                self.begin(id, *request);
+            FromClient::Subscribe { id, asked: Ok(asked) } => {
+                self.begin(id, *asked);
                 Ok(())
             }
-            FromClient::Subscribe { id, request: Err(what) } => {
+            FromClient::Subscribe { id, asked: Err(what) } => {
                 let refused = self.web.graph.unreadable(what, &request_id::fresh().0);
                 self.must_send(message::answer(&id, &refused).0).await
             }
@@ -170,7 +171,7 @@ impl Session {
     }
 
     /// Starts an operation in a task of its own, with a fresh context.
-    fn begin(&mut self, id: String, request: async_graphql::Request) {
+    fn begin(&mut self, id: String, asked: Asked) {
         self.runs += 1;
         let run = self.runs;
         let (web, proof, out, key) = (self.web.clone(), self.proof.clone(), self.out.clone(), id.clone());
@@ -178,12 +179,8 @@ impl Session {
         let span = request_id::on_socket(&request_id);
         let work = async move {
             let send = async |answer| out.send(Out { id: id.clone(), run, answer }).await.is_ok();
-            match web.graph.check(request) {
+            match admission::check(&web, &proof, &request_id, asked).await {
                 Ok(checked) => {
-                    if let Err(refusal) = admission::admit(&web, &proof, checked.cost).await {
-                        send(Some(web.graph.refused(&refusal, &request_id.0))).await;
-                        return;
-                    }
                     let cx = proof.resolve(&web, request_id).await;
                     let mut answers = web.graph.stream(checked, cx);
                     while let Some(answer) = answers.next().await {
@@ -192,12 +189,8 @@ impl Session {
                         }
                     }
                 }
-                Err(rejection) => {
-                    let answer = match admission::admit(&web, &proof, 1).await {
-                        Ok(()) => web.graph.rejected(rejection, &request_id.0),
-                        Err(refusal) => web.graph.refused(&refusal, &request_id.0),
-                    };
-                    send(Some(answer)).await;
+                Err(denied) => {
+                    send(Some(*denied.answer)).await;
                 }
             }
             send(None).await;

@@ -1,0 +1,111 @@
+//! An operation's answers over one HTTP response, as they come, with a sign of life while there are none. Leaving ends the
+//! subscription, and nothing else. Must not know how an answer is framed.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use async_graphql::{Response as Answer, ServerError};
+use axum::{
+    body::Body,
+    http::{HeaderName, header},
+    response::{IntoResponse, Response},
+};
+use futures_util::{
+    Stream, StreamExt,
+    future::Either,
+    stream::{self, BoxStream},
+};
+
+use crate::{
+    context::OpenStream,
+    http::{Web, caller::Proof, negotiate::Form, parts, sse, watch},
+    kernel::failure::Refusal,
+};
+
+/// After how long a silence a sign of life is sent.
+const KEEP_ALIVE: Duration = Duration::from_secs(12);
+
+/// How answers are told apart in a response.
+pub(super) struct Framing {
+    pub(super) content_type: &'static str,
+    /// Sent at once: it flushes the headers through browsers and proxies that wait for a body.
+    pub(super) opening: &'static str,
+    pub(super) answer: fn(&Answer) -> String,
+    /// The last word where the server ends what its client would go on with.
+    pub(super) cut: fn(&Answer) -> String,
+    pub(super) sign_of_life: &'static str,
+    pub(super) end: &'static str,
+}
+
+fn framing(form: Form) -> &'static Framing {
+    if form == Form::Parts { &parts::FRAMING } else { &sse::FRAMING }
+}
+
+/// What is sent.
+enum Word {
+    Answer(Answer),
+    Cut(Answer),
+}
+
+/// One answer as a stream.
+pub(super) fn once(answer: Answer, form: Form) -> Response {
+    framed(stream::iter([Word::Answer(answer)]), framing(form))
+}
+
+/// An operation's answers, as they come; cut when its caller may no longer be served, or the server goes down.
+pub(super) fn respond(
+    web: Arc<Web>,
+    proof: Proof,
+    answers: BoxStream<'static, Answer>,
+    open: OpenStream,
+    form: Form,
+) -> Response {
+    let closing = web.closing.clone().cancelled_owned();
+    let cut = Box::pin(async move {
+        let revoked = std::pin::pin!(watch::until_revoked(&web, &proof));
+        match futures_util::future::select(revoked, std::pin::pin!(closing)).await {
+            Either::Left((refusal, _)) => Some(Answer::from_errors(vec![revoked_error(&refusal)])),
+            Either::Right(_) => None,
+        }
+    });
+    let state = Some((answers, cut, open));
+    let words = stream::unfold(state, |state| async move {
+        let (mut answers, cut, open) = state?;
+        match futures_util::future::select(answers.next(), cut).await {
+            Either::Left((Some(answer), cut)) => Some((Word::Answer(answer), Some((answers, cut, open)))),
+            Either::Left((None, _)) | Either::Right((None, _)) => None,
+            Either::Right((Some(last), _)) => Some((Word::Cut(last), None)),
+        }
+    });
+    framed(words, framing(form))
+}
+
+fn revoked_error(refusal: &Refusal) -> ServerError {
+    let mut error = ServerError::new(refusal.message.clone(), None);
+    error.extensions.get_or_insert_default().set("code", refusal.code.as_str());
+    error
+}
+
+fn framed(words: impl Stream<Item = Word> + Send + 'static, framing: &'static Framing) -> Response {
+    let next = words.map(|word| match word {
+        Word::Answer(answer) => (framing.answer)(&answer),
+        Word::Cut(answer) => (framing.cut)(&answer),
+    });
+    let opening = stream::iter([framing.opening.to_owned()]);
+    let end = stream::iter([framing.end.to_owned()]);
+    let all = kept_alive(opening.chain(next).chain(end).boxed(), framing.sign_of_life);
+    let headers = [
+        (header::CONTENT_TYPE, framing.content_type),
+        (header::CACHE_CONTROL, "no-cache, no-transform"),
+        (HeaderName::from_static("x-accel-buffering"), "no"),
+    ];
+    (headers, Body::from_stream(all.map(Ok::<_, Infallible>))).into_response()
+}
+
+fn kept_alive(words: BoxStream<'static, String>, sign: &'static str) -> impl Stream<Item = String> + Send {
+    stream::unfold(words, move |mut words| async move {
+        match tokio::time::timeout(KEEP_ALIVE, words.next()).await {
+            Ok(word) => word.map(|word| (word, words)),
+            Err(_) => Some((sign.to_owned(), words)),
+        }
+    })
+}
