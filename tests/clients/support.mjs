@@ -1,0 +1,54 @@
+// The running server that the tests talk to, and somebody who is signed in there: an administrator of a tenant.
+
+const base = said("FRONTDESK_URL").replace(/\/$/, "");
+
+/** Where the graph is: over HTTP, as a stream of events, and as a WebSocket. */
+export const graphUrl = `${base}/graphql`;
+export const streamUrl = `${base}/graphql/stream`;
+export const socketUrl = `${base.replace(/^http/, "ws")}/graphql/ws`;
+
+/** The administrator's access token. */
+export const token = await signIn();
+
+/** What every request of theirs says. */
+export const headers = { authorization: `Bearer ${token}` };
+
+/**
+ * Asks the graph without any client, and gives its data.
+ * @param {string} query
+ * @param {Record<string, unknown>} [variables]
+ */
+export async function ask(query, variables) {
+  const { data, errors } = await post({ query, variables }, headers);
+  if (errors) throw new Error(JSON.stringify(errors));
+  return data;
+}
+
+/** A new conversation's id. */
+export async function newConversation() {
+  const { startConversation } = await ask("mutation { startConversation(input: { subject: \"Clients\" }) { id } }");
+  return startConversation.id;
+}
+
+async function signIn() {
+  const input = { email: said("FRONTDESK_EMAIL"), password: said("FRONTDESK_PASSWORD") };
+  const query = "mutation ($input: LoginInput!) { login(input: $input) { accessToken } }";
+  const { data, errors } = await post({ query, variables: { input } }, {});
+  if (errors) throw new Error(`Nobody could sign in: ${errors[0].message}`);
+  return data.login.accessToken;
+}
+
+async function post(body, headers) {
+  const response = await fetch(graphUrl, {
+    method: "POST",
+    headers: { "content-type": "application/json", ...headers },
+    body: JSON.stringify(body),
+  });
+  return response.json();
+}
+
+function said(name) {
+  const value = process.env[name];
+  if (!value) throw new Error(`Say ${name}; README.md tells what it is.`);
+  return value;
+}
