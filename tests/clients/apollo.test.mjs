@@ -11,7 +11,7 @@ import { createClient } from "graphql-ws";
 import { parse } from "graphql";
 import WebSocket from "ws";
 import { documents } from "./documents.mjs";
-import { ask, graphUrl, headers, newConversation, socketUrl } from "./support.mjs";
+import { graphUrl, headers, newConversation, newLeads, socketUrl } from "./support.mjs";
 
 /** @type {Record<string, import("graphql").DocumentNode>} */
 const asked = Object.fromEntries(Object.entries(documents).map(([name, text]) => [name, parse(text)]));
@@ -48,19 +48,6 @@ async function chatsBy(t, link) {
   assert.equal(events.at(1).__typename, "ReplyStarted");
   assert.equal(events.at(-1).__typename, "ReplyCompleted");
   assert.equal(events.map(({ text = "" }) => text).join(""), events.at(-1).message.content);
-}
-
-/** Leads that nothing else knows of: their common word, and their ids in order. */
-async function newLeads(count) {
-  const word = crypto.randomUUID();
-  const ids = [];
-  for (let number = 0; number < count; number += 1) {
-    const { createLead } = await ask(documents.CreateLead, {
-      input: { name: `Lead ${number}`, notes: word, email: `${number}.${word}@clients.example` },
-    });
-    ids.push(createLead.id);
-  }
-  return { word, ids };
 }
 
 test("what a mutation answers is read by every query that holds the same id", async (t) => {

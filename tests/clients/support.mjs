@@ -1,5 +1,7 @@
 // The running server that the tests talk to, and somebody who is signed in there: an administrator of a tenant.
 
+import { documents } from "./documents.mjs";
+
 const base = said("FRONTDESK_URL").replace(/\/$/, "");
 
 /** Where the graph is: over HTTP, as a stream of events, and as a WebSocket. */
@@ -26,8 +28,21 @@ export async function ask(query, variables) {
 
 /** A new conversation's id. */
 export async function newConversation() {
-  const { startConversation } = await ask("mutation { startConversation(input: { subject: \"Clients\" }) { id } }");
+  const { startConversation } = await ask(documents.StartConversation, { input: { subject: "Clients" } });
   return startConversation.id;
+}
+
+/** Leads that nothing else knows of: their common word, and their ids in order. */
+export async function newLeads(count) {
+  const word = crypto.randomUUID();
+  const ids = [];
+  for (let number = 0; number < count; number += 1) {
+    const { createLead } = await ask(documents.CreateLead, {
+      input: { name: `Lead ${number}`, notes: word, email: `${number}.${word}@clients.example` },
+    });
+    ids.push(createLead.id);
+  }
+  return { word, ids };
 }
 
 async function signIn() {
