@@ -26,6 +26,8 @@ function clientOf(t, link) {
   return client;
 }
 
+const sha256 = (text) => createHash("sha256").update(text).digest("hex");
+
 const http = (options) => new HttpLink({ uri: graphUrl, headers, ...options });
 
 /** All events of a subscription, to its end. */
@@ -41,9 +43,9 @@ function all(client, options) {
 }
 
 /** Says something in a new conversation, and looks at how the reply comes. */
-async function chatsBy(t, link) {
+async function chatsBy(t, link, query = asked.Chat) {
   const variables = { input: { conversationId: await newConversation(), content: "When are you open?" } };
-  const events = (await all(clientOf(t, link), { query: asked.Chat, variables })).map(({ chat }) => chat);
+  const events = (await all(clientOf(t, link), { query, variables })).map(({ chat }) => chat);
   assert.equal(events.at(0).__typename, "MessageAdded");
   assert.equal(events.at(1).__typename, "ReplyStarted");
   assert.equal(events.at(-1).__typename, "ReplyCompleted");
@@ -134,10 +136,7 @@ for (const useGETForHashedQueries of [false, true]) {
       sent.push([options.method, "query" in asked, errors?.[0].extensions.code ?? null]);
       return response;
     };
-    const persisted = new PersistedQueryLink({
-      useGETForHashedQueries,
-      sha256: (text) => createHash("sha256").update(text).digest("hex"),
-    });
+    const persisted = new PersistedQueryLink({ useGETForHashedQueries, sha256 });
     const client = clientOf(t, ApolloLink.from([persisted, http({ fetch: noted })]));
     // A document that no server has seen before.
     const query = parse(`query Me${crypto.randomUUID().replaceAll("-", "")} { me { id email } }`);
@@ -159,3 +158,16 @@ for (const useGETForHashedQueries of [false, true]) {
     assert.ok(sent.every(([method]) => method === "POST"));
   });
 }
+
+test("a chat is known by its hash too, by a multipart subscription", async (t) => {
+  const sent = [];
+  const noted = (url, options) => {
+    sent.push("query" in JSON.parse(options.body));
+    return fetch(url, options);
+  };
+  const chat = parse(documents.Chat.replace("subscription Chat", `subscription Chat${crypto.randomUUID().replaceAll("-", "")}`));
+  const link = () => ApolloLink.from([new PersistedQueryLink({ sha256 }), http({ fetch: noted })]);
+  await chatsBy(t, link(), chat);
+  await chatsBy(t, link(), chat);
+  assert.deepEqual(sent, [false, true, false]);
+});

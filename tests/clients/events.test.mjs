@@ -118,7 +118,7 @@ test("a reply goes on when its reader leaves", async (t) => {
   assert.equal(data.chat.__typename, "MessageAdded");
   let reply;
   do {
-    const { conversation } = await ask(documents.Conversation, { id: conversationId });
+    const { conversation } = await ask("Conversation", { id: conversationId });
     reply = conversation.messages.nodes.find(({ role }) => role === "ASSISTANT");
   } while (!reply || ["PENDING", "STREAMING"].includes(reply.status));
   assert.equal(reply.status, "COMPLETE");

@@ -102,7 +102,7 @@ test("a mutation and a refetch by `node(id:)` change what every reader sees", as
   assert.deepEqual(part(environment, "Desk_lead", node), { id, name: "Maya", status: "QUALIFIED" });
 
   // Changed behind this client's back.
-  await ask(documents.UpdateLead, { id, input: { status: "WON" } });
+  await ask("UpdateLead", { id, input: { status: "WON" } });
   await fetchQuery(environment, artifact("DeskLeadRefetchQuery"), { id }).toPromise();
   assert.deepEqual(part(environment, "Desk_lead", node), { id, name: "Maya", status: "WON" });
 });

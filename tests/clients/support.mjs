@@ -1,6 +1,6 @@
 // The running server that the tests talk to, and somebody who is signed in there: an administrator of a tenant.
 
-import { documents } from "./documents.mjs";
+import { request } from "./documents.mjs";
 
 const base = said("FRONTDESK_URL").replace(/\/$/, "");
 
@@ -17,18 +17,18 @@ export const headers = { authorization: `Bearer ${token}` };
 
 /**
  * Asks the graph without any client, and gives its data.
- * @param {string} query
+ * @param {string} name The document's, such as `Lead`.
  * @param {Record<string, unknown>} [variables]
  */
-export async function ask(query, variables) {
-  const { data, errors } = await post({ query, variables }, headers);
+export async function ask(name, variables) {
+  const { data, errors } = await post({ ...request(name), variables }, headers);
   if (errors) throw new Error(JSON.stringify(errors));
   return data;
 }
 
 /** A new conversation's id. */
 export async function newConversation() {
-  const { startConversation } = await ask(documents.StartConversation, { input: { subject: "Clients" } });
+  const { startConversation } = await ask("StartConversation", { input: { subject: "Clients" } });
   return startConversation.id;
 }
 
@@ -37,7 +37,7 @@ export async function newLeads(count) {
   const word = crypto.randomUUID();
   const ids = [];
   for (let number = 0; number < count; number += 1) {
-    const { createLead } = await ask(documents.CreateLead, {
+    const { createLead } = await ask("CreateLead", {
       input: { name: `Lead ${number}`, notes: word, email: `${number}.${word}@clients.example` },
     });
     ids.push(createLead.id);
@@ -47,8 +47,7 @@ export async function newLeads(count) {
 
 async function signIn() {
   const input = { email: said("FRONTDESK_EMAIL"), password: said("FRONTDESK_PASSWORD") };
-  const query = "mutation ($input: LoginInput!) { login(input: $input) { accessToken } }";
-  const { data, errors } = await post({ query, variables: { input } }, {});
+  const { data, errors } = await post({ ...request("SignIn"), variables: { input } }, {});
   if (errors) throw new Error(`Nobody could sign in: ${errors[0].message}`);
   return data.login.accessToken;
 }

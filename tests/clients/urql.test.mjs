@@ -27,11 +27,11 @@ function clientOf(exchanges, options) {
 }
 
 /** Says something in a new conversation, and looks at how the reply comes. */
-async function chatsBy(client) {
+async function chatsBy(client, document = documents.Chat) {
   const variables = { input: { conversationId: await newConversation(), content: "When are you open?" } };
   const events = [];
   await new Promise((resolve, reject) => {
-    const chat = client.subscription(gql(documents.Chat), variables).subscribe(({ data, error }) => {
+    const chat = client.subscription(gql(document), variables).subscribe(({ data, error }) => {
       if (error) return reject(error);
       events.push(data.chat);
       if (data.chat.__typename === "ReplyCompleted") {
@@ -115,5 +115,8 @@ test("mutations and chats are persisted too, where that is wished for", async ()
   assert.equal(error?.message, undefined);
   assert.match(data.startConversation.id, /^conversation_/);
   assert.deepEqual(sent.map(({ body }) => "query" in body), [false, true]);
-  await chatsBy(client);
+  const chat = documents.Chat.replace("subscription Chat", `subscription Chat${name}`);
+  await chatsBy(client, chat);
+  await chatsBy(client, chat);
+  assert.deepEqual(sent.slice(2).map(({ body }) => "query" in body), [false, true, false]);
 });
