@@ -1,7 +1,7 @@
 // Apollo Client over every transport that it has: HTTP, WebSocket, multipart subscriptions, and persisted queries.
 
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { test } from "node:test";
 import { ApolloClient, ApolloLink, CombinedGraphQLErrors, HttpLink, InMemoryCache } from "@apollo/client";
 import { PersistedQueryLink } from "@apollo/client/link/persisted-queries";
@@ -126,7 +126,8 @@ test("an error of a multipart subscription has its code", async (t) => {
 });
 
 for (const useGETForHashedQueries of [false, true]) {
-  test(`a query is known by its hash once it was sent, asked by ${useGETForHashedQueries ? "GET" : "POST"}`, async (t) => {
+  const short = useGETForHashedQueries ? "GET" : "POST";
+  test(`a query is known by its hash once it was sent, asked by ${short}`, async (t) => {
     const sent = [];
     const noted = async (url, options) => {
       const response = await fetch(url, options);
@@ -139,8 +140,7 @@ for (const useGETForHashedQueries of [false, true]) {
     const persisted = new PersistedQueryLink({ useGETForHashedQueries, sha256 });
     const client = clientOf(t, ApolloLink.from([persisted, http({ fetch: noted })]));
     // A document that no server has seen before.
-    const query = parse(`query Me${crypto.randomUUID().replaceAll("-", "")} { me { id email } }`);
-    const short = useGETForHashedQueries ? "GET" : "POST";
+    const query = parse(`query Me${randomUUID().replaceAll("-", "")} { me { id email } }`);
     for (let round = 0; round < 2; round += 1) {
       const { data } = await client.query({ query, fetchPolicy: "network-only" });
       assert.equal(data.me.email, process.env.FRONTDESK_EMAIL);
@@ -165,7 +165,8 @@ test("a chat is known by its hash too, by a multipart subscription", async (t) =
     sent.push("query" in JSON.parse(options.body));
     return fetch(url, options);
   };
-  const chat = parse(documents.Chat.replace("subscription Chat", `subscription Chat${crypto.randomUUID().replaceAll("-", "")}`));
+  const name = `Chat${randomUUID().replaceAll("-", "")}`;
+  const chat = parse(documents.Chat.replace("subscription Chat", `subscription ${name}`));
   const link = () => ApolloLink.from([new PersistedQueryLink({ sha256 }), http({ fetch: noted })]);
   await chatsBy(t, link(), chat);
   await chatsBy(t, link(), chat);

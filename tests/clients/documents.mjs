@@ -15,7 +15,10 @@ export const documents = Object.fromEntries(
 
 /** @type {Record<string, string>} Ids by names, from the server's manifests; empty where it has none. */
 export const ids = Object.fromEntries(
-  (process.env.FRONTDESK_MANIFEST ?? "").split(",").filter(Boolean).flatMap((file) => named(JSON.parse(readFileSync(file, "utf8")))),
+  (process.env.FRONTDESK_MANIFEST ?? "")
+    .split(",")
+    .filter((file) => file !== "")
+    .flatMap((file) => named(JSON.parse(readFileSync(file, "utf8")))),
 );
 
 /** Names and ids of a manifest: Apollo's is a list, Relay's is texts by their ids. */

@@ -39,7 +39,12 @@ for (const [what, before, after] of ALLOWED) {
 const REFUSED = [
   ["a field that is gone", " name: String, status", " status", "Lead.name was removed."],
   ["a field of another type", "name: String,", "name: Int,", "Lead.name changed type from String to Int."],
-  ["a non-null field that becomes nullable", "status: Status!", "status: Status", "Lead.status changed type from Status! to Status."],
+  [
+    "a non-null field that becomes nullable",
+    "status: Status!",
+    "status: Status",
+    "Lead.status changed type from Status! to Status.",
+  ],
   [
     "a new argument that must be given",
     "leads(first: Int)",

@@ -1,6 +1,7 @@
 // GraphQL over WebSocket, by the client `graphql-ws`.
 
 import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
 import { test } from "node:test";
 import { createClient } from "graphql-ws";
 import WebSocket from "ws";
@@ -97,7 +98,8 @@ test("a document that is not valid ends its operation, and the socket lives on",
   let sockets = 0;
   const client = clientOf(t, { on: { connected: () => (sockets += 1) } });
   // Open as long as the rest goes on, so that the client has no cause to close the socket.
-  const watch = client.iterate({ query: documents.ConversationEvents, variables: { conversationId: await newConversation() } });
+  const variables = { conversationId: await newConversation() };
+  const watch = client.iterate({ query: documents.ConversationEvents, variables });
   const opened = watch.next();
   for (const query of ["{ nothing }", "{ me {"]) {
     const errors = await refused(client, { query });
@@ -157,7 +159,7 @@ test("what a client leaves ends at the server", async (t) => {
   const ids = ["left", "kept"];
   const told = { left: 0, kept: 0 };
   const client = clientOf(t, {
-    generateID: () => ids.shift() ?? crypto.randomUUID(),
+    generateID: () => ids.shift() ?? randomUUID(),
     on: { message: ({ type, id }) => type === "next" && id in told && (told[id] += 1) },
   });
   const watch = () => client.iterate({ query: documents.ConversationEvents, variables: { conversationId, after: "0-0" } });

@@ -1,5 +1,6 @@
 // The running server that the tests talk to, and somebody who is signed in there: an administrator of a tenant.
 
+import { randomUUID } from "node:crypto";
 import { request } from "./documents.mjs";
 
 const base = said("FRONTDESK_URL").replace(/\/$/, "");
@@ -34,7 +35,7 @@ export async function newConversation() {
 
 /** Leads that nothing else knows of: their common word, and their ids in order. */
 export async function newLeads(count) {
-  const word = crypto.randomUUID();
+  const word = randomUUID();
   const ids = [];
   for (let number = 0; number < count; number += 1) {
     const { createLead } = await ask("CreateLead", {

@@ -1,6 +1,7 @@
 // urql over HTTP, WebSocket and events, with and without persisted queries.
 
 import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
 import { test } from "node:test";
 import { Client, fetchExchange, gql, subscriptionExchange } from "@urql/core";
 import { persistedExchange } from "@urql/exchange-persisted";
@@ -91,16 +92,16 @@ test("a chat over plain HTTP, as events", async () => {
 });
 
 for (const preferGetForPersistedQueries of [false, true]) {
-  test(`a query is known by its hash once it was sent, asked by ${preferGetForPersistedQueries ? "GET" : "POST"}`, async () => {
+  const short = preferGetForPersistedQueries ? "GET" : "POST";
+  test(`a query is known by its hash once it was sent, asked by ${short}`, async () => {
     const { client, sent } = clientOf([persistedExchange({ preferGetForPersistedQueries }), fetchExchange]);
     // A document that no server has seen before.
-    const query = gql(`query Me${crypto.randomUUID().replaceAll("-", "")} { me { id email } }`);
+    const query = gql(`query Me${randomUUID().replaceAll("-", "")} { me { id email } }`);
     for (let round = 0; round < 2; round += 1) {
       const { data, error } = await client.query(query, {}, { requestPolicy: "network-only" });
       assert.equal(error?.message, undefined);
       assert.equal(data.me.email, process.env.FRONTDESK_EMAIL);
     }
-    const short = preferGetForPersistedQueries ? "GET" : "POST";
     assert.deepEqual(sent.map(({ body }) => "query" in body), [false, true, false]);
     assert.deepEqual([sent[0].method, sent[2].method], [short, short]);
   });
@@ -109,7 +110,7 @@ for (const preferGetForPersistedQueries of [false, true]) {
 test("mutations and chats are persisted too, where that is wished for", async () => {
   const persisted = persistedExchange({ enableForMutation: true, enableForSubscriptions: true });
   const { client, sent } = clientOf([persisted, fetchExchange], { fetchSubscriptions: true });
-  const name = crypto.randomUUID().replaceAll("-", "");
+  const name = randomUUID().replaceAll("-", "");
   const start = gql(`mutation Start${name}($input: StartConversationInput!) { startConversation(input: $input) { id } }`);
   const { data, error } = await client.mutation(start, { input: {} });
   assert.equal(error?.message, undefined);
