@@ -1,5 +1,5 @@
 # Two commands are all that a newcomer needs: `make run` and `make test`.
-.PHONY: run run-fakes demo-chat test check deny playground schema bench build image
+.PHONY: run run-fakes demo-chat test check deny playground schema publish-schema bench build image
 
 run: ## start a development server, with everything it needs
 	@scripts/setup
@@ -32,6 +32,9 @@ playground: ## the playground's page, built into the program next time
 
 schema: ## write schema.graphql and src/db/schema.rs anew
 	UPDATE_SCHEMA=1 cargo test --locked --test it -- walls::schema walls::catalogue::the_rust_schema
+
+publish-schema: ## at each release: what frontends are written for from now on; breaks are declared against it
+	node tests/clients/publish.mjs
 
 bench: ## how fast it is, as ratios to limits of the same machine in the same run
 	@scripts/setup test

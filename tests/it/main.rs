@@ -15,6 +15,7 @@ mod bad_input;
 mod calls;
 mod canaries;
 mod chat;
+mod clients;
 mod connections;
 mod deliveries;
 mod deploy;
