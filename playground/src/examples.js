@@ -10,6 +10,16 @@ query WhoAmI {
   }
 }
 `,
+  `# What the form above does, for a frontend of
+# your own: put an address and a password here.
+mutation SignIn {
+  login(input: { email: "", password: "" }) {
+    accessToken
+    expiresIn
+    refreshToken
+  }
+}
+`,
   `# As the platform's administrator. Then choose
 # the tenant above, to act in it.
 mutation CreateTenant {
