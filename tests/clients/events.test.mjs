@@ -5,29 +5,13 @@ import { test } from "node:test";
 import { createClient, NetworkError } from "graphql-sse";
 import { documents } from "./documents.mjs";
 import { openLine } from "./line.mjs";
-import { ask, headers, newConversation, streamUrl } from "./support.mjs";
+import { all, ask, headers, newConversation, streamUrl, watched } from "./support.mjs";
 
 /** A client that ends with the test; it tries again at once. */
 function clientOf(t, options) {
   const client = createClient({ url: streamUrl, headers, retry: async () => {}, ...options });
   t.after(() => client.dispose());
   return client;
-}
-
-/** All results of an operation. */
-async function all(client, request) {
-  const results = [];
-  for await (const result of client.iterate(request)) results.push(result);
-  return results;
-}
-
-/** The events of a conversation, put into `seen`, up to the end of a reply. */
-async function watched(client, variables, seen) {
-  for await (const { data } of client.iterate({ query: documents.ConversationEvents, variables })) {
-    seen.push(data.conversationEvents);
-    if (data.conversationEvents.__typename === "ReplyCompleted") break;
-  }
-  return seen;
 }
 
 const said = (conversationId, content) => ({ query: documents.Chat, variables: { input: { conversationId, content } } });

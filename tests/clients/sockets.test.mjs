@@ -7,7 +7,7 @@ import { createClient } from "graphql-ws";
 import WebSocket from "ws";
 import { documents } from "./documents.mjs";
 import { openLine } from "./line.mjs";
-import { headers, newConversation, socketUrl } from "./support.mjs";
+import { all, headers, newConversation, socketUrl, watched } from "./support.mjs";
 
 /** A client that ends with the test; it tries again at once. */
 function clientOf(t, options) {
@@ -20,22 +20,6 @@ function clientOf(t, options) {
   });
   t.after(() => client.dispose());
   return client;
-}
-
-/** All results of an operation. */
-async function all(client, payload) {
-  const results = [];
-  for await (const result of client.iterate(payload)) results.push(result);
-  return results;
-}
-
-/** The events of a conversation, put into `seen`, up to the end of a reply. */
-async function watched(client, variables, seen) {
-  for await (const { data } of client.iterate({ query: documents.ConversationEvents, variables })) {
-    seen.push(data.conversationEvents);
-    if (data.conversationEvents.__typename === "ReplyCompleted") break;
-  }
-  return seen;
 }
 
 /** Why an operation is not served: its errors, or the close event of its socket. */

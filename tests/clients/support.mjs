@@ -1,7 +1,7 @@
 // The running server that the tests talk to, and somebody who is signed in there: an administrator of a tenant.
 
 import { randomUUID } from "node:crypto";
-import { request } from "./documents.mjs";
+import { documents, request } from "./documents.mjs";
 
 const base = said("FRONTDESK_URL").replace(/\/$/, "");
 
@@ -44,6 +44,22 @@ export async function newLeads(count) {
     ids.push(createLead.id);
   }
   return { word, ids };
+}
+
+/** All results of an operation, by a client that iterates over them. */
+export async function all(client, request) {
+  const results = [];
+  for await (const result of client.iterate(request)) results.push(result);
+  return results;
+}
+
+/** The events of a conversation, put into `seen`, up to the end of a reply. */
+export async function watched(client, variables, seen) {
+  for await (const { data } of client.iterate({ query: documents.ConversationEvents, variables })) {
+    seen.push(data.conversationEvents);
+    if (data.conversationEvents.__typename === "ReplyCompleted") break;
+  }
+  return seen;
 }
 
 async function signIn() {
