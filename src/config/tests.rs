@@ -259,7 +259,7 @@ fn trusted_documents_are_read_from_their_files_and_faults_are_named_without_thei
     1 setting(s) need mending:
       TRUSTED_DOCUMENTS_FILES names a file that must be a manifest of Apollo's, version 1, or a JSON object of ids and documents as Relay's (number 1 of the list)
     1 setting(s) need mending:
-      TRUSTED_DOCUMENTS_FILES names a file that holds two documents of one id (number 2 of the list)
+      TRUSTED_DOCUMENTS_FILES names a file that gives an id to two documents (number 2 of the list)
     ");
 }
 

@@ -46,6 +46,14 @@ pub struct Checked {
     pub(super) news: News,
 }
 
+impl Checked {
+    /// Whether it changes something, if its caller may.
+    #[must_use]
+    pub fn writes(&self) -> bool {
+        self.kind == OperationType::Mutation || self.touched.iter().any(|(_, name, _)| name == "Subscription.chat")
+    }
+}
+
 /// Why a document does not run.
 #[derive(Debug)]
 pub struct Rejection {

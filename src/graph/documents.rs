@@ -92,19 +92,23 @@ impl Manifest {
     /// # Errors
     /// In words for an operator.
     pub fn add(&mut self, file: &str) -> Result<(), String> {
-        for (id, body) in read(file)? {
+        let documents = read(file)?;
+        if documents.is_empty() {
+            return Err("holds no documents".to_owned());
+        }
+        for (id, body) in documents {
             let known = self.0.entry(id).or_insert_with(|| body.as_str().into());
             if **known != *body {
-                return Err("holds two documents of one id".to_owned());
+                return Err("gives an id to two documents".to_owned());
             }
         }
-        if self.0.is_empty() { Err("holds no documents".to_owned()) } else { Ok(()) }
+        Ok(())
     }
 }
 
-fn read(file: &str) -> Result<HashMap<String, String>, String> {
-    if let Ok(relay) = serde_json::from_str(file) {
-        return Ok(relay);
+fn read(file: &str) -> Result<Vec<(String, String)>, String> {
+    if let Ok(relay) = serde_json::from_str::<HashMap<String, String>>(file) {
+        return Ok(relay.into_iter().collect());
     }
     match serde_json::from_str(file) {
         Ok(ApolloManifest { format, version: 1, operations }) if format == "apollo-persisted-query-manifest" => {
@@ -242,11 +246,15 @@ impl Documents {
             registered.insert(hash, request.query.as_str().into());
         }
         if news.is_unknown {
-            let hash = sha256(&request.query);
-            if self.told.get(&hash).is_none() {
-                self.told.insert(hash, ());
+            let fingerprint = fingerprint(&request.query);
+            if self.told.get(&fingerprint).is_none() {
+                self.told.insert(fingerprint, ());
                 let operation = request.operation_name.as_deref().unwrap_or_default();
-                tracing::warn!(sha256 = hex::encode(hash), operation, "a document that is in no manifest");
+                tracing::warn!(
+                    sha256 = hex::encode(sha256(&request.query)),
+                    operation,
+                    "a document that is in no manifest"
+                );
             }
         }
     }
@@ -276,9 +284,19 @@ mod tests {
 
     #[test]
     fn a_document_is_known_by_its_words_and_not_by_its_spaces() {
-        let same = ["query A { me { id } }", "query A{me{id}}", "# who\nquery A {\n  me, { id }\n}\n"];
+        let same = [
+            "query A { me { id ... on User { role } } }",
+            "query A{me{id...on User{role}}}",
+            "\u{feff}# who\nquery A {\n  me, { id\n ...  on User { role } }\n}\n",
+        ];
         assert!(same.iter().all(|document| fingerprint(document) == fingerprint(same[0])));
-        for other in ["query B { me { id } }", "query A { m e { id } }", "query A { me { id } } #\n{ me { id } }", ""] {
+        for other in [
+            "query B { me { id ... on User { role } } }",
+            "query A { m e { id ... on User { role } } }",
+            "query A { me { id ...onUser { role } } }",
+            "query A { me { id ... on User { role } } } #\n{ me { id } }",
+            "",
+        ] {
             assert_ne!(fingerprint(other), fingerprint(same[0]), "{other}");
         }
         assert_ne!(fingerprint(r#"{ a(b: "x y") }"#), fingerprint(r#"{ a(b: "xy") }"#));
@@ -293,10 +311,9 @@ mod tests {
         assert_eq!(manifest.add(r#"{ "2": "query B { me { id } }" }"#), Ok(()));
         assert_eq!(manifest.0.len(), 2);
         let mut faults = Vec::new();
-        for file in
-            [r#"{ "2": "query C { me { id } }" }"#, "[", "{}", &apollo.replace("\"version\": 1", "\"version\": 2")]
-        {
-            let mut manifest = if file == "{}" { Manifest::default() } else { manifest.clone() };
+        let twice = apollo.replace("}]", r#"}, { "id": "1", "body": "{ me { email } }" }]"#);
+        let newer = apollo.replace("\"version\": 1", "\"version\": 2");
+        for file in [r#"{ "2": "query C { me { id } }" }"#, &twice, "[", "{}", &newer] {
             faults.push(manifest.add(file).unwrap_err());
         }
         insta::assert_debug_snapshot!(faults, @r#"

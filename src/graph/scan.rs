@@ -32,10 +32,12 @@ pub(super) fn tokens(document: &str) -> impl Iterator<Item = &[u8]> {
         loop {
             let (&byte, tail) = rest.split_first()?;
             let (is_token, next) = match byte {
+                0xEF if tail.starts_with(b"\xBB\xBF") => (false, tail.get(2..)?),
+                b'.' if tail.starts_with(b"..") => (true, tail.get(2..)?),
                 b' ' | b'\t' | b'\n' | b'\r' | b',' => (false, tail),
                 b'#' => (false, after(tail, |byte| byte != b'\n' && byte != b'\r')),
                 b'"' => (true, string(tail)),
-                byte if word(byte) => (true, after(tail, word)),
+                byte if word(byte) => (true, after_word(tail)),
                 _ => (true, tail),
             };
             let token = rest.get(..rest.len() - next.len())?;
@@ -48,7 +50,16 @@ pub(super) fn tokens(document: &str) -> impl Iterator<Item = &[u8]> {
 }
 
 fn word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'+' | b'.' | 0x80..)
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'+' | 0x80..)
+}
+
+/// A point belongs to a number, and three of them are a token of their own.
+fn after_word(bytes: &[u8]) -> &[u8] {
+    let rest = after(bytes, word);
+    match rest {
+        [b'.', digit, ..] if digit.is_ascii_digit() => after(rest.get(1..).unwrap_or_default(), word),
+        _ => rest,
+    }
 }
 
 fn after(bytes: &[u8], skip: impl Fn(u8) -> bool) -> &[u8] {
@@ -100,7 +111,8 @@ mod tests {
         assert_eq!(counted("{ me { id } } # { { {"), (6, 2));
         assert_eq!(counted(r#"{ a(b: "{{{ \" {{{") }"#), (8, 2));
         assert_eq!(counted("{ a(b: \"\"\"{{{ \\\"\"\" {{{ \"\"\") }"), (8, 2));
-        assert_eq!(counted("query($a: [Int!]! = [-1.5e3]) { ...f }"), (18, 2));
+        assert_eq!(counted("query($a: [Int!]! = [-1.5e3]) { ...f }"), (19, 2));
+        assert_eq!(counted("\u{feff}{ id...f ... on A { b } }"), (11, 2));
         let tower = "[".repeat(50_000);
         assert_eq!(counted(&tower), (50_000, 50_000));
         assert_eq!(counted("\"open"), (1, 0));

@@ -1,7 +1,7 @@
 //! Runs checked documents. The one way from a transport into the schema, so that every transport has the same checks.
 //! Must not know which transport it is.
 
-use std::{borrow::Cow, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use async_graphql::{Pos, Request, Response, parser::types::OperationType};
 use futures_util::{
@@ -96,12 +96,6 @@ impl Graph {
     #[must_use]
     pub fn rejected(&self, rejection: Rejection, request_id: &str) -> Response {
         self.finished(Response::from_errors(vec![*rejection.error]), request_id)
-    }
-
-    /// The answer to a request that holds no operation.
-    #[must_use]
-    pub fn unreadable(&self, what: impl Into<Cow<'static, str>>, request_id: &str) -> Response {
-        self.refused(&Refusal::new(ErrorCode::BadUserInput, what), request_id)
     }
 
     /// The answer to an operation that is not let in.
@@ -202,9 +196,7 @@ fn verdict(checked: &Checked, cx: &RequestCx) -> Result<(), (Refusal, Option<Pos
     for (access, _, pos) in &checked.touched {
         cx.admit(*access).map_err(|refusal| (refusal, Some(*pos)))?;
     }
-    let writes = checked.kind == OperationType::Mutation
-        || checked.touched.iter().any(|(_, name, _)| name == "Subscription.chat");
-    if writes && cx.visitor().is_some_and(|cx| cx.scope().is_read_only()) {
+    if checked.writes() && cx.visitor().is_some_and(|cx| cx.scope().is_read_only()) {
         let message = "This impersonation is read-only. Ask for one with `isReadOnly: false` to change something.";
         return Err((Refusal::new(ErrorCode::Forbidden, message), None));
     }

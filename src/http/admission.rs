@@ -2,11 +2,12 @@
 //! what.
 
 use async_graphql::Response as Answer;
+use axum::http::StatusCode;
 
 use crate::{
     context::{OpenStream, RequestId},
     graph::{Asked, Checked, RejectionKind},
-    http::{Web, caller::Proof},
+    http::{Web, body::BadRequest, caller::Proof},
     kernel::failure::Refusal,
     tokens,
 };
@@ -37,26 +38,39 @@ pub(super) struct Denied {
 pub(super) enum Why {
     /// Too much was asked for; of the document, nothing is said.
     TooFast,
+    /// The request holds no operation.
+    Unreadable(StatusCode),
     /// There is no document to run.
     Missing,
     /// The document is wrong.
     Wrong,
 }
 
-/// Checks what is asked for, and counts it.
+/// Checks what is asked for, and counts it: as one, what can't even be read.
 ///
 /// # Errors
 /// What is wrong with it, or that it is too much.
-pub(super) async fn check(web: &Web, proof: &Proof, id: &RequestId, asked: Asked) -> Result<Checked, Denied> {
-    let checked = web.graph.check(asked);
+pub(super) async fn check(
+    web: &Web,
+    proof: &Proof,
+    id: &RequestId,
+    asked: Result<Asked, BadRequest>,
+) -> Result<Checked, Denied> {
+    let checked = match asked {
+        Ok(asked) => web.graph.check(asked).map_err(|rejection| {
+            let why = if rejection.kind == RejectionKind::Missing { Why::Missing } else { Why::Wrong };
+            Denied { answer: Box::new(web.graph.rejected(rejection, &id.0)), why }
+        }),
+        Err(bad) => {
+            let answer = Box::new(web.graph.refused(&bad.refusal(), &id.0));
+            Err(Denied { answer, why: Why::Unreadable(bad.status) })
+        }
+    };
     let cost = checked.as_ref().map_or(1, |checked| checked.cost);
     if let Err(refusal) = admit(web, proof, cost).await {
         return Err(too_fast(web, id, &refusal));
     }
-    checked.map_err(|rejection| {
-        let why = if rejection.kind == RejectionKind::Missing { Why::Missing } else { Why::Wrong };
-        Denied { answer: Box::new(web.graph.rejected(rejection, &id.0)), why }
-    })
+    checked
 }
 
 /// What somebody is told who asks for too much.

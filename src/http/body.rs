@@ -7,7 +7,10 @@ use async_graphql::Variables;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use serde_json::{Map, Value};
 
-use crate::graph::{Asked, DocumentId};
+use crate::{
+    graph::{Asked, DocumentId},
+    kernel::failure::{ErrorCode, Refusal},
+};
 
 /// Largest body, in bytes.
 pub(super) const BODY_MAX: usize = 1024 * 1024;
@@ -17,6 +20,15 @@ pub(super) const BODY_MAX: usize = 1024 * 1024;
 pub(super) struct BadRequest {
     pub(super) status: StatusCode,
     pub(super) message: Cow<'static, str>,
+}
+
+impl BadRequest {
+    /// What its sender is told.
+    pub(super) fn refusal(&self) -> Refusal {
+        let is_large = self.status == StatusCode::PAYLOAD_TOO_LARGE;
+        let code = if is_large { ErrorCode::QueryTooComplex } else { ErrorCode::BadUserInput };
+        Refusal::new(code, self.message.clone())
+    }
 }
 
 fn bad(message: impl Into<Cow<'static, str>>) -> BadRequest {
@@ -103,15 +115,17 @@ pub(super) fn from_get(headers: &HeaderMap, query: &str) -> Result<Asked, BadReq
     asked(members)
 }
 
-/// Null counts as absent, and so does an empty text; members that the specification does not know are left alone.
+/// Null counts as absent, and so do an empty name, and an empty document beside an id; members that the specification does not
+/// know are left alone.
 pub(super) fn asked(mut members: Map<String, Value>) -> Result<Asked, BadRequest> {
     let mut text = |name: &str, wrong: &'static str| match members.remove(name) {
-        Some(Value::String(text)) => Ok(Some(text).filter(|text| !text.trim().is_empty())),
+        Some(Value::String(text)) => Ok(Some(text)),
         Some(Value::Null) | None => Ok(None),
         Some(_) => Err(bad(wrong)),
     };
     let query = text("query", "`query` must be a string.")?;
     let operation = text("operationName", "`operationName` must be a string.")?;
+    let operation = operation.filter(|name| !name.is_empty());
     let named = text("documentId", "`documentId` must be a string.")?.map(DocumentId::Named);
     let variables = match members.remove("variables") {
         Some(variables @ Value::Object(_)) => Variables::from_json(variables),
@@ -124,6 +138,7 @@ pub(super) fn asked(mut members: Map<String, Value>) -> Result<Asked, BadRequest
         Some(_) => return Err(bad("`extensions` must be an object.")),
     };
     let id = named.or(hash);
+    let query = query.filter(|query| id.is_none() || !query.trim().is_empty());
     if query.is_none() && id.is_none() {
         return Err(bad("`query` is missing."));
     }

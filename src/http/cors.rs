@@ -38,6 +38,12 @@ pub(super) fn layer(web: &Arc<Web>) -> CorsLayer {
             header::ACCEPT,
             HeaderName::from_static(caller::TENANT_HEADER),
             HeaderName::from_static(request_id::HEADER),
+            // By which a GET is let in (`http/body.rs`).
+            HeaderName::from_static("x-requested-with"),
+            HeaderName::from_static("apollo-require-preflight"),
+            // What Apollo Client says of the program that it is in, where it is told to.
+            HeaderName::from_static("apollographql-client-name"),
+            HeaderName::from_static("apollographql-client-version"),
         ])
         .expose_headers([HeaderName::from_static(request_id::HEADER), header::RETRY_AFTER])
         .max_age(Duration::from_mins(10))

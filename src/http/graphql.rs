@@ -7,10 +7,11 @@ use async_graphql_axum::GraphQLResponse;
 use axum::{
     Extension,
     extract::{Request, State},
-    http::{HeaderValue, Method, StatusCode, header},
+    http::{HeaderValue, Method, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use serde_json::{Value, json};
+use tracing::{Instrument, field::Empty};
 
 use crate::{
     context::RequestId,
@@ -24,7 +25,7 @@ use crate::{
         negotiate::{self, Form},
         stream,
     },
-    kernel::failure::ErrorCode,
+    kernel::failure::{ErrorCode, Refusal},
 };
 
 const TAKES_A_STREAM: &str = "Subscriptions need `Accept: text/event-stream` or `multipart/mixed;subscriptionSpec=1.0`, or the \
@@ -58,7 +59,8 @@ async fn answer(web: Arc<Web>, id: RequestId, request: Request, form: Option<For
         );
     }
     let Some(form) = form else {
-        let message = "Accept `application/graphql-response+json`, `application/json` or `text/event-stream`.";
+        let message = "Accept `application/graphql-response+json`, `application/json`, `text/event-stream` or \
+                       `multipart/mixed;subscriptionSpec=1.0`.";
         return refuse(StatusCode::NOT_ACCEPTABLE, message, Form::Json, &id);
     };
     let read = if parts.method == Method::GET {
@@ -71,28 +73,36 @@ async fn answer(web: Arc<Web>, id: RequestId, request: Request, form: Option<For
     };
     let proof = Proof::from_headers(&web, &parts.headers, &parts.extensions);
     match read {
-        Ok(Posted::One(asked)) => one(web, id, proof, asked, form, &parts.method).await,
+        Ok(Posted::One(asked)) => one(web, id, proof, Ok(asked), form, &parts).await,
         Ok(Posted::Batch(_)) if form.is_stream() => {
             let message = "A batch is answered as JSON: accept `application/json`.";
             refuse(StatusCode::NOT_ACCEPTABLE, message, form, &id)
         }
         Ok(Posted::Batch(all)) => batch(&web, &id, &proof, all).await,
-        Err(BadRequest { status, message }) if status == StatusCode::PAYLOAD_TOO_LARGE => {
-            coded(status, ErrorCode::QueryTooComplex, &message, form, &id)
-        }
-        Err(BadRequest { status, message }) => refuse(status, &message, form, &id),
+        Err(bad) => one(web, id, proof, Err(bad), form, &parts).await,
     }
 }
 
-async fn one(web: Arc<Web>, id: RequestId, proof: Proof, asked: Asked, form: Form, method: &Method) -> Response {
+async fn one(
+    web: Arc<Web>,
+    id: RequestId,
+    proof: Proof,
+    asked: Result<Asked, BadRequest>,
+    form: Form,
+    parts: &Parts,
+) -> Response {
     let checked = match admission::check(&web, &proof, &id, asked).await {
         Ok(checked) => checked,
         Err(denied) => return deny(denied, form),
     };
-    if method == Method::GET && checked.kind == OperationType::Mutation {
-        let message = "Mutations are sent by POST.";
+    if parts.method == Method::GET && checked.writes() {
+        let message = "What changes something is sent by POST.";
         return allow(refuse(StatusCode::METHOD_NOT_ALLOWED, message, form, &id), "POST");
     }
+    let form = match checked.kind {
+        OperationType::Subscription if !form.is_stream() => negotiate::stream(&parts.headers).unwrap_or(form),
+        _ => form,
+    };
     let open = match form.is_stream().then(|| admission::open(&web, &proof)).transpose() {
         Ok(open) => open,
         Err(refusal) => return deny(admission::too_fast(&web, &id, &refusal), form),
@@ -104,7 +114,7 @@ async fn one(web: Arc<Web>, id: RequestId, proof: Proof, asked: Asked, form: For
     match open {
         Some(open) => {
             let answers = web.graph.stream(checked, cx);
-            stream::respond(web, proof, answers, open, form)
+            stream::respond(web, proof, answers, open, (form, id))
         }
         None => respond(web.graph.execute(checked, cx).await, form),
     }
@@ -114,32 +124,58 @@ async fn one(web: Arc<Web>, id: RequestId, proof: Proof, asked: Asked, form: For
 /// knows of it, so its answer is plain JSON.
 async fn batch(web: &Arc<Web>, id: &RequestId, proof: &Proof, all: Vec<Result<Asked, BadRequest>>) -> Response {
     let mut answers = Vec::with_capacity(all.len());
+    let mut too_fast: Option<Answer> = None;
     for asked in all {
-        let checked = match asked {
-            Ok(asked) => admission::check(web, proof, id, asked).await.map_err(|denied| *denied.answer),
-            Err(bad) => Err(web.graph.unreadable(bad.message, &id.0)),
-        };
-        let answer = match checked {
-            Ok(checked) if checked.kind == OperationType::Subscription => web.graph.unreadable(TAKES_A_STREAM, &id.0),
-            Ok(checked) => web.graph.execute(checked, proof.resolve(web, id.clone()).await).await,
-            Err(answer) => answer,
-        };
-        answers.push(if is_request_error(&answer) { json!({ "errors": answer.errors }) } else { json!(answer) });
+        // Who was told to wait is not asked again, or they would wait for each of the rest.
+        if let Some(refused) = &too_fast {
+            answers.push(said(refused));
+            continue;
+        }
+        // Each notes its own tenant, not all of them the request's.
+        let span = tracing::info_span!("operation", tenant = Empty);
+        match part(web, id, proof, asked).instrument(span).await {
+            Ok(answer) => answers.push(said(&answer)),
+            Err(denied) => {
+                answers.push(said(&denied.answer));
+                too_fast = (denied.why == Why::TooFast).then_some(*denied.answer);
+            }
+        }
     }
-    shaped(StatusCode::OK, &Value::Array(answers), Form::Json)
+    let mut response = shaped(StatusCode::OK, &Value::Array(answers), Form::Json);
+    say_wait(&mut response, too_fast.as_ref().and_then(wait));
+    response
+}
+
+/// One operation of a batch.
+async fn part(
+    web: &Arc<Web>,
+    id: &RequestId,
+    proof: &Proof,
+    asked: Result<Asked, BadRequest>,
+) -> Result<Answer, Denied> {
+    let checked = admission::check(web, proof, id, asked).await?;
+    if checked.kind == OperationType::Subscription {
+        let refusal = Refusal::new(ErrorCode::BadUserInput, TAKES_A_STREAM);
+        return Ok(web.graph.refused(&refusal, &id.0));
+    }
+    Ok(web.graph.execute(checked, proof.resolve(web, id.clone()).await).await)
 }
 
 /// The answer to an operation that is not run.
 fn deny(denied: Denied, form: Form) -> Response {
     match (denied.why, form.is_stream()) {
         (Why::TooFast, _) => too_fast(&denied.answer, form),
+        (Why::Unreadable(status), _) => shaped(status, &said(&denied.answer), plain(form)),
         // Before there is a stream: urql, which takes the last event of a stream twice, would send the document twice.
-        (Why::Missing, true) => {
-            shaped(status_of(&denied.answer), &json!({ "errors": denied.answer.errors }), plain(form))
-        }
+        (Why::Missing, true) => shaped(status_of(&denied.answer), &said(&denied.answer), plain(form)),
         (Why::Wrong, true) => stream::once(*denied.answer, form),
         (_, false) => respond(*denied.answer, form),
     }
+}
+
+/// An answer as JSON: without `data`, where nothing was executed.
+pub(super) fn said(answer: &Answer) -> Value {
+    if is_request_error(answer) { json!({ "errors": answer.errors }) } else { json!(answer) }
 }
 
 /// The answer to an operation, in the form that the client takes.
@@ -152,7 +188,7 @@ fn respond(answer: Answer, form: Form) -> Response {
 
 /// The answer to somebody who asks too often. Nothing was even looked at, so the status says it in all forms.
 fn too_fast(answer: &Answer, form: Form) -> Response {
-    let mut response = shaped(StatusCode::TOO_MANY_REQUESTS, &json!({ "errors": answer.errors }), plain(form));
+    let mut response = shaped(StatusCode::TOO_MANY_REQUESTS, &said(answer), plain(form));
     say_wait(&mut response, wait(answer));
     response
 }
@@ -180,8 +216,7 @@ fn in_form(answer: Answer, form: Form) -> Response {
         return response;
     }
     let status = if form == Form::Json { StatusCode::OK } else { status_of(&answer) };
-    // Nothing was executed, so there is no `data` to speak of.
-    shaped(status, &json!({ "errors": answer.errors }), form)
+    shaped(status, &said(&answer), form)
 }
 
 fn status_of(answer: &Answer) -> StatusCode {
@@ -202,11 +237,7 @@ fn status_of(answer: &Answer) -> StatusCode {
 
 /// A request that holds no operation: the status says so in both forms.
 fn refuse(status: StatusCode, message: &str, form: Form, id: &RequestId) -> Response {
-    coded(status, ErrorCode::BadUserInput, message, form, id)
-}
-
-fn coded(status: StatusCode, code: ErrorCode, message: &str, form: Form, id: &RequestId) -> Response {
-    let extensions = json!({ "code": code.as_str(), "requestId": &*id.0 });
+    let extensions = json!({ "code": ErrorCode::BadUserInput.as_str(), "requestId": &*id.0 });
     shaped(status, &json!({ "errors": [{ "message": message, "extensions": extensions }] }), plain(form))
 }
 
@@ -215,7 +246,7 @@ fn plain(form: Form) -> Form {
     if form.is_stream() { Form::Json } else { form }
 }
 
-fn shaped(status: StatusCode, body: &serde_json::Value, form: Form) -> Response {
+fn shaped(status: StatusCode, body: &Value, form: Form) -> Response {
     (status, [(header::CONTENT_TYPE, form.content_type())], body.to_string()).into_response()
 }
 

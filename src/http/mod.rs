@@ -144,6 +144,7 @@ pub fn router(web: Arc<Web>) -> Router {
         .layer(CatchPanicLayer::custom(problem::panicked))
         .layer(cors::layer(&web))
         .layer(middleware::map_response(cors::say_nothing))
+        .layer(set(header::CACHE_CONTROL, "no-store"))
         .layer(set(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(set(header::REFERRER_POLICY, "no-referrer"))
         .layer(set(header::X_FRAME_OPTIONS, "DENY"))

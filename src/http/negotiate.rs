@@ -52,6 +52,15 @@ impl Form {
 
 /// The form that the client likes best; `None` when it takes none of ours.
 pub(super) fn form(headers: &HeaderMap) -> Option<Form> {
+    best(headers, &[Form::Json, Form::GraphqlResponse, Form::Events, Form::Parts])
+}
+
+/// The form that the client likes best of those for several answers.
+pub(super) fn stream(headers: &HeaderMap) -> Option<Form> {
+    best(headers, &[Form::Events, Form::Parts]).filter(|form| form.is_stream())
+}
+
+fn best(headers: &HeaderMap, forms: &[Form]) -> Option<Form> {
     let accepted: Vec<_> = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
     let accepted = accepted.join(",");
     if accepted.trim().is_empty() {
@@ -66,9 +75,9 @@ pub(super) fn form(headers: &HeaderMap) -> Option<Form> {
             .map_or(0.0, |(_, weight)| weight)
     };
     // Of equals the first wins: old clients send `*/*` and expect plain JSON.
-    [Form::Json, Form::GraphqlResponse, Form::Events, Form::Parts]
-        .into_iter()
-        .map(|form| (form, place(&ranges, form), weight(form)))
+    forms
+        .iter()
+        .map(|form| (*form, place(&ranges, *form), weight(*form)))
         .filter(|(_, _, weight)| *weight > 0.0)
         .reduce(|best, next| {
             let better = next.2 > best.2 || (next.2 >= best.2 && next.1 < best.1);

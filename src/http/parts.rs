@@ -5,10 +5,7 @@
 use async_graphql::Response as Answer;
 use serde_json::{Value, json};
 
-use crate::{
-    graph::is_request_error,
-    http::{negotiate::Form, stream::Framing},
-};
+use crate::http::{graphql::said, negotiate::Form, stream::Framing};
 
 /// A reader takes a part for whole when it sees the next boundary: so each part ends with it, and none begins with it.
 pub(super) const FRAMING: Framing = Framing {
@@ -21,8 +18,7 @@ pub(super) const FRAMING: Framing = Framing {
 };
 
 fn next(answer: &Answer) -> String {
-    let payload = if is_request_error(answer) { json!({ "errors": answer.errors }) } else { json!(answer) };
-    part(&json!({ "payload": payload }))
+    part(&json!({ "payload": said(answer) }))
 }
 
 /// Errors beside the payload are the transport's: nothing comes after them.

@@ -2,12 +2,8 @@
 //! (<https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md>). Must not know where answers come from.
 
 use async_graphql::Response as Answer;
-use serde_json::json;
 
-use crate::{
-    graph::is_request_error,
-    http::{negotiate::Form, stream::Framing},
-};
+use crate::http::{graphql::said, negotiate::Form, stream::Framing};
 
 const COMMENT: &str = ":\n\n";
 
@@ -22,7 +18,6 @@ pub(super) const FRAMING: Framing = Framing {
 };
 
 fn next(answer: &Answer) -> String {
-    // Without `data` where nothing was executed; on one line, since JSON has no bare line breaks.
-    let body = if is_request_error(answer) { json!({ "errors": answer.errors }) } else { json!(answer) };
-    format!("event: next\ndata: {body}\n\n")
+    // On one line, since JSON has no bare line breaks.
+    format!("event: next\ndata: {}\n\n", said(answer))
 }

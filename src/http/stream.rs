@@ -1,9 +1,9 @@
 //! An operation's answers over one HTTP response, as they come, with a sign of life while there are none. Leaving ends the
 //! subscription, and nothing else. Must not know how an answer is framed.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
-use async_graphql::{Response as Answer, ServerError};
+use async_graphql::Response as Answer;
 use axum::{
     body::Body,
     http::{HeaderName, header},
@@ -16,9 +16,8 @@ use futures_util::{
 };
 
 use crate::{
-    context::OpenStream,
+    context::{OpenStream, RequestId},
     http::{Web, caller::Proof, negotiate::Form, parts, sse, watch},
-    kernel::failure::Refusal,
 };
 
 /// After how long a silence a sign of life is sent.
@@ -44,6 +43,9 @@ fn framing(form: Form) -> &'static Framing {
 enum Word {
     Answer(Answer),
     Cut(Answer),
+    /// Nothing, and not even an end: the server goes down, and another one has the rest. Clients take the end for that of the
+    /// operation, and come again only when a response breaks off.
+    BreakOff,
 }
 
 /// One answer as a stream.
@@ -57,14 +59,14 @@ pub(super) fn respond(
     proof: Proof,
     answers: BoxStream<'static, Answer>,
     open: OpenStream,
-    form: Form,
+    (form, id): (Form, RequestId),
 ) -> Response {
     let closing = web.closing.clone().cancelled_owned();
     let cut = Box::pin(async move {
         let revoked = std::pin::pin!(watch::until_revoked(&web, &proof));
         match futures_util::future::select(revoked, std::pin::pin!(closing)).await {
-            Either::Left((refusal, _)) => Some(Answer::from_errors(vec![revoked_error(&refusal)])),
-            Either::Right(_) => None,
+            Either::Left((refusal, _)) => Word::Cut(web.graph.refused(&refusal, &id.0)),
+            Either::Right(_) => Word::BreakOff,
         }
     });
     let state = Some((answers, cut, open));
@@ -72,40 +74,38 @@ pub(super) fn respond(
         let (mut answers, cut, open) = state?;
         match futures_util::future::select(answers.next(), cut).await {
             Either::Left((Some(answer), cut)) => Some((Word::Answer(answer), Some((answers, cut, open)))),
-            Either::Left((None, _)) | Either::Right((None, _)) => None,
-            Either::Right((Some(last), _)) => Some((Word::Cut(last), None)),
+            Either::Left((None, _)) => None,
+            Either::Right((last, _)) => Some((last, None)),
         }
     });
     framed(words, framing(form))
 }
 
-fn revoked_error(refusal: &Refusal) -> ServerError {
-    let mut error = ServerError::new(refusal.message.clone(), None);
-    error.extensions.get_or_insert_default().set("code", refusal.code.as_str());
-    error
-}
-
 fn framed(words: impl Stream<Item = Word> + Send + 'static, framing: &'static Framing) -> Response {
     let next = words.map(|word| match word {
-        Word::Answer(answer) => (framing.answer)(&answer),
-        Word::Cut(answer) => (framing.cut)(&answer),
+        Word::Answer(answer) => Ok((framing.answer)(&answer)),
+        Word::Cut(answer) => Ok((framing.cut)(&answer)),
+        Word::BreakOff => Err(io::ErrorKind::ConnectionAborted.into()),
     });
-    let opening = stream::iter([framing.opening.to_owned()]);
-    let end = stream::iter([framing.end.to_owned()]);
+    let opening = stream::iter([Ok(framing.opening.to_owned())]);
+    let end = stream::iter([Ok(framing.end.to_owned())]);
     let all = kept_alive(opening.chain(next).chain(end).boxed(), framing.sign_of_life);
     let headers = [
         (header::CONTENT_TYPE, framing.content_type),
         (header::CACHE_CONTROL, "no-cache, no-transform"),
         (HeaderName::from_static("x-accel-buffering"), "no"),
     ];
-    (headers, Body::from_stream(all.map(Ok::<_, Infallible>))).into_response()
+    (headers, Body::from_stream(all)).into_response()
 }
 
-fn kept_alive(words: BoxStream<'static, String>, sign: &'static str) -> impl Stream<Item = String> + Send {
+fn kept_alive(
+    words: BoxStream<'static, io::Result<String>>,
+    sign: &'static str,
+) -> impl Stream<Item = io::Result<String>> + Send {
     stream::unfold(words, move |mut words| async move {
         match tokio::time::timeout(KEEP_ALIVE, words.next()).await {
             Ok(word) => word.map(|word| (word, words)),
-            Err(_) => Some((sign.to_owned(), words)),
+            Err(_) => Some((Ok(sign.to_owned()), words)),
         }
     })
 }

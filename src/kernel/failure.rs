@@ -30,7 +30,7 @@ pub enum ErrorCode {
     UpstreamUnavailable,
     /// The document is larger or deeper than the server's limits.
     QueryTooComplex,
-    /// The server has no document of this hash or id; clients send the document itself, and the server knows it from then on.
+    /// The server has no document of this hash or id. Send the document itself: with its hash, where documents may be registered.
     PersistedQueryNotFound,
     /// The server keeps no documents by their hashes. Send the document itself.
     PersistedQueryNotSupported,

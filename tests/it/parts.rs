@@ -114,7 +114,7 @@ async fn what_goes_wrong_comes_as_a_part_too() {
 
     content-type: application/json
 
-    {"payload":null,"errors":[{"message":"This session has ended. Sign in again.","extensions":{"code":"UNAUTHENTICATED"}}]}
+    {"payload":null,"errors":[{"message":"This session has ended. Sign in again.","extensions":{"code":"UNAUTHENTICATED","requestId":"test"}}]}
     --graphql--
     "#);
 }

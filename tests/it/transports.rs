@@ -209,8 +209,13 @@ async fn a_get_reads_and_never_writes() {
         get(&[("query", "{ __typename }"), ("query", "{ me { id } }")], json).await.status(),
         StatusCode::BAD_REQUEST
     );
-    let follow = get(&[("query", "subscription { chat(input: { content: \"x\" }) { cursor } }")], json).await;
-    assert_eq!(follow.status(), StatusCode::BAD_REQUEST);
+    let watch = "subscription { conversationEvents(conversationId: \"conversation_1\") { cursor } }";
+    assert_eq!(get(&[("query", watch)], json).await.status(), StatusCode::BAD_REQUEST);
+    // Sent again by whatever repeats a GET, a chat would be said again.
+    let chat = "subscription { chat(input: { content: \"x\" }) { cursor } }";
+    for accept in [json, Some("text/event-stream")] {
+        assert_eq!(get(&[("query", chat)], accept).await.status(), StatusCode::METHOD_NOT_ALLOWED);
+    }
     for method in [reqwest::Method::PUT, reqwest::Method::DELETE, reqwest::Method::PATCH] {
         let response = gateway.http.request(method, gateway.url("/graphql")).send().await.expect("an answer");
         assert_eq!(
@@ -294,9 +299,7 @@ async fn the_playground_is_there_in_development() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_is_refused_unless_it_is_asked_for_and_then_bounded() {
     let settings = vec![("GRAPHQL_BATCH_MAX", "3".to_owned())];
-    let mut plan = Plan { settings, ..Plan::default() };
-    plan.web.batch = 3;
-    let gateway = Gateway::planned(plan).await;
+    let gateway = Gateway::planned(Plan { settings, ..Plan::default() }).await;
     let admin = gateway.tenant("acme").await.admin().await;
     let mut seen = Vec::new();
     let me = json!({ "query": "{ me { email } }" });
@@ -336,4 +339,23 @@ async fn a_batch_is_refused_unless_it_is_asked_for_and_then_bounded() {
     as events: 406 application/json; charset=utf-8
       {"errors":[{"message":"A batch is answered as JSON: accept `application/json`.","extensions":{"code":"BAD_USER_INPUT","requestId":"test"}}]}
     "#);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_counts_too_and_a_batch_waits_once() {
+    let settings = vec![("GRAPHQL_BATCH_MAX", "100".to_owned()), ("RATE_LIMIT_REQUESTS_PER_PERSON", "60".to_owned())];
+    let gateway = Gateway::planned(Plan { settings, ..Plan::default() }).await;
+    let send = async |body: &Value| gateway.stranger().post("/graphql").json(body).send().await.expect("an answer");
+    let mut seen = Vec::new();
+    for body in [json!(1), json!({}), json!({ "query": "{" })] {
+        seen.push(send(&body).await.status().as_u16());
+    }
+    // Ten at once; three were taken, and seven are left.
+    let batch: Vec<_> = (0..12).map(|_| json!({ "query": "{ __typename }" })).collect();
+    let response = send(&json!(batch)).await;
+    let wait = response.headers()[header::RETRY_AFTER].clone();
+    let answers: Vec<Value> = response.json().await.expect("JSON");
+    let refused = answers.iter().filter(|answer| answer["errors"][0]["extensions"]["code"] == "RATE_LIMITED").count();
+    seen.push(send(&json!(1)).await.status().as_u16());
+    assert_eq!((seen, answers.len(), refused, wait), (vec![400, 400, 200, 429], 12, 5, header::HeaderValue::from(1)));
 }

@@ -17,11 +17,7 @@ pub(super) enum FromClient {
     Init(Option<Map<String, Value>>),
     Ping(Option<Value>),
     Pong,
-    Subscribe {
-        id: String,
-        /// What is asked for, or what is wrong with it.
-        asked: Result<Box<Asked>, Cow<'static, str>>,
-    },
+    Subscribe { id: String, asked: Box<Asked> },
     Complete(String),
 }
 
@@ -35,7 +31,7 @@ pub(super) enum Close {
     /// 1009: a message over the limit.
     TooLarge,
     /// 4400
-    Malformed(&'static str),
+    Malformed(Cow<'static, str>),
     /// 4401: subscribe before the acknowledgement.
     Unauthorized,
     /// 4403: the proof was refused, or is worth nothing any more.
@@ -58,7 +54,7 @@ impl Close {
             Self::GoingAway => (1001, "Going away".to_owned()),
             Self::TryAgainLater(why) => (1013, why.to_string()),
             Self::TooLarge => (1009, "A message holds 1 MiB at most".to_owned()),
-            Self::Malformed(what) => (4400, (*what).to_owned()),
+            Self::Malformed(what) => (4400, what.to_string()),
             Self::Unauthorized => (4401, "Unauthorized".to_owned()),
             Self::Forbidden => (4403, "Forbidden".to_owned()),
             Self::Subprotocol => (4406, "Subprotocol not acceptable".to_owned()),
@@ -80,7 +76,7 @@ impl Close {
 const ID_MAX: usize = 256;
 
 pub(super) fn parse(text: &str) -> Result<FromClient, Close> {
-    let malformed = Close::Malformed;
+    let malformed = |what: &'static str| Close::Malformed(what.into());
     let Ok(Value::Object(mut message)) = serde_json::from_str::<Value>(text) else {
         return Err(malformed("Messages are JSON objects"));
     };
@@ -102,12 +98,8 @@ pub(super) fn parse(text: &str) -> Result<FromClient, Close> {
         Some("subscribe") => {
             let id = id()?;
             let payload = payload.ok_or(malformed("A subscribe has a payload"))?;
-            let has_id = payload.contains_key("documentId") || payload.contains_key("extensions");
-            if !has_id && !payload.get("query").is_some_and(Value::is_string) {
-                return Err(malformed("A subscribe has a query"));
-            }
-            let asked = body::asked(payload).map(Box::new).map_err(|bad| bad.message);
-            Ok(FromClient::Subscribe { id, asked })
+            let asked = body::asked(payload).map_err(|bad| Close::Malformed(bad.message))?;
+            Ok(FromClient::Subscribe { id, asked: Box::new(asked) })
         }
         _ => Err(malformed("Unknown message type")),
     }

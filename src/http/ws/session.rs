@@ -102,7 +102,7 @@ impl Session {
                                 return close;
                             }
                         }
-                        Some(Ok(Message::Binary(_))) => return Some(Close::Malformed("Messages are text")),
+                        Some(Ok(Message::Binary(_))) => return Some(Close::Malformed("Messages are text".into())),
                         Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
                         Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
                     }
@@ -132,13 +132,9 @@ impl Session {
             FromClient::Subscribe { .. } if !self.is_ready => Err(Some(Close::Unauthorized)),
             FromClient::Subscribe { id, .. } if self.operations.contains_key(&id) => Err(Some(Close::Duplicate(id))),
             FromClient::Subscribe { .. } if self.operations.len() >= OPERATIONS_MAX => Err(Some(Close::TooMany)),
-            FromClient::Subscribe { id, asked: Ok(asked) } => {
+            FromClient::Subscribe { id, asked } => {
                 self.begin(id, *asked);
                 Ok(())
-            }
-            FromClient::Subscribe { id, asked: Err(what) } => {
-                let refused = self.web.graph.unreadable(what, &request_id::fresh().0);
-                self.must_send(message::answer(&id, &refused).0).await
             }
             FromClient::Complete(id) => {
                 if let Some((_, operation)) = self.operations.remove(&id) {
@@ -179,7 +175,7 @@ impl Session {
         let span = request_id::on_socket(&request_id);
         let work = async move {
             let send = async |answer| out.send(Out { id: id.clone(), run, answer }).await.is_ok();
-            match admission::check(&web, &proof, &request_id, asked).await {
+            match admission::check(&web, &proof, &request_id, Ok(asked)).await {
                 Ok(checked) => {
                     let cx = proof.resolve(&web, request_id).await;
                     let mut answers = web.graph.stream(checked, cx);

@@ -143,6 +143,7 @@ impl Gateway {
             is_development: !plan.is_production,
             trusted_proxies: config.http.trusted_proxies,
             inbox: config.inbox.clone(),
+            batch: config.http.batch,
             ..plan.web
         };
         let parts = Parts {
