@@ -7,7 +7,7 @@ use async_graphql_axum::GraphQLResponse;
 use axum::{
     Extension,
     extract::{Request, State},
-    http::{HeaderValue, Method, StatusCode, header, request::Parts},
+    http::{HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde_json::{Value, json};
@@ -72,15 +72,26 @@ async fn answer(web: Arc<Web>, id: RequestId, request: Request, form: Option<For
         }
     };
     let proof = Proof::from_headers(&web, &parts.headers, &parts.extensions);
+    let manner = Manner { form, stream: negotiate::stream(&parts.headers), is_get: parts.method == Method::GET };
+    drop(parts);
     match read {
-        Ok(Posted::One(asked)) => one(web, id, proof, Ok(asked), form, &parts).await,
+        Ok(Posted::One(asked)) => one(web, id, proof, Ok(asked), manner).await,
         Ok(Posted::Batch(_)) if form.is_stream() => {
             let message = "A batch is answered as JSON: accept `application/json`.";
             refuse(StatusCode::NOT_ACCEPTABLE, message, form, &id)
         }
-        Ok(Posted::Batch(all)) => batch(&web, &id, &proof, all).await,
-        Err(bad) => one(web, id, proof, Err(bad), form, &parts).await,
+        // Boxed, so that each request's future is no larger for what few send.
+        Ok(Posted::Batch(all)) => Box::pin(batch(&web, &id, &proof, all)).await,
+        Err(bad) => one(web, id, proof, Err(bad), manner).await,
     }
+}
+
+/// How an operation was asked for.
+struct Manner {
+    form: Form,
+    /// For several answers, if the client takes any.
+    stream: Option<Form>,
+    is_get: bool,
 }
 
 async fn one(
@@ -88,19 +99,18 @@ async fn one(
     id: RequestId,
     proof: Proof,
     asked: Result<Asked, BadRequest>,
-    form: Form,
-    parts: &Parts,
+    Manner { form, stream, is_get }: Manner,
 ) -> Response {
     let checked = match admission::check(&web, &proof, &id, asked).await {
         Ok(checked) => checked,
         Err(denied) => return deny(denied, form),
     };
-    if parts.method == Method::GET && checked.writes() {
+    if is_get && checked.writes() {
         let message = "What changes something is sent by POST.";
         return allow(refuse(StatusCode::METHOD_NOT_ALLOWED, message, form, &id), "POST");
     }
     let form = match checked.kind {
-        OperationType::Subscription if !form.is_stream() => negotiate::stream(&parts.headers).unwrap_or(form),
+        OperationType::Subscription if !form.is_stream() => stream.unwrap_or(form),
         _ => form,
     };
     let open = match form.is_stream().then(|| admission::open(&web, &proof)).transpose() {
