@@ -318,7 +318,8 @@ mod tests {
         }
         insta::assert_debug_snapshot!(faults, @r#"
         [
-            "holds two documents of one id",
+            "gives an id to two documents",
+            "gives an id to two documents",
             "must be a manifest of Apollo's, version 1, or a JSON object of ids and documents as Relay's",
             "holds no documents",
             "must be a manifest of Apollo's, version 1, or a JSON object of ids and documents as Relay's",
