@@ -36,7 +36,7 @@ async fn a_socket_is_held_to_the_protocol() {
             "no query",
             vec![init.clone(), json!({ "id": "1", "type": "subscribe", "payload": {} })],
             4400,
-            "A subscribe has a query",
+            "`query` is missing.",
         ),
         ("a payload that is text", vec![json!({ "type": "ping", "payload": "x" })], 4400, "A payload is an object"),
         (
