@@ -147,6 +147,7 @@ async fn fifty_sends_to_two_nodes_are_one_message_one_call_and_one_bill() {
     let answers = futures_util::future::join_all(sends).await;
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
     let mut far = admin.at(there.address).watch(&conversation, None).await;
+    there.until_watched().await;
     let call = model.call().await;
     call.text("Hi.").await;
     call.finish().await;
