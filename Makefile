@@ -37,7 +37,7 @@ publish-schema: ## at each release: what frontends are written for from now on; 
 	node tests/clients/publish.mjs
 
 bench: ## how fast it is, as ratios to limits of the same machine in the same run
-	@scripts/setup test
+	@scripts/setup bench
 	cargo bench --locked
 
 build: ## the release program, in target/release/frontdesk; with the playground, where `make playground` came before
