@@ -39,14 +39,9 @@ impl Shape {
         }
     }
 
-    /// The id of a tenant, counted from nought.
-    pub fn tenant(&self, tenant: u32) -> u32 {
-        FIRST_TENANT + tenant
-    }
-
     /// The person of a tenant who asks, an ordinary one: their id, and the address that they sign in by.
     pub fn person(&self, tenant: u32) -> (u32, String) {
-        (self.tenants + tenant + 1, format!("person1.{}@bench.example", self.tenant(tenant)))
+        (self.tenants + tenant + 1, format!("person1.{}@bench.example", id_of(tenant)))
     }
 
     /// The id of a tenant's lead, both counted from nought.
@@ -64,6 +59,11 @@ impl Shape {
             leads_per_tenant - 1
         )
     }
+}
+
+/// The id of a tenant, counted from nought.
+pub fn id_of(tenant: u32) -> u32 {
+    FIRST_TENANT + tenant
 }
 
 /// A connection to a database.

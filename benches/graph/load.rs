@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::{
     data::Shape,
     measure,
-    processes::Processes,
+    processes::{DATABASE, Processes},
     table::{Measured, Side},
     workloads::{Request, Workload},
 };
@@ -183,7 +183,7 @@ impl Generator<'_> {
         // Of its time it takes some to connect, which it does not count.
         let seconds = self.seconds as usize + clients / 32;
         command.args(["--time", &seconds.to_string(), "--file"]).arg(&script);
-        command.arg("--host").arg(self.processes.sockets()).arg(self.processes.database()).current_dir(&folder);
+        command.arg("--host").arg(self.processes.sockets()).arg(DATABASE).current_dir(&folder);
         let said = said(command, "pgbench, which comes with PostgreSQL");
         assert!(!said.contains("actually processed: 0\n"), "BENCH_SECONDS is over before {clients} clients are there");
         let number = |before: &str| -> f64 {

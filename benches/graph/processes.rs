@@ -20,7 +20,8 @@ use serde_json::json;
 
 use crate::data::{self, PASSWORD, Shape};
 
-const DATABASE: &str = "bench";
+/// The database that is measured.
+pub const DATABASE: &str = "bench";
 /// Production's, but for what one tenant may ask in a minute: 50 tenants stand for all that would share a server, so each asks
 /// for a fiftieth of all there is. Still everything is counted, and held against these. Tokens outlive the run.
 const SETTINGS: [(&str, &str); 10] = [
@@ -138,11 +139,6 @@ impl Processes {
     /// The folder of PostgreSQL's socket.
     pub fn sockets(&self) -> PathBuf {
         self.folder.join("s")
-    }
-
-    /// The database in it.
-    pub fn database(&self) -> &'static str {
-        DATABASE
     }
 
     /// A person's access token of each tenant, had as anybody has theirs.

@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use crate::data::Shape;
+use crate::data::{self, Shape};
 
 /// Requests that the load generator goes through, again and again.
 const REQUESTS: u32 = 10_000;
@@ -145,7 +145,7 @@ impl Workload {
     /// The same of the bare server, which believes whatever it is told.
     pub fn of_the_bare(self, shape: &Shape) -> Vec<Request> {
         self.spread(shape, |tenant, lead| {
-            let at = format!("/tenants/{}", shape.tenant(tenant));
+            let at = format!("/tenants/{}", data::id_of(tenant));
             let (method, path, body) = match self {
                 Self::Lead => ("GET", format!("{at}/leads/{}", shape.lead(tenant, lead)), String::new()),
                 Self::Leads => ("GET", format!("{at}/leads"), String::new()),
