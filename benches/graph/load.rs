@@ -34,6 +34,8 @@ struct Counted {
 
 /// Answers that are compared.
 const SAMPLE: usize = 20;
+/// Clients of pgbench: each is a process of PostgreSQL, which has room for 200, and the servers hold some.
+const CLIENTS_MAX: usize = 128;
 
 /// Asks, and measures.
 pub struct Generator<'a> {
@@ -167,6 +169,7 @@ impl Generator<'_> {
         fs::write(&script, workload.script(self.shape)).expect("written");
         let program =
             std::env::var_os("PG_BIN_DIR").map_or("pgbench".into(), |folder| PathBuf::from(folder).join("pgbench"));
+        let clients = clients.min(CLIENTS_MAX);
         let threads = clients.min(std::thread::available_parallelism().map_or(1, usize::from));
         let mut command = Command::new(program);
         command.args([

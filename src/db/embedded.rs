@@ -243,7 +243,7 @@ impl Programs {
             .arg(data)
             .arg("-k")
             .arg(sockets)
-            .args(["-h", "", "-c", "unix_socket_permissions=0700", "-c", "max_connections=400"])
+            .args(["-h", "", "-c", "unix_socket_permissions=0700", "-c", "max_connections=200"])
             .args(["-c", "timezone=UTC"]);
         if durability == Durability::Scratch {
             command.args(["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"]);

@@ -52,7 +52,7 @@ async fn a_sound_set_up_is_told_in_one_page_and_left_as_it_is() {
       ok    keys           SECRET_KEY and JWT_SECRET_KEY are there, and each is its own.
     database
       ok    database       PostgreSQL [version] answers.
-      ok    pool           DATABASE_POOL_SIZE is 16, and the server has room for 397 connection(s).
+      ok    pool           DATABASE_POOL_SIZE is 16, and the server has room for 197 connection(s).
       ok    login          `frontdesk_app` is a plain role.
       ok    migrations     Every migration of this program has run.
       ok    tables         Every table is behind its policies, its owner too.
