@@ -2,7 +2,7 @@
 //! and collects who may touch its fields. Fragments are walked once each, whatever the number of their spreads. Must not
 //! ask the database.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use async_graphql::{
     Name, Pos, Positioned, Request, ServerError, Variables,
@@ -17,7 +17,7 @@ use async_graphql::{
 use async_graphql_value::{ConstValue, Value};
 
 use crate::{
-    graph::{auth::Access, documents::News, limits::Limits, rules::Rules, scan::scan},
+    graph::{auth::Access, documents::News, limits::Limits, plans::Plan, rules::Rules, scan::scan},
     kernel::{
         failure::{ErrorCode, Refusal},
         page::{DEFAULT_SIZE, MAX_SIZE},
@@ -39,14 +39,39 @@ pub struct Checked {
     /// Query, mutation or subscription.
     pub kind: OperationType,
     /// Fields that say who may touch them.
-    pub(super) touched: Vec<(Access, String, Pos)>,
+    pub(super) touched: Arc<[(Access, String, Pos)]>,
     /// What it costs: each field once for each row that a list may give.
     pub cost: usize,
     /// What is new about the document.
     pub(super) news: News,
+    /// The specification's rules were looked at before, for the like of it.
+    pub(super) is_valid: bool,
+    /// It asks what the schema looks like.
+    pub(super) introspects: bool,
 }
 
 impl Checked {
+    /// What an earlier look at the like of it found.
+    pub(super) fn planned(mut request: Request, news: News, plan: &Plan) -> Self {
+        request.set_parsed_query(plan.document.clone());
+        Self {
+            request,
+            kind: plan.kind,
+            touched: plan.touched.clone(),
+            cost: plan.cost,
+            news,
+            is_valid: true,
+            introspects: plan.introspects,
+        }
+    }
+
+    /// The same for the next of its like, now that it is known to be valid.
+    pub(super) fn plan(&mut self) -> Option<Plan> {
+        let document = self.request.parsed_query().ok()?.clone();
+        let Self { kind, cost, introspects, .. } = *self;
+        Some(Plan { document, kind, touched: self.touched.clone(), cost, introspects })
+    }
+
     /// Whether it changes something, if its caller may.
     #[must_use]
     pub fn writes(&self) -> bool {
@@ -102,6 +127,7 @@ pub(super) fn check(
         fragments: HashMap::new(),
         aliases: 0,
         directives: 0,
+        introspects: false,
     };
     // All operations and fragments are validated, so all of them count.
     let mut size = 0usize;
@@ -122,9 +148,9 @@ pub(super) fn check(
     }
     within("lists of types in each other", limits.circle, sum.circle)?;
     within("cost", limits.cost, sum.cost)?;
-    let kind = operation.node.ty;
+    let (kind, introspects) = (operation.node.ty, walk.introspects);
     request.set_parsed_query(document);
-    Ok(Checked { request, kind, touched: sum.touched, cost: sum.cost, news })
+    Ok(Checked { request, kind, touched: sum.touched.into(), cost: sum.cost, news, is_valid: false, introspects })
 }
 
 fn chosen<'d>(
@@ -203,6 +229,7 @@ struct Walk<'d> {
     fragments: HashMap<Name, Option<Sum>>,
     aliases: usize,
     directives: usize,
+    introspects: bool,
 }
 
 impl<'d> Walk<'d> {
@@ -257,6 +284,7 @@ impl<'d> Walk<'d> {
     fn field(&mut self, field: &'d Field, pos: Pos, parent: &str) -> Result<Sum, Rejection> {
         self.aliases += usize::from(field.alias.is_some());
         let name = field.name.node.as_str();
+        self.introspects |= matches!(name, "__schema" | "__type");
         // Unknown fields, and introspection, go on without a rule: the validator knows them.
         let rule = self.rules.field(parent, name);
         let children = self.selection(&field.selection_set.node, rule.map_or("", |rule| rule.gives.as_str()))?;

@@ -12,6 +12,8 @@ mod limits;
 mod measure;
 mod mutation;
 mod node;
+mod plain;
+mod plans;
 mod query;
 mod rules;
 mod scalars;
@@ -20,7 +22,12 @@ mod serve;
 mod subscription;
 mod types;
 
-use async_graphql::{SDLExportOptions, Schema};
+use std::sync::Arc;
+
+use async_graphql::{
+    SDLExportOptions, Schema, SchemaBuilder, ServerError, ValidationMode, ValidationResult,
+    extensions::{Extension, ExtensionContext, ExtensionFactory, NextValidation},
+};
 
 pub use check::{Checked, Rejection, RejectionKind};
 pub use documents::{Asked, DocumentId, DocumentSettings, Manifest, Trust};
@@ -33,20 +40,55 @@ pub use subscription::Subscription;
 /// The schema's Rust type.
 pub type FrontdeskSchema = Schema<Query, Mutation, Subscription>;
 
-fn schema(suggestions: bool) -> FrontdeskSchema {
-    let builder = Schema::build(Query::default(), Mutation::default(), Subscription)
+fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
+    Schema::build(Query::default(), Mutation::default(), Subscription)
         .register_output_type::<node::Node>()
         .register_output_type::<types::chat_event::ChatEvent>()
         // Our own checks run first and are stricter; these stand behind them.
         .limit_depth(Limits::default().depth)
-        .limit_recursive_depth(Limits::default().depth * 2);
+        .limit_recursive_depth(Limits::default().depth * 2)
+}
+
+/// What runs documents that are known to be valid: it does not look again. Of federation it has the switch alone, since without it
+/// the library goes through all types for each root field to find out whether there is any; its fields are in no valid document.
+fn runner() -> FrontdeskSchema {
+    builder().validation_mode(ValidationMode::Fast).enable_federation().finish()
+}
+
+/// What judges documents by the specification's rules, and runs those that ask what the schema looks like.
+fn judge(suggestions: bool) -> FrontdeskSchema {
+    let builder = builder().extension(Judges);
     if suggestions { builder.finish() } else { builder.disable_suggestions().finish() }
+}
+
+/// Put to a request that is to be judged, and not to be run.
+struct JudgeOnly;
+
+/// Ends such an operation once it was validated: without an error, if it is valid.
+struct Judges;
+
+impl ExtensionFactory for Judges {
+    fn create(&self) -> Arc<dyn Extension> {
+        Arc::new(Self)
+    }
+}
+
+#[async_graphql::async_trait::async_trait]
+impl Extension for Judges {
+    async fn validation(
+        &self,
+        ctx: &ExtensionContext<'_>,
+        next: NextValidation<'_>,
+    ) -> Result<ValidationResult, Vec<ServerError>> {
+        let valid = next.run(ctx).await?;
+        if ctx.data_opt::<JudgeOnly>().is_some() { Err(Vec::new()) } else { Ok(valid) }
+    }
 }
 
 /// The schema as `schema.graphql` holds it.
 #[must_use]
 pub fn sdl() -> String {
-    let text = schema(true).sdl_with_options(
+    let text = builder().finish().sdl_with_options(
         SDLExportOptions::new()
             .sorted_fields()
             .sorted_arguments()

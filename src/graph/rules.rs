@@ -1,7 +1,7 @@
 //! What the printed schema says about each field: its type, whether it is a list, who may touch it. Read from the SDL
 //! once, at start. Must not hold anything that is not printed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use anyhow::Context;
 use async_graphql::parser::{
@@ -15,7 +15,14 @@ use crate::graph::auth::Access;
 /// Every field of the schema, by type and name.
 pub(super) struct Rules {
     fields: HashMap<String, HashMap<String, FieldRule>>,
+    /// Those of inputs.
+    inputs: HashMap<String, HashMap<String, Type>>,
+    /// Scalars whose values are texts.
+    texts: HashSet<String>,
 }
+
+/// The specification's own scalars whose values are texts.
+const TEXTS: &[&str] = &["String", "ID"];
 
 /// One field.
 pub(super) struct FieldRule {
@@ -32,22 +39,44 @@ pub(super) struct FieldRule {
 impl Rules {
     pub(super) fn read(sdl: &str) -> anyhow::Result<Self> {
         let document = parse_schema(sdl).context("the printed schema can't be read")?;
-        let mut fields = HashMap::new();
+        let (mut fields, mut inputs) = (HashMap::new(), HashMap::new());
+        let mut texts: HashSet<String> = TEXTS.iter().map(|&name| name.to_owned()).collect();
         for definition in document.definitions {
             let TypeSystemDefinition::Type(definition) = definition else { continue };
             let list = match definition.node.kind {
                 TypeKind::Object(object) => object.fields,
                 TypeKind::Interface(interface) => interface.fields,
+                TypeKind::InputObject(input) => {
+                    let types =
+                        input.fields.into_iter().map(|field| (field.node.name.node.to_string(), field.node.ty.node));
+                    inputs.insert(definition.node.name.node.to_string(), types.collect());
+                    continue;
+                }
+                // Ours are all written as texts; what they say is read where a field is resolved, and not before.
+                TypeKind::Scalar => {
+                    texts.insert(definition.node.name.node.to_string());
+                    continue;
+                }
                 _ => continue,
             };
             let rules = list.into_iter().map(|field| (field.node.name.node.to_string(), FieldRule::of(&field.node)));
             fields.insert(definition.node.name.node.to_string(), rules.collect());
         }
-        Ok(Self { fields })
+        Ok(Self { fields, inputs, texts })
     }
 
     pub(super) fn field(&self, parent: &str, name: &str) -> Option<&FieldRule> {
         self.fields.get(parent)?.get(name)
+    }
+
+    /// The type of an input's field.
+    pub(super) fn input(&self, input: &str, field: &str) -> Option<&Type> {
+        self.inputs.get(input)?.get(field)
+    }
+
+    /// Whether it is a scalar of which a document's checks see only that a value is a text.
+    pub(super) fn is_text(&self, scalar: &str) -> bool {
+        self.texts.contains(scalar)
     }
 
     /// Root fields that say nothing of who may touch them; there may be none.

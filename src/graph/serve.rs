@@ -13,16 +13,17 @@ use tracing::Instrument;
 
 use crate::{
     graph::{
-        FrontdeskSchema,
+        FrontdeskSchema, JudgeOnly,
         auth::Access,
         check::{self, Checked, Rejection, RejectionKind},
         context::{Caller, RequestCx},
         documents::{Asked, DocumentSettings, Documents},
-        error, isolation,
+        error, isolation, judge,
         limits::Limits,
         measure,
+        plans::Plans,
         rules::Rules,
-        schema, sdl,
+        runner, sdl,
     },
     kernel::{
         failure::{ErrorCode, Refusal},
@@ -59,7 +60,11 @@ pub struct Graph {
 }
 
 struct Inner {
-    schema: FrontdeskSchema,
+    /// Runs what is known to be valid.
+    runner: FrontdeskSchema,
+    /// Says whether something is, and what the schema looks like.
+    judge: FrontdeskSchema,
+    plans: Plans,
     rules: Rules,
     limits: Limits,
     introspection: Introspection,
@@ -77,9 +82,10 @@ impl Graph {
         let rules = Rules::read(&sdl())?;
         let open = rules.open_roots();
         anyhow::ensure!(open.is_empty(), "root fields without @auth: {}", open.join(", "));
-        let schema = schema(introspection == Introspection::Open);
-        let (limits, documents) = (Limits::default(), Documents::new(documents));
-        Ok(Self { inner: Arc::new(Inner { schema, rules, limits, introspection, documents, patience }) })
+        let (runner, judge) = (runner(), judge(introspection == Introspection::Open));
+        let (limits, documents, plans) = (Limits::default(), Documents::new(documents), Plans::new());
+        let inner = Inner { runner, judge, plans, rules, limits, introspection, documents, patience };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Finds the document that is asked for, and checks it against the limits, before anything runs.
@@ -88,8 +94,11 @@ impl Graph {
     /// The first limit or rule that it breaks.
     pub fn check(&self, asked: Asked) -> Result<Checked, Rejection> {
         let found = self.inner.documents.find(asked);
-        let found = found.map_err(|refusal| Rejection::of(RejectionKind::Missing, &refusal))?;
-        check::check(found, &self.inner.rules, &self.inner.limits)
+        let (mut request, news) = found.map_err(|refusal| Rejection::of(RejectionKind::Missing, &refusal))?;
+        if let Some(plan) = self.inner.plans.recall(&self.inner.rules, &mut request) {
+            return Ok(Checked::planned(request, news, &plan));
+        }
+        check::check((request, news), &self.inner.rules, &self.inner.limits)
     }
 
     /// The answer to a document that was rejected.
@@ -109,9 +118,10 @@ impl Graph {
         let (id, services) = (cx.public.request.0.clone(), cx.public.services.clone());
         let (kind, patience, begun) = (checked.kind, self.inner.patience, Instant::now());
         let (checked, span) = measure::span(checked);
+        let schema = self.schema(&checked).clone();
         let run = async {
             match self.admitted(checked, cx).await {
-                Ok(request) => tokio::time::timeout(patience, self.inner.schema.execute(request))
+                Ok(request) => tokio::time::timeout(patience, schema.execute(request))
                     .await
                     .unwrap_or_else(|_| Response::from_errors(vec![error::refused(&too_long(kind, patience), None)])),
                 Err(refused) => *refused,
@@ -140,10 +150,11 @@ impl Graph {
         let (checked, span) = measure::span(checked);
         // Polled long after its request was answered, and still its own.
         let span = span.or_current();
+        let schema = self.schema(&checked).clone();
         let events = stream::once(async move {
             match graph.admitted(checked, cx).await {
                 Ok(request) => {
-                    let events = isolation::streamed(graph.inner.schema.execute_stream(request));
+                    let events = isolation::streamed(schema.execute_stream(request));
                     events.map(move |response| graph.finished(response, &id)).boxed()
                 }
                 Err(refused) => stream::iter([graph.finished(*refused, &id)]).boxed(),
@@ -153,9 +164,13 @@ impl Graph {
         trace::inside(span, events).boxed()
     }
 
+    fn schema(&self, checked: &Checked) -> &FrontdeskSchema {
+        if checked.introspects { &self.inner.judge } else { &self.inner.runner }
+    }
+
     /// Lets a document through if its caller may touch all of its fields. Whoever comes into a tenant from outside is
     /// recorded first, let through or not.
-    async fn admitted(&self, checked: Checked, cx: RequestCx) -> Result<Request, Box<Response>> {
+    async fn admitted(&self, mut checked: Checked, cx: RequestCx) -> Result<Request, Box<Response>> {
         if let (OperationType::Query, Caller::Known(known)) = (checked.kind, &cx.caller)
             && let Some(tenant) = &known.tenant
         {
@@ -176,6 +191,7 @@ impl Graph {
             return Err(Box::new(Response::from_errors(vec![error::refused(&refusal, pos)])));
         }
         self.inner.documents.note(&checked.news, &checked.request);
+        self.validate(&mut checked).await?;
         let is_open = match self.inner.introspection {
             Introspection::Open => true,
             Introspection::Administrators => cx.admit(Access::TenantAdmin).is_ok(),
@@ -183,6 +199,24 @@ impl Graph {
         };
         let request = checked.request.data(cx);
         Ok(if is_open { request } else { request.disable_introspection() })
+    }
+
+    /// Looks whether a document keeps the specification's rules, if none of its like was looked at before.
+    async fn validate(&self, checked: &mut Checked) -> Result<(), Box<Response>> {
+        if checked.is_valid {
+            return Ok(());
+        }
+        let Inner { judge, plans, rules, .. } = &*self.inner;
+        let Some(plan) = checked.plan() else { return Ok(()) };
+        let mut request = Request::new(checked.request.query.as_str()).variables(checked.request.variables.clone());
+        request.operation_name.clone_from(&checked.request.operation_name);
+        request.set_parsed_query(plan.document.clone());
+        let faults = judge.execute(request.data(JudgeOnly)).await;
+        if faults.is_err() {
+            return Err(Box::new(faults));
+        }
+        plans.keep(rules, &mut checked.request, plan);
+        Ok(())
     }
 
     fn finished(&self, mut response: Response, request_id: &str) -> Response {
@@ -193,7 +227,7 @@ impl Graph {
 
 /// Whether the caller may run the document, and where not.
 fn verdict(checked: &Checked, cx: &RequestCx) -> Result<(), (Refusal, Option<Pos>)> {
-    for (access, _, pos) in &checked.touched {
+    for (access, _, pos) in &*checked.touched {
         cx.admit(*access).map_err(|refusal| (refusal, Some(*pos)))?;
     }
     if checked.writes() && cx.visitor().is_some_and(|cx| cx.scope().is_read_only()) {
