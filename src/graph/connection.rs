@@ -24,7 +24,7 @@ macro_rules! connection {
         #[derive(Clone)]
         pub struct $edge {
             node: $node,
-            cursor: String,
+            place: $crate::kernel::page::Position,
         }
 
         #[doc = $edge_doc]
@@ -35,8 +35,20 @@ macro_rules! connection {
                 &self.node
             }
             /// The item's place in the list; for `after` and `before`.
-            async fn cursor(&self) -> &str {
-                &self.cursor
+            async fn cursor(&self) -> String {
+                self.place.encode()
+            }
+        }
+
+        impl $crate::graph::plain::Plain for $edge {
+            fn plain(&self, ctx: &async_graphql::Context<'_>) -> Option<async_graphql::Value> {
+                match ctx.item.node.name.node.as_str() {
+                    "cursor" => Some(async_graphql::Value::String(self.place.encode())),
+                    "node" => {
+                        $crate::graph::plain::object(&ctx.with_selection_set(&ctx.item.node.selection_set), &self.node)
+                    }
+                    _ => None,
+                }
             }
         }
 
@@ -63,12 +75,12 @@ macro_rules! connection {
                 F: Future<Output = $crate::kernel::failure::Outcome<i64>> + Send + 'static,
             {
                 let edges: Vec<_> =
-                    slice.rows.into_iter().map(|row| $edge { cursor: place(&row).encode(), node: node(row) }).collect();
+                    slice.rows.into_iter().map(|row| $edge { place: place(&row), node: node(row) }).collect();
                 let info = $crate::graph::connection::PageInfo {
                     has_next_page: slice.has_next,
                     has_previous_page: slice.has_previous,
-                    start_cursor: edges.first().map(|edge| edge.cursor.clone()),
-                    end_cursor: edges.last().map(|edge| edge.cursor.clone()),
+                    start_cursor: edges.first().map(|edge| edge.place.encode()),
+                    end_cursor: edges.last().map(|edge| edge.place.encode()),
                 };
                 Self { edges, info, total: Box::new(move || Box::pin(total())) }
             }
@@ -78,12 +90,12 @@ macro_rules! connection {
         #[async_graphql::Object]
         impl $connection {
             /// The page's items, each with its cursor.
-            async fn edges(&self) -> &[$edge] {
-                &self.edges
+            async fn edges(&self) -> $crate::graph::plain::SwiftList<'_, $edge> {
+                $crate::graph::plain::SwiftList(self.edges.iter().collect())
             }
             /// The page's items alone.
-            async fn nodes(&self) -> Vec<&$node> {
-                self.edges.iter().map(|edge| &edge.node).collect()
+            async fn nodes(&self) -> $crate::graph::plain::SwiftList<'_, $node> {
+                $crate::graph::plain::SwiftList(self.edges.iter().map(|edge| &edge.node).collect())
             }
             /// Where the page lies in the list.
             async fn page_info(&self) -> &$crate::graph::connection::PageInfo {

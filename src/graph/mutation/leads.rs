@@ -7,6 +7,7 @@ use crate::{
     graph::{
         auth::{Access, auth},
         context,
+        plain::Swift,
         types::lead::{CreateLeadInput, Lead, UpdateLeadInput},
     },
     kernel::ids,
@@ -24,10 +25,10 @@ impl LeadMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The person.")] input: CreateLeadInput,
-    ) -> Result<Lead> {
+    ) -> Result<Swift<Lead>> {
         let cx = &context::tenant(ctx)?.renewed();
         let row = leads::create(cx, &input.into()).await?;
-        Ok(Lead { row, cx: cx.clone() })
+        Ok(Swift(Lead { row, cx: cx.clone() }))
     }
 
     /// Changes a lead.

@@ -7,6 +7,7 @@ use crate::{
     graph::{
         auth::{Access, auth},
         context,
+        plain::Swift,
         types::{
             lead::{Lead, LeadConnection, LeadFilter},
             order::LeadOrder,
@@ -27,11 +28,11 @@ impl LeadQuery {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The global id, such as `lead_81`.")] id: ID,
-    ) -> Result<Option<Lead>> {
+    ) -> Result<Option<Swift<Lead>>> {
         let cx = context::tenant(ctx)?;
         let id: LeadId = ids::parse(&id, "id")?;
         let row = cx.read(async |tx| leads::find(tx, id).await).await?;
-        Ok(row.map(|row| Lead { row, cx: cx.clone() }))
+        Ok(row.map(|row| Swift(Lead { row, cx: cx.clone() })))
     }
 
     /// The tenant's leads, newest first unless another order is asked for.

@@ -7,6 +7,7 @@ use crate::{
     db::tables::audit::{AuditFilter as Filter, EntryRow},
     graph::{
         connection::connection,
+        plain::plain,
         scalars::DateTime,
         types::{impersonation::Impersonation, search, tenant::Tenant, user::User},
     },
@@ -95,6 +96,17 @@ impl AuditEntry {
         self.row.detail.as_deref()
     }
 }
+
+plain!(AuditEntry {
+    "id" => id,
+    "at" => at,
+    "action" => action,
+    "target" => target,
+    "impersonated" => impersonated,
+    "outcome" => outcome,
+    "requestId" => request_id,
+    "detail" => detail,
+});
 
 connection!(
     AuditEntryConnection, AuditEntryEdge of AuditEntry,

@@ -11,6 +11,7 @@ use crate::{
     graph::{
         auth::{Access, auth},
         connection::connection,
+        plain::{Swift, plain},
         scalars::DateTime,
         types::{
             call::Call,
@@ -52,10 +53,10 @@ impl Conversation {
     }
     /// Whom with, once that is known.
     #[graphql(directive = auth::apply(Access::User))]
-    async fn lead(&self) -> Result<Option<Lead>> {
+    async fn lead(&self) -> Result<Option<Swift<Lead>>> {
         let Some(id) = self.row.lead_id else { return Ok(None) };
         let row = self.cx.loaders().lead(id).await?;
-        Ok(row.map(|row| Lead { row, cx: self.cx.clone() }))
+        Ok(row.map(|row| Swift(Lead { row, cx: self.cx.clone() })))
     }
     /// What it is about, in the tenant's own words.
     #[graphql(directive = auth::apply(Access::User))]
@@ -102,6 +103,15 @@ impl Conversation {
         self.row.updated_at.into()
     }
 }
+
+plain!(Conversation {
+    "id" => id,
+    "channel" => channel,
+    "status" => status,
+    "subject" => subject,
+    "createdAt" => created_at,
+    "updatedAt" => updated_at,
+});
 
 connection!(
     ConversationConnection, ConversationEdge of Conversation,

@@ -5,7 +5,7 @@ use async_graphql::{ID, InputObject, Object};
 use crate::{
     context::View,
     db::tables::deliveries::{DeliveryFilter, DeliveryRow},
-    graph::{connection::connection, scalars::DateTime, types::search},
+    graph::{connection::connection, plain::plain, scalars::DateTime, types::search},
     kernel::{failure::Outcome, ids::DeliveryId, vocabulary::DeliveryStatus},
 };
 
@@ -66,6 +66,18 @@ impl WebhookDelivery {
         self.row.processed_at.map(DateTime)
     }
 }
+
+plain!(WebhookDelivery {
+    "id" => id,
+    "provider" => provider,
+    "eventId" => event_id,
+    "eventType" => event_type,
+    "status" => status,
+    "attempts" => attempts,
+    "lastError" => last_error,
+    "receivedAt" => received_at,
+    "processedAt" => processed_at,
+});
 
 connection!(
     WebhookDeliveryConnection, WebhookDeliveryEdge of WebhookDelivery,

@@ -8,6 +8,7 @@ use crate::{
     domain::impersonations::LeaseForm,
     graph::{
         connection::connection,
+        plain::plain,
         scalars::DateTime,
         types::{tenant::Tenant, user::User},
     },
@@ -82,6 +83,17 @@ impl Impersonation {
         self.access_token.as_deref()
     }
 }
+
+plain!(Impersonation {
+    "id" => id,
+    "reason" => reason,
+    "isReadOnly" => is_read_only,
+    "startedAt" => started_at,
+    "expiresAt" => expires_at,
+    "isOpen" => is_open,
+    "endedAt" => ended_at,
+    "accessToken" => access_token,
+});
 
 connection!(
     ImpersonationConnection, ImpersonationEdge of Impersonation,

@@ -7,7 +7,7 @@ use crate::{
     context::TenantCx,
     db::tables::knowledge::{DocumentRow, Passage},
     domain::knowledge::DocumentForm,
-    graph::{connection::connection, scalars::DateTime},
+    graph::{connection::connection, plain::plain, scalars::DateTime},
 };
 
 /// A document that the assistant may answer from.
@@ -46,6 +46,13 @@ impl KnowledgeDocument {
         self.row.created_at.into()
     }
 }
+
+plain!(KnowledgeDocument {
+    "id" => id,
+    "title" => title,
+    "sourceUrl" => source_url,
+    "createdAt" => created_at,
+});
 
 connection!(
     KnowledgeDocumentConnection, KnowledgeDocumentEdge of KnowledgeDocument,

@@ -8,6 +8,7 @@ use crate::{
     domain::leads::{LeadEdit, LeadForm},
     graph::{
         connection::connection,
+        plain::plain,
         scalars::{DateTime, PhoneNumber},
         types::{
             change,
@@ -89,6 +90,18 @@ impl Lead {
         self.row.updated_at.into()
     }
 }
+
+plain!(Lead {
+    "id" => id,
+    "name" => name,
+    "email" => email,
+    "phone" => phone,
+    "source" => source,
+    "status" => status,
+    "notes" => notes,
+    "createdAt" => created_at,
+    "updatedAt" => updated_at,
+});
 
 connection!(LeadConnection, LeadEdge of Lead, "A page of leads.", "A lead and its place in the list.");
 

@@ -8,6 +8,7 @@ use crate::{
     domain::meetings::MeetingForm,
     graph::{
         connection::connection,
+        plain::plain,
         scalars::DateTime,
         types::{conversation::Conversation, lead::Lead},
     },
@@ -69,6 +70,17 @@ impl Meeting {
         self.row.updated_at.into()
     }
 }
+
+plain!(Meeting {
+    "id" => id,
+    "startsAt" => starts_at,
+    "endsAt" => ends_at,
+    "status" => status,
+    "title" => title,
+    "notes" => notes,
+    "createdAt" => created_at,
+    "updatedAt" => updated_at,
+});
 
 connection!(MeetingConnection, MeetingEdge of Meeting, "A page of meetings.", "A meeting and its place in the list.");
 

@@ -9,6 +9,7 @@ use crate::{
     graph::{
         auth::{Access, auth},
         connection::connection,
+        plain::plain,
         scalars::DateTime,
         types::{conversation::Conversation, knowledge::RetrievedPassage, text_message::TextMessage, user::User},
     },
@@ -91,6 +92,16 @@ impl Message {
         self.row.created_at.into()
     }
 }
+
+plain!(Message {
+    "id" => id,
+    "role" => role,
+    "content" => content,
+    "status" => status,
+    "promptHash" => prompt_hash,
+    "clientMessageId" => client_message_id,
+    "createdAt" => created_at,
+});
 
 /// Tokens that a reply used.
 #[derive(SimpleObject)]

@@ -6,7 +6,7 @@ use crate::{
     context::View,
     db::tables::prompts::{BundleFilter, BundleRow, NewSection, SectionRow},
     domain::prompts::{BundleForm, Composed, PromptOrigin, SetupForm},
-    graph::{connection::connection, scalars::DateTime},
+    graph::{connection::connection, plain::plain, scalars::DateTime},
     kernel::{
         failure::Outcome,
         ids::BundleId,
@@ -85,6 +85,16 @@ impl PromptBundle {
         self.row.published_at.map(DateTime)
     }
 }
+
+plain!(PromptBundle {
+    "id" => id,
+    "name" => name,
+    "status" => status,
+    "version" => version,
+    "isGlobal" => is_global,
+    "createdAt" => created_at,
+    "publishedAt" => published_at,
+});
 
 connection!(
     PromptBundleConnection, PromptBundleEdge of PromptBundle,

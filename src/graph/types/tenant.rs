@@ -15,6 +15,7 @@ use crate::{
     },
     graph::{
         connection::connection,
+        plain::plain,
         scalars::{DateTime, PhoneNumber},
         types::{
             booking::BookingSettings,
@@ -138,6 +139,17 @@ impl Tenant {
         self.row.updated_at.into()
     }
 }
+
+plain!(Tenant {
+    "id" => id,
+    "name" => name,
+    "subdomain" => subdomain,
+    "isActive" => is_active,
+    "systemPrompt" => system_prompt,
+    "monthlyTokenQuota" => monthly_token_quota,
+    "createdAt" => created_at,
+    "updatedAt" => updated_at,
+});
 
 connection!(TenantConnection, TenantEdge of Tenant, "A page of tenants.", "A tenant and its place in the list.");
 

@@ -9,6 +9,7 @@ use crate::{
     domain::users::{UserEdit, UserForm},
     graph::{
         connection::connection,
+        plain::plain,
         scalars::DateTime,
         types::{change, given, tenant::Tenant},
     },
@@ -88,6 +89,16 @@ impl User {
         self.row.last_login_at.map(DateTime)
     }
 }
+
+plain!(User {
+    "id" => id,
+    "email" => email,
+    "name" => name,
+    "role" => role,
+    "isActive" => is_active,
+    "createdAt" => created_at,
+    "lastLoginAt" => last_login_at,
+});
 
 connection!(UserConnection, UserEdge of User, "A page of users.", "A user and their place in the list.");
 
