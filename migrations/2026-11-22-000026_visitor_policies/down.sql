@@ -1,0 +1,17 @@
+DO $$
+DECLARE
+    policy record;
+BEGIN
+    FOR policy IN
+        SELECT policyname, tablename,
+            replace(qual, 'app_is_no_visitor()', '(app_conversation_id() IS NULL)') AS sees,
+            replace(with_check, 'app_is_no_visitor()', '(app_conversation_id() IS NULL)') AS writes
+        FROM pg_policies
+        WHERE schemaname = 'public' AND concat(qual, with_check) LIKE '%app_is_no_visitor()%'
+    LOOP
+        EXECUTE format('ALTER POLICY %I ON %I', policy.policyname, policy.tablename)
+            || coalesce(' USING (' || policy.sees || ')', '') || coalesce(' WITH CHECK (' || policy.writes || ')', '');
+    END LOOP;
+END
+$$;
+DROP FUNCTION app_is_no_visitor();
