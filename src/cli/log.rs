@@ -4,7 +4,13 @@ use std::io::{self, Write};
 
 use tracing_subscriber::{EnvFilter, Layer, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
-use crate::{cli::traces::Traces, kernel::trace};
+use crate::{
+    cli::{
+        lines::{Lines, Members},
+        traces::Traces,
+    },
+    kernel::trace,
+};
 
 /// Starts to log, and to take traces down where they are sent somewhere.
 ///
@@ -20,7 +26,7 @@ pub(super) fn start(json: bool, traces: Option<&Traces>) -> anyhow::Result<()> {
     let filter = filter.add_directive(format!("{}=off", trace::TARGET).parse()?);
     let writer = || Redacted(std::io::stderr());
     let lines = if json {
-        fmt::layer().json().with_writer(writer).with_filter(filter).boxed()
+        fmt::layer().fmt_fields(Members).event_format(Lines).with_writer(writer).with_filter(filter).boxed()
     } else {
         fmt::layer().compact().with_target(false).with_writer(writer).with_filter(filter).boxed()
     };

@@ -4,6 +4,7 @@ mod chat;
 mod database;
 pub mod doctor;
 mod http;
+mod lines;
 mod log;
 mod rotate;
 mod seed;
