@@ -48,7 +48,7 @@ impl Proof {
                 .ok_or_else(|| {
                     Refusal::new(ErrorCode::Unauthenticated, "`Authorization` must be `Bearer <accessToken>`.")
                 })?;
-            web.services.tokens.verify_any(token).map(Arc::new)
+            web.services.tokens.verify_any(token)
         });
         let tenant = tenant.map(|text| TenantName::parse(&text.unwrap_or_default()));
         Self { token, tenant, client }

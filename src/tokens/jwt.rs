@@ -2,18 +2,24 @@
 //! their own. A [`VerifiedToken`] exists only when the signature and every claim were right; who stands behind it
 //! today is for `db::identity` to say.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, errors::ErrorKind};
+use quick_cache::sync::Cache;
 use ring::digest::{SHA256, digest};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
-use crate::kernel::{
-    clock::Clock,
-    failure::{ErrorCode, Refusal},
-    ids::{ImpersonationId, TenantId, UserId, number},
-    vocabulary::Role,
+use crate::{
+    kernel::{
+        clock::Clock,
+        failure::{ErrorCode, Refusal},
+        ids::{ImpersonationId, TenantId, UserId, number},
+        vocabulary::Role,
+    },
+    tokens::visitor::AnyToken,
 };
 
 pub(in crate::tokens) const ISSUER: &str = "frontdesk";
@@ -116,7 +122,12 @@ pub struct TokenKeys {
     algorithm: Algorithm,
     lifetime: TimeDelta,
     pub(in crate::tokens) clock: Clock,
+    /// Those that were good, by their SHA-256.
+    pub(in crate::tokens) known: Cache<Box<[u8]>, Arc<AnyToken>>,
 }
+
+/// Good tokens that are remembered.
+const KNOWN_MAX: usize = 20_000;
 
 impl TokenKeys {
     /// Keys from the shared secret (`JWT_SECRET_KEY`), those before it whose tokens are still good
@@ -138,6 +149,7 @@ impl TokenKeys {
             algorithm,
             lifetime,
             clock,
+            known: Cache::new(KNOWN_MAX),
         }
     }
 

@@ -1,7 +1,10 @@
 //! Website visitors' tokens: a kind of their own (`typ`, `aud`), bound to one tenant, one conversation and one session.
 //! Neither kind can stand where the other is asked for. What the session is worth today is for `db::identity` to say.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
+use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -107,11 +110,23 @@ impl TokenKeys {
         self.signed(&claims)
     }
 
-    /// Checks a token by the rules of the kind that it claims to be.
+    /// Checks a token by the rules of the kind that it claims to be. One that was found good before is good until it expires: what
+    /// was checked of it can't change.
     ///
     /// # Errors
     /// `UNAUTHENTICATED`, saying why.
-    pub fn verify_any(&self, token: &str) -> Result<AnyToken, Refusal> {
+    pub fn verify_any(&self, token: &str) -> Result<Arc<AnyToken>, Refusal> {
+        let fingerprint = digest(&SHA256, token.as_bytes());
+        let known = self.known.get(fingerprint.as_ref()).filter(|known| known.expires_at() > self.clock.now());
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let verified = Arc::new(self.verify_kind(token)?);
+        self.known.insert(fingerprint.as_ref().into(), verified.clone());
+        Ok(verified)
+    }
+
+    fn verify_kind(&self, token: &str) -> Result<AnyToken, Refusal> {
         // Unchecked, and only to choose the rules: each of them looks at the kind again, behind the signature.
         let claimed = jsonwebtoken::dangerous::insecure_decode::<Claimed>(token);
         if claimed.is_ok_and(|token| token.claims.typ == KIND) {
