@@ -3,10 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{
-    http::{HeaderMap, HeaderName, HeaderValue, Method, header},
-    response::Response,
-};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::{
@@ -50,8 +47,7 @@ pub(super) fn layer(web: &Arc<Web>) -> CorsLayer {
 }
 
 /// A page that is not let in is told nothing at all: neither which methods nor which headers it could have used.
-pub(super) async fn say_nothing(mut response: Response) -> Response {
-    let headers = response.headers_mut();
+pub(super) fn say_nothing(headers: &mut HeaderMap) {
     if !headers.contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN) {
         for name in [
             header::ACCESS_CONTROL_ALLOW_METHODS,
@@ -62,7 +58,6 @@ pub(super) async fn say_nothing(mut response: Response) -> Response {
             headers.remove(name);
         }
     }
-    response
 }
 
 /// Whether a page may open a socket: browsers don't ask before they do. Programs, which name no page, may.
