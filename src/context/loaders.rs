@@ -5,7 +5,12 @@
 //! own (the first waiter runs it, and when that waiter is dropped everybody else's keys are lost); only `try_load` is
 //! called (`load` panics); and a batch answers every key, also when it fails.
 
-use std::{collections::HashMap, hash::Hash, sync::Arc, task::Poll};
+use std::{
+    collections::HashMap,
+    hash::Hash,
+    sync::{Arc, OnceLock},
+    task::Poll,
+};
 
 use dataloader::{BatchFn, cached::Loader};
 
@@ -69,13 +74,15 @@ macro_rules! loaders {
 
         $(#[$set_doc])*
         pub struct $set {
+            core: Arc<$core>,
             wave: Wave,
-            $($name: Loader<$key, Result<$value, Refusal>, $batch>,)+
+            // Made when first asked: an operation uses two or three.
+            $($name: OnceLock<Loader<$key, Result<$value, Refusal>, $batch>>,)+
         }
 
         impl $set {
             pub(super) fn new(core: &Arc<$core>) -> Self {
-                Self { wave: Wave::default(), $($name: Loader::new($batch(core.clone())),)+ }
+                Self { core: core.clone(), wave: Wave::default(), $($name: OnceLock::new(),)+ }
             }
 
             $(
@@ -85,7 +92,11 @@ macro_rules! loaders {
                 /// What the batch ran into.
                 pub async fn $name(&self, key: $key) -> Outcome<$value> {
                     let rider = self.wave.join();
-                    let loader = self.$name.clone();
+                    let loader = self.$name.get_or_init(|| {
+                        // One, in which the key is noted; the wait for the others' is the one below.
+                        Loader::new($batch(self.core.clone())).with_yield_count(1)
+                    });
+                    let loader = loader.clone();
                     let mut loading = Box::pin(async move { loader.try_load(key).await });
                     // Polled here first, which notes the key: all fields of one level do so in one go, since none of
                     // them gets past the yield before the last has come to it. Only then does a batch set out.
