@@ -3,7 +3,7 @@
 //! production's settings and its whole guard; nothing here can turn any of it off. Must not know how the server works inside.
 //!
 //! `BENCH_SECONDS` (10) and `BENCH_ROUNDS` (3) say how long and how often, `BENCH_SCALE` (1) makes the data set smaller for a trial,
-//! `BENCH_WORKLOADS` (`W1,W2,W3,W4`) picks.
+//! `BENCH_WORKLOADS` (`W1,W2,W3,W4`) and `BENCH_CONNECTIONS` (`1,32,256`) pick.
 
 #![expect(
     clippy::expect_used,
@@ -30,7 +30,7 @@ use table::{Measured, Side, Table};
 use workloads::Workload;
 
 /// Of the load generator; to PostgreSQL alone, as many clients.
-const CONNECTIONS: [usize; 3] = [1, 32, 256];
+const CONNECTIONS: &str = "1,32,256";
 const SIDES: [Side; 3] = [Side::Graph, Side::Bare, Side::Pgbench];
 
 /// What the environment asks for.
@@ -65,6 +65,9 @@ async fn run() {
     let only = asked("BENCH_WORKLOADS", "W1,W2,W3,W4".to_owned());
     let chosen: Vec<_> =
         Workload::ALL.into_iter().filter(|one| only.split(',').any(|name| name == one.name())).collect();
+    let connections = asked("BENCH_CONNECTIONS", CONNECTIONS.to_owned());
+    let connections: Vec<usize> =
+        connections.split(',').map(|number| number.parse().expect("BENCH_CONNECTIONS")).collect();
     frontdesk::tokens::install_provider();
 
     let out = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).with_file_name("bench");
@@ -81,7 +84,7 @@ async fn run() {
     for workload in chosen {
         generator.same_answers(workload).await;
         generator.warm(workload);
-        for connections in CONNECTIONS {
+        for &connections in &connections {
             let mut rounds: Vec<(Side, Measured)> = Vec::new();
             for _ in 0..plan.rounds {
                 for side in SIDES {

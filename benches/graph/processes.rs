@@ -116,7 +116,8 @@ impl Processes {
 
         let port = free_port();
         let log = fs::File::create(out.join("server.log")).expect("a log");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_frontdesk"));
+        let program = std::env::var("BENCH_PROGRAM").unwrap_or_else(|_| env!("CARGO_BIN_EXE_frontdesk").to_owned());
+        let mut command = Command::new(program);
         command.arg("serve").env_clear().current_dir("/").envs(SETTINGS).stderr(log);
         command.env("PORT", port.to_string()).env("DATABASE_URL", &login).env("MIGRATE_ON_START", "false");
         command.env("FRONTDESK_DATA_DIR", folder.join("files"));
