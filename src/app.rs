@@ -108,6 +108,7 @@ pub fn open_settings(config: &Config, private_url: Option<&SecretString>) -> Opt
 pub fn services(config: &Config, db: Db, clock: Clock) -> anyhow::Result<Arc<Services>> {
     tokens::install_provider();
     let (tokens, database) = (&config.tokens, &config.database);
+    let db = db.believing_callers(database.callers_believed);
     let db = match database.replica_url.clone() {
         None => db,
         Some(url) => {

@@ -1,5 +1,7 @@
 //! `DATABASE_…`: which database, by which login, and its copy.
 
+use std::time::Duration;
+
 use secrecy::SecretString;
 
 use crate::config::reader::Reader;
@@ -15,6 +17,8 @@ pub struct DatabaseConfig {
     pub replica_url: Option<SecretString>,
     /// `DATABASE_POOL_SIZE`.
     pub pool_size: usize,
+    /// `IDENTITY_CACHE_MILLISECONDS`: how long is believed what was read of a caller.
+    pub callers_believed: Duration,
     /// `MIGRATE_ON_START`.
     pub migrate_on_start: bool,
 }
@@ -25,6 +29,7 @@ pub(super) fn read(read: &mut Reader<'_>, is_production: bool) -> DatabaseConfig
         owner_url: read.postgres_url("DATABASE_PUBLIC_URL"),
         replica_url: read.postgres_url("DATABASE_REPLICA_URL"),
         pool_size: read.number("DATABASE_POOL_SIZE", 16, 2..=500),
+        callers_believed: Duration::from_millis(read.number("IDENTITY_CACHE_MILLISECONDS", 1_000, 0..=2_000)),
         migrate_on_start: read.switch("MIGRATE_ON_START", true),
     }
 }

@@ -1,16 +1,20 @@
 //! The only mint of scopes. A proof goes in (a verified access token, a piece of the server's own work, an operator at
 //! the command line), a scope comes out. Must not know how the proof travelled.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 
 use crate::{
     db::{
         Db,
         scope::{Actor, AdminScope, TenantScope, Visit},
+        standings::{Bearer, Rows, Said},
         tables::{
             impersonations::{self, ImpersonationRow},
-            tenants::{self, TenantRow},
-            users, visitors,
+            tenants::{self, TenantStanding},
+            users::{self, UserRow},
+            visitors::{self, VisitorRow},
         },
         tx::{Identity, Tx},
     },
@@ -72,7 +76,7 @@ impl TenantName {
         }
     }
 
-    fn names(&self, tenant: &TenantRow) -> bool {
+    fn names(&self, tenant: &TenantStanding) -> bool {
         match self {
             Self::Id(id) => *id == tenant.id,
             Self::Subdomain(slug) => *slug == tenant.subdomain,
@@ -80,8 +84,8 @@ impl TenantName {
     }
 }
 
-/// Resolves a verified token to scopes. The rows decide, not the claims: the user is active now, has this role and this
-/// tenant now, the session still stands, and the tenant is active.
+/// Resolves a verified token to scopes. The rows decide, not the claims: the user is active, has this role and this tenant, the
+/// session still stands, and the tenant is active. Rows that were read a moment ago may serve again (`standings.rs`).
 ///
 /// # Errors
 /// `UNAUTHENTICATED`, `TENANT_INACTIVE`, or `FORBIDDEN` for a tenant that is not the caller's.
@@ -91,7 +95,16 @@ pub async fn resolve(
     wanted: Option<&TenantName>,
     now: DateTime<Utc>,
 ) -> Outcome<Standing> {
-    db.identify(async |tx| stand(tx, token, wanted, now).await).await
+    let bearer = Bearer::Person(token.user(), token.session());
+    // Leases, and tenants that an administrator names, are not kept.
+    let is_plain = token.lease().is_none() && (token.role() != Role::Admin || wanted.is_none());
+    if is_plain && let Some(Said::Person(rows)) = db.standings.recall(&bearer) {
+        return plainly(token, &rows, wanted, now);
+    }
+    let moment = db.standings.moment();
+    let (standing, rows) = db.identify(async |tx| judge(tx, token, wanted, now).await).await?;
+    db.standings.keep(bearer, moment, Said::Person(Arc::new(rows)));
+    Ok(standing)
 }
 
 /// As [`resolve`], in a transaction that is open already.
@@ -104,16 +117,20 @@ pub async fn stand(
     wanted: Option<&TenantName>,
     now: DateTime<Utc>,
 ) -> Outcome<Standing> {
-    let Some((user, tenant, session)) = users::with_session(tx, token.user(), token.session()).await? else {
+    Ok(judge(tx, token, wanted, now).await?.0)
+}
+
+async fn judge(
+    tx: &mut Tx<Identity>,
+    token: &VerifiedToken,
+    wanted: Option<&TenantName>,
+    now: DateTime<Utc>,
+) -> Outcome<(Standing, Rows)> {
+    let Some(rows) = users::with_session(tx, token.user(), token.session()).await? else {
         return Err(unauthenticated("This account or session no longer exists. Sign in again.").into());
     };
-    if !user.is_active {
-        return Err(unauthenticated("This account was deactivated. Ask your administrator.").into());
-    }
-    if session.revoked_at.is_some() || session.expires_at <= now {
-        return Err(unauthenticated("This session has ended. Sign in again.").into());
-    }
-    let actor = Actor::Person { id: user.id, role: user.role };
+    let actor = awake(&rows, now)?;
+    let (user, ..) = &rows;
     if let Some(lease) = token.lease() {
         let lease = open_lease(tx, token, lease, now).await?;
         if user.role != Role::Admin {
@@ -122,26 +139,52 @@ pub async fn stand(
         let tenant = find(tx, &TenantName::Id(lease.tenant_id)).await?;
         meant(wanted, &tenant)?;
         let visit = Visit::Lease { id: lease.id, is_read_only: lease.is_read_only };
-        return Ok(Standing::Person(TenantScope { tenant: tenant.id, actor, visit: Some(visit) }));
+        return Ok((Standing::Person(TenantScope { tenant: tenant.id, actor, visit: Some(visit) }), rows));
     }
-    if user.role != token.role() || user.tenant_id != token.tenant() {
-        return Err(unauthenticated("Your role or tenant has changed since you signed in. Sign in again.").into());
+    if user.role == Role::Admin
+        && let Some(name) = wanted
+    {
+        unchanged(token, user)?;
+        let acting_in = TenantScope { tenant: find(tx, name).await?.id, actor, visit: Some(Visit::Header) };
+        return Ok((Standing::Administrator(AdminScope { actor }, Some(acting_in)), rows));
     }
+    Ok((plainly(token, &rows, wanted, now)?, rows))
+}
+
+/// Where somebody stands who uses their own token and comes into no tenant from outside.
+fn plainly(token: &VerifiedToken, rows: &Rows, wanted: Option<&TenantName>, now: DateTime<Utc>) -> Outcome<Standing> {
+    let actor = awake(rows, now)?;
+    let (user, tenant, _) = rows;
+    unchanged(token, user)?;
     if user.role == Role::Admin {
-        let acting_in = match wanted {
-            Some(name) => Some(TenantScope { tenant: find(tx, name).await?.id, actor, visit: Some(Visit::Header) }),
-            None => None,
-        };
-        return Ok(Standing::Administrator(AdminScope { actor }, acting_in));
+        return Ok(Standing::Administrator(AdminScope { actor }, None));
     }
     let Some(tenant) = tenant else {
         return Err(unauthenticated("This account belongs to no tenant yet. Ask an administrator.").into());
     };
-    meant(wanted, &tenant)?;
+    meant(wanted, tenant)?;
     if !tenant.is_active {
         return Err(inactive().into());
     }
     Ok(Standing::Person(TenantScope { tenant: tenant.id, actor, visit: None }))
+}
+
+/// The person, if they are active and their session stands.
+fn awake((user, _, session): &Rows, now: DateTime<Utc>) -> Outcome<Actor> {
+    if !user.is_active {
+        return Err(unauthenticated("This account was deactivated. Ask your administrator.").into());
+    }
+    if session.revoked_at.is_some() || session.expires_at <= now {
+        return Err(unauthenticated("This session has ended. Sign in again.").into());
+    }
+    Ok(Actor::Person { id: user.id, role: user.role })
+}
+
+fn unchanged(token: &VerifiedToken, user: &UserRow) -> Outcome<()> {
+    if user.role != token.role() || user.tenant_id != token.tenant() {
+        return Err(unauthenticated("Your role or tenant has changed since you signed in. Sign in again.").into());
+    }
+    Ok(())
 }
 
 /// Resolves a verified visitor's token: its session stands and is of this tenant and conversation, the tenant is active, and
@@ -156,19 +199,35 @@ pub async fn resolve_visitor(
     door: &Door<'_>,
     now: DateTime<Utc>,
 ) -> Outcome<Standing> {
-    let found = db.identify(async |tx| visitors::with_tenant(tx, token.session()).await).await?;
-    let Some((session, tenant)) = found else {
+    let bearer = Bearer::Visitor(token.session());
+    if let Some(Said::Visitor(rows)) = db.standings.recall(&bearer) {
+        return visiting(token, &rows, wanted, door, now);
+    }
+    let moment = db.standings.moment();
+    let Some(rows) = db.identify(async |tx| visitors::with_tenant(tx, token.session()).await).await? else {
         return Err(unauthenticated("This chat is no longer there. Start a new one with startVisitorSession.").into());
     };
+    let standing = visiting(token, &rows, wanted, door, now)?;
+    db.standings.keep(bearer, moment, Said::Visitor(Arc::new(rows)));
+    Ok(standing)
+}
+
+fn visiting(
+    token: &VisitorToken,
+    (session, tenant): &(VisitorRow, TenantStanding),
+    wanted: Option<&TenantName>,
+    door: &Door<'_>,
+    now: DateTime<Utc>,
+) -> Outcome<Standing> {
     let is_its_own = session.tenant_id == token.tenant() && session.conversation_id == token.conversation();
     if !is_its_own || session.revoked_at.is_some() || session.expires_at <= now {
         return Err(unauthenticated("This chat has ended. Start a new one with startVisitorSession.").into());
     }
-    meant(wanted, &tenant)?;
+    meant(wanted, tenant)?;
     if !tenant.is_active {
         return Err(inactive().into());
     }
-    welcome(&tenant, door)?;
+    welcome(tenant, door)?;
     let actor = Actor::Visitor { session: session.id, conversation: session.conversation_id };
     Ok(Standing::Visitor(TenantScope { tenant: tenant.id, actor, visit: None }))
 }
@@ -189,7 +248,7 @@ pub async fn open_to_visitors(db: &Db, subdomain: &str, door: &Door<'_>) -> Outc
 
 /// Whether a chat of the tenant's may be used from where the request comes. A request without an origin is from no page of
 /// another website: a browser would have said so.
-fn welcome(tenant: &TenantRow, door: &Door<'_>) -> Outcome<()> {
+fn welcome(tenant: &TenantStanding, door: &Door<'_>) -> Outcome<()> {
     let refused = |message: String| Err(Refusal::new(ErrorCode::Forbidden, message).into());
     match door.origin {
         Origin::Absent => Ok(()),
@@ -226,7 +285,7 @@ async fn open_lease(
 }
 
 /// Whoever is bound to one tenant may name it in the header, and no other.
-fn meant(wanted: Option<&TenantName>, tenant: &TenantRow) -> Outcome<()> {
+fn meant(wanted: Option<&TenantName>, tenant: &TenantStanding) -> Outcome<()> {
     if wanted.is_some_and(|name| !name.names(tenant)) {
         return Err(Refusal::new(
             ErrorCode::Forbidden,
@@ -237,7 +296,7 @@ fn meant(wanted: Option<&TenantName>, tenant: &TenantRow) -> Outcome<()> {
     Ok(())
 }
 
-async fn find(tx: &mut Tx<Identity>, name: &TenantName) -> Outcome<TenantRow> {
+async fn find(tx: &mut Tx<Identity>, name: &TenantName) -> Outcome<TenantStanding> {
     let found = match name {
         TenantName::Id(id) => tenants::by_id(tx, *id).await?,
         TenantName::Subdomain(slug) => tenants::by_subdomain(tx, slug).await?,

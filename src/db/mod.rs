@@ -14,6 +14,7 @@ mod replica;
 #[rustfmt::skip]
 mod schema;
 pub mod scope;
+mod standings;
 pub mod tables;
 pub mod tx;
 

@@ -10,9 +10,9 @@ use std::{
 
 use anyhow::Context;
 use deadpool::Runtime;
-use diesel::connection::InstrumentationEvent;
+use diesel::{ConnectionError, connection::InstrumentationEvent};
 use diesel_async::{
-    AsyncConnection, AsyncPgConnection,
+    AsyncConnection, AsyncPgConnection, SimpleAsyncConnection,
     pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod, deadpool::Pool},
 };
 use futures_util::FutureExt;
@@ -24,6 +24,7 @@ use crate::{
         error::unreachable,
         replica::{self, Replica, Whose},
         scope::{AdminScope, TenantScope},
+        standings::{BELIEVED, Standings},
         tx::{Admin, Identity, Mode, Role, Tenant, Tx, Worker},
     },
     kernel::{
@@ -39,6 +40,11 @@ pub(in crate::db) type PooledConnection = diesel_async::pooled_connection::deadp
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The same of the copy's: whoever waits for it could have asked the database.
 const REPLICA_PATIENCE: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(1)];
+
+/// Statements are prepared once for each connection, and planned once: PostgreSQL would plan anew, each time, whatever has a
+/// `LIMIT $n` or an `= ANY($n)`, since it can't know that these are small. A pooler that hands connections on from one transaction to
+/// the next may lose this, which costs time alone.
+const PLANS: &str = "SET plan_cache_mode = force_generic_plan";
 
 /// How to reach the database.
 #[derive(Debug, Clone)]
@@ -69,6 +75,7 @@ pub struct Db {
     statements: Arc<AtomicU64>,
     replica: Option<Arc<Replica>>,
     only_reads: bool,
+    pub(in crate::db) standings: Arc<Standings>,
 }
 
 impl Db {
@@ -78,8 +85,15 @@ impl Db {
     /// When the URL can't be read.
     pub fn new(settings: &DbSettings) -> anyhow::Result<Self> {
         let statements = Arc::new(AtomicU64::new(0));
-        let pool = pool(settings, &statements, [PATIENCE; 2])?;
-        Ok(Self { pool, statements, replica: None, only_reads: false })
+        let pool = pool(&settings.url, settings.pool_size, &statements, [PATIENCE; 2])?;
+        let standings = Arc::new(Standings::new(BELIEVED));
+        Ok(Self { pool, statements, replica: None, only_reads: false, standings })
+    }
+
+    /// The same, which believes what it has read of a caller for so long (`IDENTITY_CACHE_MILLISECONDS`).
+    #[must_use]
+    pub fn believing_callers(self, duration: Duration) -> Self {
+        Self { standings: Arc::new(Standings::new(duration)), ..self }
     }
 
     /// The same, with a copy for [`Db::read_copy`].
@@ -87,9 +101,9 @@ impl Db {
     /// # Errors
     /// When a URL can't be read.
     pub fn with_replica(mut self, settings: &ReplicaSettings) -> anyhow::Result<Self> {
-        let at = DbSettings { url: settings.url.clone(), pool_size: settings.pool_size };
-        let pool = pool(&at, &self.statements, REPLICA_PATIENCE).context("DATABASE_REPLICA_URL")?;
-        self.replica = Some(Arc::new(Replica::new(pool, settings.redis.as_ref())?));
+        let pool = pool(&settings.url, settings.pool_size, &self.statements, REPLICA_PATIENCE);
+        let pool = pool.context("DATABASE_REPLICA_URL")?;
+        self.replica = Some(Arc::new(Replica::new(pool, self.standings.clone(), settings.redis.as_ref())?));
         Ok(self)
     }
 
@@ -243,11 +257,11 @@ impl Db {
     async fn begin<R: Role>(&self, mode: Mode, scope: Option<&TenantScope>) -> Outcome<Tx<R>> {
         let mode = if self.only_reads { Mode::Read } else { mode };
         let (tenant, conversation) = (scope.map(TenantScope::tenant), scope.and_then(TenantScope::bound_to));
-        if let Ok(tx) = Tx::begin(self.checkout().await?, mode, tenant, conversation).await {
+        if let Ok(tx) = Tx::begin(self.checkout().await?, mode, tenant, conversation, self.standings.clone()) {
             return Ok(tx);
         }
         self.pool.retain(|_, _| false);
-        let begun = Tx::begin(self.checkout().await?, mode, tenant, conversation).await;
+        let begun = Tx::begin(self.checkout().await?, mode, tenant, conversation, self.standings.clone());
         begun.map_err(|error| unreachable(&anyhow::Error::new(error).context("beginning a transaction")))
     }
 
@@ -276,8 +290,13 @@ impl Db {
     }
 }
 
-fn pool(settings: &DbSettings, statements: &Arc<AtomicU64>, patience: [Duration; 2]) -> anyhow::Result<DbPool> {
-    let target = Arc::new(connect::Target::parse(&settings.url)?);
+fn pool(
+    url: &SecretString,
+    size: usize,
+    statements: &Arc<AtomicU64>,
+    patience: [Duration; 2],
+) -> anyhow::Result<DbPool> {
+    let target = Arc::new(connect::Target::parse(url)?);
     let [wait, connect] = patience;
     let mut config = ManagerConfig::<AsyncPgConnection>::default();
     // A closed connection is noticed without a round trip; `Verified` would cost one for each checkout.
@@ -287,6 +306,7 @@ fn pool(settings: &DbSettings, statements: &Arc<AtomicU64>, patience: [Duration;
         let (target, counter) = (target.clone(), counter.clone());
         async move {
             let mut connection = target.connect().await?;
+            connection.batch_execute(PLANS).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
             connection.set_instrumentation(move |event: InstrumentationEvent<'_>| {
                 if matches!(event, InstrumentationEvent::StartQuery { .. }) {
                     counter.fetch_add(1, Ordering::Relaxed);
@@ -296,9 +316,9 @@ fn pool(settings: &DbSettings, statements: &Arc<AtomicU64>, patience: [Duration;
         }
         .boxed()
     });
-    let manager = AsyncDieselConnectionManager::new_with_config(settings.url.expose_secret(), config);
+    let manager = AsyncDieselConnectionManager::new_with_config(url.expose_secret(), config);
     Pool::builder(manager)
-        .max_size(settings.pool_size)
+        .max_size(size)
         .runtime(Runtime::Tokio1)
         .wait_timeout(Some(wait))
         .create_timeout(Some(connect))

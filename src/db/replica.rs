@@ -7,7 +7,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -24,6 +24,7 @@ use crate::{
     db::{
         pool::{DbPool, PooledConnection},
         scope::TenantScope,
+        standings::Standings,
         tx::{Mode, Tenant, Tx},
     },
     kernel::{
@@ -84,6 +85,7 @@ async fn ask(connection: &mut AsyncPgConnection, question: &str) -> QueryResult<
 pub(in crate::db) struct Replica {
     pool: DbPool,
     writes: Writes,
+    standings: Arc<Standings>,
     /// Since it could not be reached, until when it is left alone.
     rests_until: Mutex<Option<Instant>>,
     counts: [AtomicU64; 3],
@@ -98,9 +100,13 @@ enum Came {
 }
 
 impl Replica {
-    pub(in crate::db) fn new(pool: DbPool, redis: Option<&SecretString>) -> anyhow::Result<Self> {
+    pub(in crate::db) fn new(
+        pool: DbPool,
+        standings: Arc<Standings>,
+        redis: Option<&SecretString>,
+    ) -> anyhow::Result<Self> {
         let counts = [AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0)];
-        Ok(Self { pool, writes: Writes::new(redis)?, rests_until: Mutex::default(), counts })
+        Ok(Self { pool, writes: Writes::new(redis)?, standings, rests_until: Mutex::default(), counts })
     }
 
     /// Notes that something was written, up to a place.
@@ -140,7 +146,8 @@ impl Replica {
             Err(error) => return Err(self.rest(&anyhow::Error::new(error))),
         };
         let begin = async {
-            let mut tx = Tx::begin(connection, Mode::Read, Some(scope.tenant()), scope.bound_to()).await?;
+            let mut tx =
+                Tx::begin(connection, Mode::Read, Some(scope.tenant()), scope.bound_to(), self.standings.clone())?;
             // Asked each time: behind one name there may be another copy by now, or one that was made anew.
             let place = replayed(tx.conn()).await?;
             diesel::QueryResult::Ok((tx, place))

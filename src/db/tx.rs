@@ -1,16 +1,21 @@
 //! Transactions. Each begins with one statement batch that takes a no-login role and the tenant (for a website visitor, the
-//! conversation too) for the length of the transaction only (`set_config(…, true)`), which is right behind a
+//! conversation too) for the length of the transaction only (`SET LOCAL`), which is right behind a
 //! transaction-mode pooler too. A transaction that is dropped half-way (a cancelled request) takes its connection with it,
 //! so that no open transaction, and no tenant, ever returns to the pool.
+//!
+//! What needs no answer is not waited for: the batch travels with the first statement, and so does the end of a transaction that
+//! only read with whatever its connection does next. PostgreSQL takes what a connection sends in order; a statement whose batch
+//! failed finds no role, or a transaction that takes no more, and fails too.
 
-use std::marker::PhantomData;
+use std::{fmt::Write, marker::PhantomData, sync::Arc};
 
 use diesel::QueryResult;
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
+use futures_util::FutureExt;
 use tracing::{Span, field::Empty};
 
 use crate::{
-    db::{error::unreachable, pool::PooledConnection},
+    db::{error::unreachable, pool::PooledConnection, standings::Standings},
     kernel::{
         failure::Outcome,
         ids::{ConversationId, TenantId},
@@ -24,6 +29,8 @@ const STATEMENT_TIMEOUT: u32 = 15_000;
 mod sealed {
     pub trait Role {
         const NAME: &'static str;
+        /// Statements that begin its transactions beyond those of all.
+        const ALSO: &'static str = "";
     }
 }
 pub(in crate::db) use sealed::Role;
@@ -48,6 +55,8 @@ impl Role for Identity {
 }
 impl Role for Worker {
     const NAME: &'static str = "frontdesk_worker";
+    /// What waits is few or many: how to look for it is for PostgreSQL to say each time.
+    const ALSO: &'static str = "; SET LOCAL plan_cache_mode = auto";
 }
 
 /// Work that is done either from inside a tenant or from the platform's side. Which rows a query means by "ours" follows
@@ -80,38 +89,63 @@ pub enum Mode {
 pub struct Tx<R> {
     /// `None` only after the end.
     connection: Option<PooledConnection>,
+    mode: Mode,
     tenant: Option<TenantId>,
     role: PhantomData<fn() -> R>,
     /// Its place in a trace; open for as long as it is, and never entered, so that what it is held over is not inside of it.
     span: Span,
     statements: u32,
+    standings: Arc<Standings>,
+    alters_standings: bool,
 }
 
 impl<R: Role> Tx<R> {
-    pub(in crate::db) async fn begin(
+    /// Sends what begins it.
+    ///
+    /// # Errors
+    /// A connection that is known to be closed: nothing was sent.
+    pub(in crate::db) fn begin(
         connection: PooledConnection,
         mode: Mode,
         tenant: Option<TenantId>,
         conversation: Option<ConversationId>,
+        standings: Arc<Standings>,
     ) -> QueryResult<Self> {
         let span = span(mode, R::NAME);
-        let mut tx = Self { connection: Some(connection), tenant, role: PhantomData, span, statements: 0 };
+        let mut tx = Self {
+            connection: Some(connection),
+            mode,
+            tenant,
+            role: PhantomData,
+            span,
+            statements: 0,
+            standings,
+            alters_standings: false,
+        };
         let begin = match mode {
             Mode::Read => "BEGIN READ ONLY",
             Mode::Write => "BEGIN",
         };
-        // The simple protocol takes no parameters, and saves two round trips. What is written into the text is a
-        // constant or a number.
-        let tenant = tenant.map_or_else(String::new, |tenant| tenant.0.to_string());
-        let conversation = conversation.map_or_else(String::new, |conversation| conversation.0.to_string());
-        let batch = format!(
-            "{begin}; SELECT set_config('role', '{}', true), set_config('app.tenant_id', '{tenant}', true), \
-             set_config('app.conversation_id', '{conversation}', true), \
-             set_config('statement_timeout', '{STATEMENT_TIMEOUT}', true)",
+        // The simple protocol takes no parameters, and one message of it holds many statements. What is written into the text is
+        // a constant or a number.
+        let mut batch = format!(
+            "{begin}; SET LOCAL ROLE {}; SET LOCAL statement_timeout = {STATEMENT_TIMEOUT}{}",
             R::NAME,
+            R::ALSO
         );
-        tx.conn().batch_execute(&batch).await?;
+        for (name, value) in [("tenant_id", tenant.map(|id| id.0)), ("conversation_id", conversation.map(|id| id.0))] {
+            let value = value.map_or_else(String::new, |value| value.to_string());
+            // Writing into a string can't fail.
+            let _ = write!(batch, "; SET LOCAL app.{name} = '{value}'");
+        }
+        tx.send(&batch)?;
         Ok(tx)
+    }
+
+    /// Sends a batch without waiting for what comes of it. tokio-postgres has put it on its way when it is first polled, and
+    /// passes over answers that nobody waits for.
+    fn send(&mut self, batch: &str) -> QueryResult<()> {
+        self.conn().batch_execute(batch).now_or_never().unwrap_or(Ok(()))
     }
 
     /// Commits what succeeded, rolls back what did not, and gives the result on.
@@ -128,7 +162,11 @@ impl<R: Role> Tx<R> {
         // Without those that begin and end it.
         self.span.record("db.statements", self.statements.saturating_sub(1));
         let statement = if result.is_ok() { "COMMIT" } else { "ROLLBACK" };
-        let ended = self.conn().batch_execute(statement).await;
+        let ended = match self.mode {
+            // There is nothing that it could fail to keep.
+            Mode::Read => self.send(statement),
+            Mode::Write => self.conn().batch_execute(statement).await,
+        };
         // A connection that could not even end its transaction is not fit for the pool: `Drop` closes it.
         match (result, ended) {
             (Ok(value), Ok(())) => {
@@ -147,6 +185,13 @@ impl<R: Role> Tx<R> {
 
     fn release(&mut self) {
         drop(self.connection.take());
+    }
+
+    /// As [`Tx::conn`], for a statement that changes who somebody is or what they may do: what this process remembers of it is
+    /// forgotten when the transaction is over.
+    pub(in crate::db) fn altering(&mut self) -> &mut AsyncPgConnection {
+        self.alters_standings = true;
+        self.conn()
     }
 
     #[expect(clippy::expect_used, reason = "the connection is there until `end`, which consumes the transaction")]
@@ -197,6 +242,9 @@ impl<R> Drop for Tx<R> {
         if let Some(connection) = self.connection.take() {
             // Dropped in mid-transaction: out of the pool and closed, which makes PostgreSQL roll back.
             drop(PooledConnection::take(connection));
+        }
+        if self.alters_standings {
+            self.standings.forget();
         }
     }
 }

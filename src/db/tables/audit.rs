@@ -38,7 +38,7 @@ pub struct EntryRow {
 
 /// A row to be.
 #[derive(Insertable)]
-#[diesel(table_name = audit_entries)]
+#[diesel(table_name = audit_entries, treat_none_as_default_value = false)]
 #[expect(missing_docs, reason = "as the row")]
 pub struct NewEntry {
     pub at: DateTime<Utc>,

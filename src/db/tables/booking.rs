@@ -33,7 +33,7 @@ impl Default for BookingRow {
 
 /// Hours of one weekday, in minutes of the day.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable)]
-#[diesel(table_name = opening_hours)]
+#[diesel(table_name = opening_hours, treat_none_as_default_value = false)]
 #[expect(missing_docs, reason = "as above")]
 pub struct HoursRow {
     pub tenant_id: TenantId,
@@ -44,7 +44,7 @@ pub struct HoursRow {
 
 /// A day without meetings.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable)]
-#[diesel(table_name = closed_days)]
+#[diesel(table_name = closed_days, treat_none_as_default_value = false)]
 #[expect(missing_docs, reason = "as above")]
 pub struct ClosedDayRow {
     pub tenant_id: TenantId,

@@ -33,7 +33,7 @@ pub struct CallRow {
 
 /// What is known of a call. Of a change, what is `None` stays as it is.
 #[derive(Debug, Clone, Default, PartialEq, Queryable, Selectable, Insertable, AsChangeset)]
-#[diesel(table_name = calls)]
+#[diesel(table_name = calls, treat_none_as_default_value = false)]
 #[expect(missing_docs, reason = "as above")]
 pub struct Known {
     pub call_control_id: Option<String>,
@@ -56,7 +56,7 @@ pub struct Known {
 
 /// A call to be.
 #[derive(Insertable)]
-#[diesel(table_name = calls)]
+#[diesel(table_name = calls, treat_none_as_default_value = false)]
 struct NewCall {
     tenant_id: TenantId,
     #[diesel(embed)]
@@ -195,7 +195,7 @@ pub async fn action(tx: &mut Tx<Tenant>, call: CallId, tool: &str, asked_key: &s
 
 /// Something done in a call.
 #[derive(Insertable)]
-#[diesel(table_name = call_actions)]
+#[diesel(table_name = call_actions, treat_none_as_default_value = false)]
 #[expect(missing_docs, reason = "as the columns")]
 pub struct NewAction<'a> {
     pub tenant_id: TenantId,

@@ -57,7 +57,7 @@ impl ConversationRow {
 
 /// A thread to be.
 #[derive(Insertable)]
-#[diesel(table_name = conversations)]
+#[diesel(table_name = conversations, treat_none_as_default_value = false)]
 #[expect(missing_docs, reason = "as the row")]
 pub struct NewConversation {
     pub tenant_id: TenantId,

@@ -34,7 +34,7 @@ pub struct ImpersonationRow {
 
 /// A lease to be.
 #[derive(Insertable)]
-#[diesel(table_name = impersonations)]
+#[diesel(table_name = impersonations, treat_none_as_default_value = false)]
 #[expect(missing_docs, reason = "as the row")]
 pub struct NewImpersonation {
     pub tenant_id: TenantId,
@@ -127,7 +127,7 @@ pub async fn end(tx: &mut Tx<Admin>, id: ImpersonationId, now: DateTime<Utc>) ->
     Ok(diesel::update(impersonations::table.find(id).filter(impersonations::ended_at.is_null()))
         .set(impersonations::ended_at.eq(now))
         .returning(ImpersonationRow::as_returning())
-        .get_result(tx.conn())
+        .get_result(tx.altering())
         .await
         .optional()?)
 }

@@ -28,7 +28,7 @@ pub struct NumberRow {
 
 /// A delivery to be kept.
 #[derive(Insertable)]
-#[diesel(table_name = webhook_deliveries)]
+#[diesel(table_name = webhook_deliveries, treat_none_as_default_value = false)]
 #[expect(missing_docs, reason = "as the row")]
 pub struct NewDelivery<'a> {
     pub tenant_id: Option<TenantId>,

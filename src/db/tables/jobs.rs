@@ -25,7 +25,7 @@ use crate::{
 
 /// A job to be.
 #[derive(Insertable)]
-#[diesel(table_name = jobs)]
+#[diesel(table_name = jobs, treat_none_as_default_value = false)]
 #[expect(missing_docs, reason = "as the row")]
 pub struct NewJob<'a> {
     pub tenant_id: TenantId,

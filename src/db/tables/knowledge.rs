@@ -41,7 +41,7 @@ pub struct DocumentRow {
 
 /// A document to be.
 #[derive(Insertable)]
-#[diesel(table_name = knowledge_documents)]
+#[diesel(table_name = knowledge_documents, treat_none_as_default_value = false)]
 #[expect(missing_docs, reason = "as the row")]
 pub struct NewDocument {
     pub tenant_id: TenantId,
@@ -52,7 +52,7 @@ pub struct NewDocument {
 }
 
 #[derive(Insertable)]
-#[diesel(table_name = knowledge_chunks)]
+#[diesel(table_name = knowledge_chunks, treat_none_as_default_value = false)]
 struct NewChunk<'a> {
     tenant_id: TenantId,
     document_id: DocumentId,

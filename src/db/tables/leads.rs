@@ -56,7 +56,7 @@ impl LeadRow {
 
 /// A lead to be.
 #[derive(Insertable)]
-#[diesel(table_name = leads)]
+#[diesel(table_name = leads, treat_none_as_default_value = false)]
 #[expect(missing_docs, reason = "as the row")]
 pub struct NewLead {
     pub tenant_id: TenantId,

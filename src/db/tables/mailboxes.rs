@@ -160,7 +160,7 @@ pub async fn change(tx: &mut Tx<Tenant>, changes: &MailboxChanges) -> Outcome<()
 
 /// A consent that somebody is sent to Google for.
 #[derive(Insertable)]
-#[diesel(table_name = email_consents)]
+#[diesel(table_name = email_consents, treat_none_as_default_value = false)]
 #[expect(missing_docs, reason = "the columns are described in the migration")]
 pub struct NewConsent {
     pub id: Uuid,

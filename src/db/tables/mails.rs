@@ -19,7 +19,7 @@ use crate::{
 
 /// A customer in a thread.
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]
-#[diesel(table_name = email_threads)]
+#[diesel(table_name = email_threads, treat_none_as_default_value = false)]
 #[expect(missing_docs, reason = "the columns are described in the migration")]
 pub struct ThreadRow {
     pub tenant_id: TenantId,
@@ -31,7 +31,7 @@ pub struct ThreadRow {
 
 /// A mail that came in.
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]
-#[diesel(table_name = email_received)]
+#[diesel(table_name = email_received, treat_none_as_default_value = false)]
 #[expect(missing_docs, reason = "the columns are described in the migration")]
 pub struct ReceivedRow {
     pub tenant_id: TenantId,
@@ -49,7 +49,7 @@ pub struct ReceivedRow {
 
 /// A reply that we send.
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]
-#[diesel(table_name = email_replies)]
+#[diesel(table_name = email_replies, treat_none_as_default_value = false)]
 #[expect(missing_docs, reason = "the columns are described in the migration")]
 pub struct ReplyRow {
     pub id: Uuid,

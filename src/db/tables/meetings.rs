@@ -37,7 +37,7 @@ pub struct MeetingRow {
 
 /// An appointment to be.
 #[derive(Insertable)]
-#[diesel(table_name = meetings)]
+#[diesel(table_name = meetings, treat_none_as_default_value = false)]
 #[expect(missing_docs, reason = "as the row")]
 pub struct NewMeeting {
     pub tenant_id: TenantId,

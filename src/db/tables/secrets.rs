@@ -26,7 +26,7 @@ pub struct SecretRow {
 
 /// A secret to be kept.
 #[derive(Insertable, AsChangeset)]
-#[diesel(table_name = tenant_secrets, treat_none_as_null = true)]
+#[diesel(table_name = tenant_secrets, treat_none_as_null = true, treat_none_as_default_value = false)]
 #[expect(missing_docs, reason = "as the row")]
 pub struct NewSecret {
     pub tenant_id: TenantId,

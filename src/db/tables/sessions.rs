@@ -36,7 +36,7 @@ pub struct SessionRow {
 
 /// A sign-in to be.
 #[derive(Insertable)]
-#[diesel(table_name = sessions)]
+#[diesel(table_name = sessions, treat_none_as_default_value = false)]
 #[expect(missing_docs, reason = "as the row")]
 pub struct NewSession {
     pub id: Uuid,
@@ -77,7 +77,7 @@ pub async fn rotate(
     )
     .set((sessions::refresh_hash.eq(next), sessions::previous_hash.eq(spent), sessions::rotated_at.eq(now)))
     .returning(SessionRow::as_returning())
-    .get_result(tx.conn())
+    .get_result(tx.altering())
     .await
     .optional()?)
 }
@@ -118,7 +118,7 @@ pub async fn revoke(tx: &mut Tx<Identity>, id: Uuid, now: DateTime<Utc>) -> Outc
     Ok(diesel::update(sessions::table.find(id).filter(sessions::revoked_at.is_null()))
         .set(sessions::revoked_at.eq(now))
         .returning(SessionRow::as_returning())
-        .get_result(tx.conn())
+        .get_result(tx.altering())
         .await
         .optional()?)
 }
@@ -136,8 +136,8 @@ pub async fn revoke_others(
     let open = sessions::table.filter(sessions::user_id.eq(user)).filter(sessions::revoked_at.is_null());
     let set = sessions::revoked_at.eq(now);
     Ok(match kept {
-        Some(kept) => diesel::update(open.filter(sessions::id.ne(kept))).set(set).execute(tx.conn()).await?,
-        None => diesel::update(open).set(set).execute(tx.conn()).await?,
+        Some(kept) => diesel::update(open.filter(sessions::id.ne(kept))).set(set).execute(tx.altering()).await?,
+        None => diesel::update(open).set(set).execute(tx.altering()).await?,
     })
 }
 
@@ -151,5 +151,5 @@ pub async fn revoke_all<V: Viewpoint>(tx: &mut Tx<V>, user: UserId, now: DateTim
         .filter(sessions::tenant_id.eq(from).or(from.is_none().into_sql::<Bool>()))
         .filter(sessions::user_id.eq(user))
         .filter(sessions::revoked_at.is_null());
-    Ok(diesel::update(open).set(sessions::revoked_at.eq(now)).execute(tx.conn()).await?)
+    Ok(diesel::update(open).set(sessions::revoked_at.eq(now)).execute(tx.altering()).await?)
 }

@@ -38,17 +38,40 @@ pub struct TenantRow {
     pub updated_at: DateTime<Utc>,
 }
 
+/// What of a business decides who comes in: no more, since it is read for every caller.
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = tenants)]
+#[expect(missing_docs, reason = "as the row")]
+pub struct TenantStanding {
+    pub id: TenantId,
+    pub subdomain: String,
+    pub is_active: bool,
+    pub allowed_origins: serde_json::Value,
+}
+
+impl TenantStanding {
+    /// Whether its chat may be opened from this origin.
+    #[must_use]
+    pub fn allows(&self, origin: &str) -> bool {
+        holds(&self.allowed_origins, origin)
+    }
+}
+
 impl TenantRow {
     /// Whether its chat may be opened from this origin.
     #[must_use]
     pub fn allows(&self, origin: &str) -> bool {
-        self.allowed_origins.as_array().into_iter().flatten().any(|allowed| allowed == origin)
+        holds(&self.allowed_origins, origin)
     }
+}
+
+fn holds(origins: &serde_json::Value, origin: &str) -> bool {
+    origins.as_array().into_iter().flatten().any(|allowed| allowed == origin)
 }
 
 /// A business to be.
 #[derive(Insertable)]
-#[diesel(table_name = tenants)]
+#[diesel(table_name = tenants, treat_none_as_default_value = false)]
 #[expect(missing_docs, reason = "as the row")]
 pub struct NewTenant {
     pub subdomain: String,
@@ -106,7 +129,7 @@ pub async fn update_own(tx: &mut Tx<Tenant>, changes: &ProfileChanges) -> Outcom
     Ok(diesel::update(tenants::table.find(id))
         .set(changes)
         .returning(TenantRow::as_returning())
-        .get_result(tx.conn())
+        .get_result(tx.altering())
         .await?)
 }
 
@@ -114,18 +137,18 @@ pub async fn update_own(tx: &mut Tx<Tenant>, changes: &ProfileChanges) -> Outcom
 ///
 /// # Errors
 /// Database faults.
-pub async fn by_id(tx: &mut Tx<Identity>, id: TenantId) -> Outcome<Option<TenantRow>> {
-    Ok(tenants::table.find(id).select(TenantRow::as_select()).first(tx.conn()).await.optional()?)
+pub async fn by_id(tx: &mut Tx<Identity>, id: TenantId) -> Outcome<Option<TenantStanding>> {
+    Ok(tenants::table.find(id).select(TenantStanding::as_select()).first(tx.conn()).await.optional()?)
 }
 
 /// By subdomain, to find out who somebody is.
 ///
 /// # Errors
 /// Database faults.
-pub async fn by_subdomain(tx: &mut Tx<Identity>, subdomain: &str) -> Outcome<Option<TenantRow>> {
+pub async fn by_subdomain(tx: &mut Tx<Identity>, subdomain: &str) -> Outcome<Option<TenantStanding>> {
     Ok(tenants::table
         .filter(tenants::subdomain.eq(subdomain))
-        .select(TenantRow::as_select())
+        .select(TenantStanding::as_select())
         .first(tx.conn())
         .await
         .optional()?)
@@ -235,7 +258,7 @@ pub async fn update(tx: &mut Tx<Admin>, id: TenantId, changes: &TenantChanges) -
     Ok(diesel::update(tenants::table.find(id))
         .set(changes)
         .returning(TenantRow::as_returning())
-        .get_result(tx.conn())
+        .get_result(tx.altering())
         .await
         .optional()?)
 }

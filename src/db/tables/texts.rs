@@ -21,7 +21,7 @@ use crate::{
 
 /// A text message of ours.
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]
-#[diesel(table_name = texts)]
+#[diesel(table_name = texts, treat_none_as_default_value = false)]
 #[expect(missing_docs, reason = "the columns are described in the migration and in the graph")]
 pub struct TextRow {
     pub id: Uuid,

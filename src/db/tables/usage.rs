@@ -22,7 +22,7 @@ use crate::{
 
 /// An entry to be.
 #[derive(Insertable)]
-#[diesel(table_name = usage_entries)]
+#[diesel(table_name = usage_entries, treat_none_as_default_value = false)]
 #[expect(missing_docs, reason = "the columns are described in the migration")]
 pub struct NewUsage {
     pub tenant_id: TenantId,

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::{
     db::{
         schema::{impersonations, sessions, tenants, users},
-        tables::{contains, page_of, sessions::SessionRow, tenants::TenantRow},
+        tables::{contains, page_of, sessions::SessionRow, tenants::TenantStanding},
         tx::{Admin, Identity, Tenant, Tx, Viewpoint},
     },
     kernel::{
@@ -41,7 +41,7 @@ pub struct UserRow {
 
 /// A person to be.
 #[derive(Insertable)]
-#[diesel(table_name = users)]
+#[diesel(table_name = users, treat_none_as_default_value = false)]
 #[expect(missing_docs, reason = "as the row")]
 pub struct NewUser {
     pub tenant_id: Option<TenantId>,
@@ -61,13 +61,13 @@ pub async fn with_session(
     tx: &mut Tx<Identity>,
     user: UserId,
     session: Uuid,
-) -> Outcome<Option<(UserRow, Option<TenantRow>, SessionRow)>> {
+) -> Outcome<Option<(UserRow, Option<TenantStanding>, SessionRow)>> {
     Ok(users::table
         .inner_join(sessions::table)
         .left_join(tenants::table.on(tenants::id.nullable().eq(users::tenant_id)))
         .filter(users::id.eq(user))
         .filter(sessions::id.eq(session))
-        .select((UserRow::as_select(), Option::<TenantRow>::as_select(), SessionRow::as_select()))
+        .select((UserRow::as_select(), Option::<TenantStanding>::as_select(), SessionRow::as_select()))
         .first(tx.conn())
         .await
         .optional()?)
@@ -107,7 +107,7 @@ pub async fn password_hash(tx: &mut Tx<Identity>, id: UserId) -> Outcome<Option<
 /// # Errors
 /// Database faults.
 pub async fn set_password(tx: &mut Tx<Identity>, id: UserId, hash: &str) -> Outcome<()> {
-    diesel::update(users::table.find(id)).set(users::password_hash.eq(hash)).execute(tx.conn()).await?;
+    diesel::update(users::table.find(id)).set(users::password_hash.eq(hash)).execute(tx.altering()).await?;
     Ok(())
 }
 
@@ -116,7 +116,7 @@ pub async fn set_password(tx: &mut Tx<Identity>, id: UserId, hash: &str) -> Outc
 /// # Errors
 /// Database faults.
 pub async fn note_login(tx: &mut Tx<Identity>, id: UserId, at: DateTime<Utc>) -> Outcome<()> {
-    diesel::update(users::table.find(id)).set(users::last_login_at.eq(at)).execute(tx.conn()).await?;
+    diesel::update(users::table.find(id)).set(users::last_login_at.eq(at)).execute(tx.altering()).await?;
     Ok(())
 }
 
@@ -246,7 +246,7 @@ pub async fn update<V: Viewpoint>(tx: &mut Tx<V>, id: UserId, changes: &UserChan
     Ok(diesel::update(users::table.find(id).filter(users::tenant_id.is_not_distinct_from(from)))
         .set(changes)
         .returning(UserRow::as_returning())
-        .get_result(tx.conn())
+        .get_result(tx.altering())
         .await
         .optional()?)
 }
@@ -264,7 +264,7 @@ pub async fn assign(
     Ok(diesel::update(users::table.find(id))
         .set((users::tenant_id.eq(tenant), users::updated_at.eq(now)))
         .returning(UserRow::as_returning())
-        .get_result(tx.conn())
+        .get_result(tx.altering())
         .await
         .optional()?)
 }

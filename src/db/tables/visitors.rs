@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::{
     db::{
         schema::{tenants, visitor_sessions},
-        tables::tenants::TenantRow,
+        tables::tenants::TenantStanding,
         tx::{Identity, Tenant, Tx},
     },
     kernel::{
@@ -31,7 +31,7 @@ pub struct VisitorRow {
 
 /// A session to be.
 #[derive(Insertable)]
-#[diesel(table_name = visitor_sessions)]
+#[diesel(table_name = visitor_sessions, treat_none_as_default_value = false)]
 #[expect(missing_docs, reason = "as the row")]
 pub struct NewVisitor {
     pub id: Uuid,
@@ -45,11 +45,11 @@ pub struct NewVisitor {
 ///
 /// # Errors
 /// Database faults.
-pub async fn with_tenant(tx: &mut Tx<Identity>, id: Uuid) -> Outcome<Option<(VisitorRow, TenantRow)>> {
+pub async fn with_tenant(tx: &mut Tx<Identity>, id: Uuid) -> Outcome<Option<(VisitorRow, TenantStanding)>> {
     Ok(visitor_sessions::table
         .inner_join(tenants::table)
         .filter(visitor_sessions::id.eq(id))
-        .select((VisitorRow::as_select(), TenantRow::as_select()))
+        .select((VisitorRow::as_select(), TenantStanding::as_select()))
         .first(tx.conn())
         .await
         .optional()?)
@@ -77,7 +77,7 @@ pub async fn prolong(tx: &mut Tx<Tenant>, id: Uuid, expires_at: DateTime<Utc>) -
             .filter(visitor_sessions::revoked_at.is_null()),
     )
     .set(visitor_sessions::expires_at.eq(expires_at))
-    .execute(tx.conn())
+    .execute(tx.altering())
     .await?;
     Ok(changed == 1)
 }
@@ -93,5 +93,5 @@ pub async fn revoke(tx: &mut Tx<Tenant>, conversation: ConversationId, now: Date
         .filter(visitor_sessions::conversation_id.eq(conversation))
         .filter(visitor_sessions::revoked_at.is_null())
         .filter(visitor_sessions::expires_at.gt(now));
-    Ok(diesel::update(open).set(visitor_sessions::revoked_at.eq(now)).execute(tx.conn()).await?)
+    Ok(diesel::update(open).set(visitor_sessions::revoked_at.eq(now)).execute(tx.altering()).await?)
 }

@@ -23,7 +23,7 @@ const ROOMS: &[&str] = &[
     "cli",
 ];
 
-fn files(folder: &Path, found: &mut Vec<(String, String)>) {
+pub(super) fn files(folder: &Path, found: &mut Vec<(String, String)>) {
     for entry in fs::read_dir(folder).expect("a folder").flatten() {
         let path = entry.path();
         if path.is_dir() {

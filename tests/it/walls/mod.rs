@@ -6,4 +6,5 @@ mod direction;
 mod roles;
 mod round_trips;
 mod schema;
+mod statements;
 mod tenancy;

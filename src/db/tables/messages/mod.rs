@@ -62,7 +62,7 @@ pub struct MessageRow {
 
 /// A message to be.
 #[derive(Insertable)]
-#[diesel(table_name = messages)]
+#[diesel(table_name = messages, treat_none_as_default_value = false)]
 #[expect(missing_docs, reason = "as the row")]
 pub struct NewMessage {
     pub tenant_id: TenantId,

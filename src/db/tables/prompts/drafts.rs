@@ -33,7 +33,7 @@ pub struct NewSection {
 }
 
 #[derive(Insertable)]
-#[diesel(table_name = prompt_bundles)]
+#[diesel(table_name = prompt_bundles, treat_none_as_default_value = false)]
 struct NewBundle<'a> {
     tenant_id: Option<TenantId>,
     name: &'a str,
@@ -43,7 +43,7 @@ struct NewBundle<'a> {
 }
 
 #[derive(Insertable)]
-#[diesel(table_name = prompt_sections)]
+#[diesel(table_name = prompt_sections, treat_none_as_default_value = false)]
 struct SectionForm<'a> {
     tenant_id: Option<TenantId>,
     bundle_id: BundleId,
