@@ -140,7 +140,7 @@ loaders! {
         /// A person of the tenant, or an administrator who looked into it.
         user(UserId) -> Option<UserRow> = UserBatch via fetch_users;
         /// A page of a conversation's messages.
-        messages(MessagePage) -> Option<Slice<MessageRow>> = MessageBatch via fetch_messages;
+        messages(MessagePage) -> Option<Slice<Arc<MessageRow>>> = MessageBatch via fetch_messages;
         /// How many messages a conversation has.
         message_count(ConversationId) -> i64 = MessageCountBatch via fetch_message_counts;
         /// The sections of a prompt bundle.
@@ -305,7 +305,7 @@ fn shapes<K: Copy>(keys: &[(K, Page)]) -> HashMap<&Page, Vec<K>> {
 async fn fetch_messages(
     cx: &TenantCore,
     keys: &[MessagePage],
-) -> Outcome<HashMap<MessagePage, Option<Slice<MessageRow>>>> {
+) -> Outcome<HashMap<MessagePage, Option<Slice<Arc<MessageRow>>>>> {
     cx.read(async |tx| {
         let mut found = HashMap::new();
         for (page, of) in shapes(keys) {

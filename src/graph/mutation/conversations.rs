@@ -67,6 +67,6 @@ impl ConversationMutation {
     ) -> Result<Message> {
         let cx = &context::tenant(ctx)?.renewed();
         let row = context::engine(ctx)?.stop(cx, ids::parse(&message_id, "messageId")?).await?;
-        Ok(Message { row, cx: cx.clone() })
+        Ok(Message { row: row.into(), cx: cx.clone() })
     }
 }

@@ -124,8 +124,7 @@ impl ChatEvent {
     pub fn new(event: Event, cx: &TenantCx) -> Self {
         let cursor = event.cursor.to_string();
         let conversation_id = ID(event.conversation.to_string());
-        let cx = cx.renewed();
-        let show = |row: std::sync::Arc<crate::db::tables::messages::MessageRow>| Message { row: (*row).clone(), cx };
+        let show = |row| Message { row, cx: cx.renewed() };
         match event.body {
             Body::MessageAdded(row) => MessageAdded { cursor, conversation_id, message: show(row) }.into(),
             Body::ReplyStarted(row) => ReplyStarted { cursor, conversation_id, message: show(row) }.into(),

@@ -1,5 +1,7 @@
 //! `Message`.
 
+use std::sync::Arc;
+
 use async_graphql::{ID, InputObject, Object, Result, SimpleObject};
 
 use crate::{
@@ -23,7 +25,8 @@ use crate::{
 /// One message of a conversation.
 #[derive(Clone)]
 pub struct Message {
-    pub row: MessageRow,
+    /// Shared with whoever holds the same page, or the same event.
+    pub row: Arc<MessageRow>,
     pub cx: TenantCx,
 }
 
@@ -152,7 +155,7 @@ pub struct SendMessagePayload {
 
 impl SendMessagePayload {
     pub fn new(accepted: Accepted, cx: &TenantCx) -> Self {
-        let message = |row| Message { row, cx: cx.clone() };
+        let message = |row: MessageRow| Message { row: row.into(), cx: cx.clone() };
         Self {
             conversation: Conversation { row: accepted.conversation, cx: cx.clone() },
             message: message(accepted.message),

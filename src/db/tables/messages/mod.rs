@@ -2,7 +2,7 @@
 
 mod replies;
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use diesel::{
@@ -222,7 +222,7 @@ pub async fn pages(
     tx: &mut Tx<Tenant>,
     conversations: &[ConversationId],
     page: &Page,
-) -> Outcome<HashMap<ConversationId, Slice<MessageRow>>> {
+) -> Outcome<HashMap<ConversationId, Slice<Arc<MessageRow>>>> {
     let rows: Vec<MessageRow> = LatestOfEach {
         columns: MessageRow::as_select(),
         tenant: tx.tenant(),
@@ -234,10 +234,10 @@ pub async fn pages(
     }
     .load(tx.conn())
     .await?;
-    let mut pages: HashMap<ConversationId, Vec<MessageRow>> =
+    let mut pages: HashMap<ConversationId, Vec<Arc<MessageRow>>> =
         conversations.iter().map(|id| (*id, Vec::new())).collect();
     for row in rows {
-        pages.entry(row.conversation_id).or_default().push(row);
+        pages.entry(row.conversation_id).or_default().push(Arc::new(row));
     }
     Ok(pages.into_iter().map(|(id, rows)| (id, page.cut(rows))).collect())
 }
