@@ -67,12 +67,6 @@ struct Plan {
 }
 
 impl Plan {
-    /// Tokens of a stream that is there before the last has begun, and for as long as is asked for after that.
-    fn tokens(&self, streams: usize) -> u32 {
-        let ramp = u32::try_from(streams).expect("not so many").div_ceil(self.starts);
-        (ramp + self.seconds + 1) * 20
-    }
-
     fn window(&self) -> Duration {
         Duration::from_secs(self.seconds.into())
     }
@@ -151,7 +145,8 @@ impl Bench {
     }
 
     fn watched(&self, server: Option<&Server>) -> Watched {
-        Watched { server: server.map(Server::pid), postmaster: self.database.postmaster }
+        let (model, postmaster) = (self.upstream.url.clone(), self.database.postmaster);
+        Watched { model, server: server.map(Server::pid), postmaster }
     }
 
     /// New conversations, of all tenants in turn: whose each is, and its id.
@@ -176,18 +171,18 @@ impl Bench {
     }
 
     async fn ride(&self, plan: &Plan, side: Side, streams: usize) -> wave::Found {
-        let (tokens, rate, window) = (plan.tokens(streams), plan.starts, plan.window());
+        let (rate, window) = (plan.starts, plan.window());
         let read = async |server: &Server, watched: Watched| {
-            let asks = vec![Ask::model(at(server), tokens); streams];
-            wave::ride(asks, rate, tokens, window, watched).await
+            let asks = vec![Ask::model(at(server)); streams];
+            wave::ride(asks, rate, window, &watched).await
         };
         match side {
             Side::Model => read(&self.upstream, self.watched(None)).await,
             Side::Relay => read(&self.relay, self.watched(Some(&self.relay))).await,
             Side::Program => {
                 let program = self.warm_program().await;
-                let asks = self.chats(&program, streams, tokens).await;
-                wave::ride(asks, rate, tokens, window, self.watched(Some(&program))).await
+                let asks = self.chats(&program, streams, upstream::MANY).await;
+                wave::ride(asks, rate, window, &self.watched(Some(&program))).await
             }
         }
     }
@@ -196,16 +191,16 @@ impl Bench {
     async fn fan_out(&self, plan: &Plan) -> wave::Found {
         let program = self.warm_program().await;
         let (tenant, conversation) = self.conversations(1).await[0];
-        let (token, tokens) = (&self.tokens[tenant], (plan.seconds + 1) * 20);
+        let token = &self.tokens[tenant];
         let progress = Arc::new(Progress::default());
         let watched = self.watched(Some(&program));
-        let before = wave::before(watched, &progress).await;
+        let before = wave::before(&watched, &progress).await;
         let watch = |n| Ask::events(at(&program), way(n), token, conversation);
         let readers = wave::start((0..plan.watchers).map(watch).collect(), WATCHERS_A_SECOND, &progress);
         idle::until_watched(&program, plan.watchers).await;
-        let chat = vec![Ask::chat(at(&program), Way::Sse, token, conversation, tokens)];
+        let chat = vec![Ask::chat(at(&program), Way::Sse, token, conversation, upstream::MANY)];
         let told = wave::start(chat, 1, &Arc::default());
-        let found = wave::finish(readers, &progress, before, tokens, plan.window(), watched).await;
+        let found = wave::finish(readers, &progress, before, plan.window(), &watched).await;
         for heard in join_all(told).await {
             assert_eq!(heard.expect("no panic").trouble, None, "the reply itself");
         }

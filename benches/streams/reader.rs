@@ -48,8 +48,8 @@ pub struct Heard {
 
 impl Ask {
     /// The model itself, or a relay of it.
-    pub fn model(at: SocketAddr, tokens: u32) -> Self {
-        let said = json!({ "role": "user", "content": upstream::question(tokens) });
+    pub fn model(at: SocketAddr) -> Self {
+        let said = json!({ "role": "user", "content": upstream::question(upstream::MANY) });
         let body = json!({ "model": "bench", "stream": true, "messages": [said] });
         Self { at, way: Way::Sse, path: upstream::PATH, token: String::new(), body }
     }
@@ -87,13 +87,20 @@ impl Ask {
     pub async fn follow(self, progress: Arc<Progress>) -> Heard {
         let (mut line, asked) = self.opened().await;
         let mut heard = Heard { way: self.way, first: 0, tokens: Vec::new(), trouble: None };
+        let mut has_all = false;
         // Of a response, the first pieces may have come with its head.
         let mut is_open = true;
         while is_open {
             let now = clock::now();
             while let Some(piece) = line.take().await {
                 let before = heard.tokens.len();
-                heard.tokens.extend(clock::stamps(piece).map(|sent| (now, now - sent)));
+                for stamp in clock::stamps(piece) {
+                    if stamp.number != heard.tokens.len() as u64 {
+                        heard.trouble = Some(format!("token {} in the place of {}", stamp.number, heard.tokens.len()));
+                    }
+                    heard.tokens.push((now, now - stamp.sent));
+                    has_all = stamp.is_last;
+                }
                 let more = heard.tokens.len() - before;
                 if before == 0 && more > 0 {
                     heard.first = now - asked;
@@ -105,6 +112,9 @@ impl Ask {
                 }
                 let says = |word: &str| piece.windows(word.len()).any(|found| found == word.as_bytes());
                 if says("[DONE]") || says("ReplyCompleted") {
+                    if !has_all {
+                        heard.trouble = Some(format!("it ended after {} tokens", heard.tokens.len()));
+                    }
                     return heard;
                 }
                 if says("ReplyFailed") || says("\"errors\"") {

@@ -1,7 +1,11 @@
 //! A model that speaks OpenAI's wire format on loopback and costs almost nothing: as many tokens as the question asks for, the first
-//! at once, then twenty a second, each with the time at which it was sent. Must not know who asks.
+//! at once, then twenty a second, each with the time at which it was sent. All end early when they are told to. Must not know who asks.
 
-use std::{io, time::Duration};
+use std::{
+    io,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -9,7 +13,10 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use crate::{clock, processes};
+use crate::{
+    clock::{self, Stamp},
+    processes,
+};
 
 /// Between two tokens.
 pub const PACE: Duration = Duration::from_millis(50);
@@ -17,6 +24,20 @@ pub const PACE: Duration = Duration::from_millis(50);
 pub const PATH: &str = "/v1/chat/completions";
 /// Behind it stands how many tokens are asked for.
 const ASKS: &str = "tokens=";
+
+/// Where it is told that all streams are to end with their next tokens.
+const STOP: &str = "/stop";
+/// How often it was told so.
+static STOPS: AtomicU64 = AtomicU64::new(0);
+
+/// So many that a stream goes on until it is told to end.
+pub const MANY: u32 = 60_000;
+
+/// Tells it to end all streams.
+pub async fn stop(url: &str) {
+    let answer = reqwest::get(format!("{url}{STOP}")).await.expect("an answer");
+    assert!(answer.status().is_success(), "{answer:?}");
+}
 
 /// What a question must hold.
 pub fn question(tokens: u32) -> String {
@@ -42,21 +63,28 @@ async fn answer_all(mut socket: TcpStream) -> io::Result<()> {
     let mut buffer = Vec::new();
     while let Some(request) = request(&mut socket, &mut buffer).await? {
         let Some((_, asked)) = request.rsplit_once(ASKS) else {
+            if request.contains(STOP) {
+                STOPS.fetch_add(1, Ordering::Relaxed);
+            }
             socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await?;
             continue;
         };
         let tokens: u32 = asked.split('.').next().and_then(|number| number.parse().ok()).expect("a number of tokens");
-        let start = Instant::now();
+        let (start, stops) = (Instant::now(), STOPS.load(Ordering::Relaxed));
         let mut piece =
             b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
         chunk(&mut piece, &frame(r#"{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}"#));
         for token in 0..tokens {
             sleep_until(start + PACE * token).await;
-            let text = clock::stamp(clock::now());
+            let is_last = token + 1 == tokens || STOPS.load(Ordering::Relaxed) > stops;
+            let text = Stamp { sent: clock::now(), number: token.into(), is_last }.text();
             let choice = format!(r#"{{"index":0,"delta":{{"content":"{text}"}},"finish_reason":null}}"#);
             chunk(&mut piece, &frame(&choice));
             socket.write_all(&piece).await?;
             piece.clear();
+            if is_last {
+                break;
+            }
         }
         chunk(&mut piece, &frame(r#"{"index":0,"delta":{},"finish_reason":"stop"}"#));
         let usage = format!(
