@@ -10,7 +10,12 @@ use futures_util::{StreamExt, stream};
 use serde::Serialize;
 use tokio::{task::JoinHandle, time::sleep};
 
-use crate::{line::Way, measure, processes::Server, reader::Ask};
+use crate::{
+    line::{Line, Way},
+    measure,
+    processes::Server,
+    reader::Ask,
+};
 
 /// Sockets that are being opened at once.
 const AT_ONCE: usize = 32;
@@ -57,6 +62,16 @@ pub async fn until_watched(program: &Server, watchers: usize) {
     }
 }
 
+/// Reads what comes, which answers pings, until nothing does.
+fn keep(mut line: Line) -> JoinHandle<()> {
+    #[expect(clippy::disallowed_methods, reason = "a bench has no log context to keep")]
+    tokio::spawn(async move {
+        while line.read().await {
+            while line.take().await.is_some() {}
+        }
+    })
+}
+
 /// Opens one for each place, a token and a conversation, and looks what they cost.
 pub async fn hold(
     program: &Server,
@@ -69,16 +84,10 @@ pub async fn hold(
     let memory = || measure::memory(program.pid())[0];
     let (before, since) = (memory(), Instant::now());
     let open = |(token, conversation): (String, i64)| async move {
-        let (mut line, _) = Ask::events(at, Way::Socket, &token, conversation).opened().await;
-        #[expect(clippy::disallowed_methods, reason = "a bench has no log context to keep")]
-        tokio::spawn(async move {
-            // Answers pings.
-            while line.read().await {
-                while line.take().await.is_some() {}
-            }
-        })
+        let (line, _) = Ask::events(at, Way::Socket, &token, conversation).opened().await;
+        line
     };
-    let held: Vec<JoinHandle<()>> = stream::iter(places).map(open).buffer_unordered(AT_ONCE).collect().await;
+    let held: Vec<JoinHandle<()>> = stream::iter(places).map(open).buffer_unordered(AT_ONCE).map(keep).collect().await;
     until_watched(program, subscriptions).await;
     let opening = since.elapsed().as_secs_f64();
     sleep(REST).await;

@@ -141,7 +141,7 @@ impl Line {
         match u8::try_from(payload.len()) {
             Ok(short) if short < 126 => frame.push(0x80 | short),
             _ => {
-                frame.push(0x80 | 126);
+                frame.push(0xfe);
                 frame.extend_from_slice(&u16::try_from(payload.len()).expect("a short message").to_be_bytes());
             }
         }

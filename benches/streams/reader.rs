@@ -29,7 +29,7 @@ pub struct Ask {
 /// How far all streams of a run are.
 #[derive(Default)]
 pub struct Progress {
-    /// Streams whose first token came.
+    /// Streams whose first token came, or which broke before it.
     pub begun: AtomicUsize,
     /// Tokens that came.
     pub tokens: AtomicUsize,
@@ -85,6 +85,14 @@ impl Ask {
 
     /// Follows to the end, of which all three who answer have their own word.
     pub async fn follow(self, progress: Arc<Progress>) -> Heard {
+        let heard = self.read(&progress).await;
+        if heard.tokens.is_empty() {
+            progress.begun.fetch_add(1, Ordering::Relaxed);
+        }
+        heard
+    }
+
+    async fn read(self, progress: &Progress) -> Heard {
         let (mut line, asked) = self.opened().await;
         let mut heard = Heard { way: self.way, first: 0, tokens: Vec::new(), trouble: None };
         let mut has_all = false;

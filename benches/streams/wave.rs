@@ -135,17 +135,13 @@ pub async fn finish(
     watched: &Watched,
 ) -> Found {
     let streams = readers.len();
-    let has_ended = || readers.iter().any(JoinHandle::is_finished);
     let until = Instant::now() + PATIENCE;
-    while progress.begun.load(Ordering::Relaxed) < streams && Instant::now() < until && !has_ended() {
+    while progress.begun.load(Ordering::Relaxed) < streams && Instant::now() < until {
         sleep(LOOK).await;
     }
     sleep(REST).await;
     let from = count(watched, progress).await;
-    let until = Instant::now() + window;
-    while Instant::now() < until && !has_ended() {
-        sleep(LOOK).await;
-    }
+    sleep(window).await;
     let to = count(watched, progress).await;
     upstream::stop(&watched.model).await;
     let mut all = Vec::new();
