@@ -1,7 +1,8 @@
 //! How fast a provider's post is taken in: signature, tenant, dedup, row and job in PostgreSQL, answer. Posts come at a fixed
 //! rate, whether the earlier ones were answered or not, and each one's time runs from when it was due: a server that falls
 //! behind can't hide it. Beside it, from the same run: what the same machine takes for `/healthz` at that rate, and for a bare
-//! INSERT and COMMIT of the same body, one connection, nothing else: the limit that no inbox can beat.
+//! INSERT and COMMIT of the same body, one connection, nothing else: the limit that no inbox can beat. At last, flat out: connections
+//! that post again as soon as they were answered.
 
 #![expect(
     clippy::expect_used,
@@ -34,6 +35,9 @@ const OURS: &str = "+15555550122";
 const RATE: u32 = 500;
 /// Posts of one run.
 const POSTS: u32 = 5_000;
+/// Connections that post as fast as they are answered, and posts of each.
+const FLAT_OUT: u32 = 64;
+const POSTS_OF_EACH: u32 = 100;
 /// What is promised of the slowest hundredth.
 const PROMISE: Duration = Duration::from_millis(200);
 
@@ -76,6 +80,30 @@ async fn run() {
         let kept = "SELECT count(*) FROM webhook_deliveries";
         let kept: i64 = cluster::owner(&gateway.database).await.query_one(kept, &[]).await.expect("a count").get(0);
         assert_eq!(kept, i64::from(POSTS), "every post is kept, once");
+
+        let since = Instant::now();
+        let connection = async |connection: u32| {
+            // A client is a connection, and waits for each answer.
+            let (http, mut took) = (reqwest::Client::new(), Vec::new());
+            for n in 0..POSTS_OF_EACH {
+                let (event, from) = (format!("flat-{connection}-{n}"), format!("+1555{:07}", connection * 1_000 + n));
+                let body = says(&event, &from, OURS, "When are you open?");
+                let start = Instant::now();
+                let posted = account.signs(http.post(gateway.url("/api/v1/telnyx/sms")), &body, at).send();
+                assert!(posted.await.expect("an answer").status().is_success());
+                took.push(start.elapsed());
+            }
+            took
+        };
+        let mut took: Vec<_> =
+            futures_util::future::join_all((0..FLAT_OUT).map(connection)).await.into_iter().flatten().collect();
+        took.sort_unstable();
+        let per_second = f64::from(FLAT_OUT * POSTS_OF_EACH) / since.elapsed().as_secs_f64();
+        println!("flat out, {FLAT_OUT} connections         {}", told(&took));
+        println!(
+            "  {per_second:.0} posts a second; p99 is {:.2} of what is promised at {RATE}/s",
+            ratio(quantile(&took, 0.99), PROMISE)
+        );
     }
 }
 

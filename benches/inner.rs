@@ -1,11 +1,21 @@
-//! The inner costs of a request, each alone: what is done thousands of times a second and never waits for anything. By criterion,
-//! whose reports are in target/criterion. Must not need a database; the whole of a request is measured in benches/graph.
+//! The inner costs of a request, each alone: what is done thousands of times a second. By criterion,
+//! whose reports are in target/criterion. Only finding out who somebody is asks a database. The whole of a request is measured in
+//! benches/graph.
 
 #![expect(
     clippy::expect_used,
-    missing_docs,
-    reason = "a bench stops where it can't go on, and criterion's macros write no docs"
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a bench says what it found and stops where it can't go on"
 )]
+
+#[path = "shared/data.rs"]
+#[expect(dead_code, reason = "of the database, this bench needs no load and no server")]
+mod data;
+#[path = "shared/processes.rs"]
+#[expect(dead_code, reason = "as above")]
+mod processes;
 
 use std::{hint::black_box, time::Duration};
 
@@ -13,7 +23,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use criterion::{Criterion, criterion_group, criterion_main};
 use frontdesk::{
     chat::Body,
-    db::tables::prompts::SectionRow,
+    db::{Db, DbSettings, identity, tables::prompts::SectionRow},
     domain::prompts,
     graph::{Asked, DocumentSettings, Graph, GraphSettings, Introspection},
     kernel::{
@@ -49,6 +59,45 @@ fn tokens(c: &mut Criterion) {
     let mut group = c.benchmark_group("token");
     group.bench_function("checked", |b| b.iter(|| keys.verify(black_box(&token)).is_ok()));
     group.bench_function("seen before", |b| b.iter(|| keys.verify_any(black_box(&token)).is_ok()));
+    group.finish();
+}
+
+/// From a token to a scope: asked of the database, and remembered.
+fn scopes(c: &mut Criterion) {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let shape = data::Shape::scaled(0.002);
+    let (session, (user, email)) = (Uuid::from_u128(7), shape.person(0));
+    let tenant = TenantId(i64::from(data::id_of(0)));
+    let database = runtime.block_on(async {
+        let database = processes::Database::start(&shape).await;
+        let signed_in = "INSERT INTO sessions (id, user_id, tenant_id, refresh_hash, created_at, expires_at) \
+                         VALUES ($1, $2, $3, '', now(), 'infinity')";
+        let values: [&(dyn tokio_postgres::types::ToSql + Sync); 3] = [&session, &i64::from(user), &tenant.0];
+        data::connect(&database.owner).await.execute(signed_in, &values).await.expect("a session");
+        database
+    });
+    let secret = SecretString::from("a secret of this bench that is long enough");
+    let keys = TokenKeys::new(&secret, &[], Algorithm::HS256, TimeDelta::minutes(30), Clock::held(noon()));
+    let bearer = Bearer {
+        user: UserId(i64::from(user)),
+        email: &email,
+        role: Role::User,
+        tenant: Some(tenant),
+        session,
+        lease: None,
+    };
+    let token = keys.verify(&keys.issue(&bearer).expect("a token")).expect("good");
+    let mut group = c.benchmark_group("scope");
+    for (name, believed) in [("asked", Duration::ZERO), ("remembered", Duration::from_hours(1))] {
+        let settings = DbSettings { url: database.owner.clone(), pool_size: 1 };
+        let db = runtime.block_on(async { Db::new(&settings).expect("a pool").believing_callers(believed) });
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                let resolved = runtime.block_on(identity::resolve(&db, &token, None, noon()));
+                assert!(resolved.is_ok(), "nobody");
+            });
+        });
+    }
     group.finish();
 }
 
@@ -103,5 +152,5 @@ fn sealing(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, tokens, documents, prompt, events, sealing);
+criterion_group!(benches, tokens, scopes, documents, prompt, events, sealing);
 criterion_main!(benches);

@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use tokio::net::TcpListener;
 use tokio_postgres::{Client, Row, Statement};
 
-use crate::{data, workloads::Workload};
+use crate::{data, processes, workloads::Workload};
 
 /// As `DATABASE_POOL_SIZE` is when nobody sets it.
 const LANES: usize = 16;
@@ -53,7 +53,7 @@ impl Lanes {
     }
 }
 
-/// Serves at `BARE_PORT` what is at `BARE_DATABASE_URL`, until killed.
+/// Serves at `BENCH_PORT` what is at `BARE_DATABASE_URL`, until killed.
 pub async fn serve() {
     let url = SecretString::from(env::var("BARE_DATABASE_URL").expect("a URL"));
     let mut lanes = Vec::new();
@@ -66,7 +66,7 @@ pub async fn serve() {
         let (lead, leads, nested, create) = (lead.await, leads.await, nested.await, create.await);
         lanes.push(Lane { client, lead, leads, nested, create });
     }
-    let port: u16 = env::var("BARE_PORT").expect("a port").parse().expect("a port");
+    let port = processes::port_of_this_part();
     let routes = Router::new()
         .route("/healthz", get(|| async {}))
         .route("/tenants/{tenant}/leads/{lead}", get(lead))

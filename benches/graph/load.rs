@@ -15,7 +15,8 @@ use serde_json::Value;
 use crate::{
     data::Shape,
     measure,
-    processes::{DATABASE, Processes},
+    processes::DATABASE,
+    servers::Servers,
     table::{Measured, Side},
     workloads::{Request, Workload},
 };
@@ -39,7 +40,7 @@ const CLIENTS_MAX: usize = 128;
 
 /// Asks, and measures.
 pub struct Generator<'a> {
-    pub processes: &'a Processes,
+    pub servers: &'a Servers,
     pub shape: &'a Shape,
     pub tokens: &'a [String],
     pub seconds: u32,
@@ -65,7 +66,7 @@ impl Generator<'_> {
     }
 
     fn url(&self, side: Side) -> &str {
-        if side == Side::Graph { &self.processes.graph.url } else { &self.processes.bare.url }
+        if side == Side::Graph { &self.servers.graph.url } else { &self.servers.bare.url }
     }
 
     /// Stops the run unless both servers answer the same.
@@ -106,12 +107,13 @@ impl Generator<'_> {
     /// One run, of so many connections or clients.
     pub fn measure(&self, workload: Workload, side: Side, connections: usize) -> Measured {
         let server = match side {
-            Side::Graph => Some(&self.processes.graph),
-            Side::Bare => Some(&self.processes.bare),
+            Side::Graph => Some(&self.servers.graph),
+            Side::Bare => Some(&self.servers.bare),
             Side::Pgbench => None,
         };
-        let read =
-            || (server.map(|server| measure::cpu(server.pid())), measure::cpu_of_family(self.processes.postmaster));
+        let read = || {
+            (server.map(|server| measure::cpu(server.pid())), measure::cpu_of_family(self.servers.database.postmaster))
+        };
         let before = read();
         let counted = match side {
             Side::Graph | Side::Bare => self.wrk(workload, side, connections, self.seconds),
@@ -126,7 +128,7 @@ impl Generator<'_> {
             p50: counted.p50,
             p99: counted.p99,
             memory: server.map(|server| measure::memory(server.pid())),
-            postgres_memory: measure::memory_of_family(self.processes.postmaster),
+            postgres_memory: measure::memory_of_family(self.servers.database.postmaster),
         }
     }
 
@@ -186,7 +188,7 @@ impl Generator<'_> {
         // Of its time it takes some to connect, which it does not count.
         let seconds = self.seconds as usize + clients / 32;
         command.args(["--time", &seconds.to_string(), "--file"]).arg(&script);
-        command.arg("--host").arg(self.processes.sockets()).arg(DATABASE).current_dir(&folder);
+        command.arg("--host").arg(self.servers.database.sockets()).arg(DATABASE).current_dir(&folder);
         let said = said(command, "pgbench, which comes with PostgreSQL");
         assert!(!said.contains("actually processed: 0\n"), "BENCH_SECONDS is over before {clients} clients are there");
         let number = |before: &str| -> f64 {

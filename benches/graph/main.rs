@@ -14,10 +14,14 @@
 )]
 
 mod bare;
+#[path = "../shared/data.rs"]
 mod data;
 mod load;
+#[path = "../shared/measure.rs"]
 mod measure;
+#[path = "../shared/processes.rs"]
 mod processes;
+mod servers;
 mod table;
 mod workloads;
 
@@ -25,7 +29,7 @@ use std::{env, fs, path::PathBuf, str::FromStr};
 
 use data::Shape;
 use load::Generator;
-use processes::Processes;
+use servers::Servers;
 use table::{Measured, Side, Table};
 use workloads::Workload;
 
@@ -73,12 +77,11 @@ async fn run() {
     let out = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).with_file_name("bench");
     fs::create_dir_all(&out).expect("a folder");
     let shape = Shape::scaled(plan.scale);
-    let processes = Processes::start(&shape, &out).await;
-    let machine = measure::Machine::look(processes.version());
+    let servers = Servers::start(&shape, &out).await;
+    let machine = measure::Machine::look(servers.database.version());
     println!("{}", machine.told());
-    let tokens = processes.sign_in(&shape).await;
-    let generator =
-        Generator { processes: &processes, shape: &shape, tokens: &tokens, seconds: plan.seconds, out: &out };
+    let tokens = processes::sign_in(&servers.graph, &shape).await;
+    let generator = Generator { servers: &servers, shape: &shape, tokens: &tokens, seconds: plan.seconds, out: &out };
 
     let mut table = Table::new(machine, plan.clone(), shape.clone());
     for workload in chosen {

@@ -65,7 +65,9 @@ async fn in_tenant(cx: &TenantCx, noun: &str, id: &ID) -> Outcome<Option<Node>> 
         "conversation" => {
             cx.loaders().conversation(ids::parse(id, "id")?).await?.map(|row| Conversation { row, cx }.into())
         }
-        "message" => cx.loaders().message(ids::parse(id, "id")?).await?.map(|row| Message { row: row.into(), cx }.into()),
+        "message" => {
+            cx.loaders().message(ids::parse(id, "id")?).await?.map(|row| Message { row: row.into(), cx }.into())
+        }
         "meeting" => cx.loaders().meeting(ids::parse(id, "id")?).await?.map(|row| Meeting { row, cx }.into()),
         _ => cx.loaders().document(ids::parse(id, "id")?).await?.map(|row| KnowledgeDocument { row, cx }.into()),
     })

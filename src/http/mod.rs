@@ -29,9 +29,8 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    http::{HeaderName, HeaderValue, header},
+    http::{HeaderMap, HeaderName, HeaderValue, header},
     middleware,
-    response::Response,
     routing::{any, get, post},
 };
 use secrecy::SecretString;
@@ -144,7 +143,6 @@ pub fn router(web: Arc<Web>) -> Router {
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(CatchPanicLayer::custom(problem::panicked))
         .layer(cors::layer(&web))
-        .layer(middleware::map_response(guarded))
         .layer(middleware::from_fn(request_id::mark))
         .with_state(web)
 }
@@ -157,12 +155,11 @@ const GUARDS: [(HeaderName, &str); 4] = [
     (header::X_FRAME_OPTIONS, "DENY"),
 ];
 
-async fn guarded(mut response: Response) -> Response {
-    cors::say_nothing(response.headers_mut());
+fn guard(headers: &mut HeaderMap) {
+    cors::say_nothing(headers);
     for (name, value) in GUARDS {
-        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
-    response
 }
 
 impl Web {

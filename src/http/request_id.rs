@@ -45,6 +45,8 @@ pub(super) async fn mark(mut request: Request, next: Next) -> Response {
     if let Ok(value) = HeaderValue::from_str(&id.0) {
         response.headers_mut().insert(HeaderName::from_static(HEADER), value);
     }
+    // One layer for all that every answer says: each costs every request a future of its own.
+    super::guard(response.headers_mut());
     response
 }
 

@@ -1,5 +1,5 @@
-//! What is measured, each in processes of its own: a private PostgreSQL, the server with production's settings, the bare server.
-//! Must not know the workloads.
+//! What benches measure and what they need beside it, each in processes of its own: a private PostgreSQL with the neutral data set,
+//! the program with production's settings, and other servers. Must not know what is asked of them.
 
 use std::{
     fs,
@@ -54,13 +54,28 @@ impl Server {
         Self { child, url: format!("http://127.0.0.1:{port}") }
     }
 
-    async fn until_ready(&mut self, path: &str) {
+    /// This program again, in another part that is named by its argument. It is told its port by `BENCH_PORT`.
+    pub async fn part(name: &str, settings: &[(&str, &str)]) -> Self {
+        let port = free_port();
+        let mut command = Command::new(std::env::current_exe().expect("this program"));
+        command.arg(name).env("BENCH_PORT", port.to_string()).envs(settings.iter().copied());
+        let mut part = Self::start(command, port);
+        part.until_ready("/healthz").await;
+        part
+    }
+
+    pub async fn until_ready(&mut self, path: &str) {
         let (since, url) = (Instant::now(), format!("{}{path}", self.url));
         while !reqwest::get(&url).await.is_ok_and(|answer| answer.status().is_success()) {
-            let ended = self.child.try_wait().expect("a child");
-            assert!(ended.is_none() && since.elapsed() < Duration::from_mins(1), "not ready: {ended:?}");
+            self.still_starts(since);
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    /// Stops the run where it has ended, or takes too long.
+    pub fn still_starts(&mut self, since: Instant) {
+        let ended = self.child.try_wait().expect("a child");
+        assert!(ended.is_none() && since.elapsed() < Duration::from_mins(1), "not ready: {ended:?}");
     }
 }
 
@@ -71,21 +86,25 @@ impl Drop for Server {
     }
 }
 
-/// Everything that runs. Dropping it ends it all, and leaves nothing of the data.
-pub struct Processes {
-    /// The program itself.
-    pub graph: Server,
-    /// The limit without GraphQL and guard.
-    pub bare: Server,
+/// The port that a part of this program is to listen on.
+pub fn port_of_this_part() -> u16 {
+    std::env::var("BENCH_PORT").expect("a port").parse().expect("a port")
+}
+
+/// The private PostgreSQL, migrated and filled. Dropping it ends it, and leaves nothing of the data.
+pub struct Database {
     /// PostgreSQL's first process; all of its others are children of it.
     pub postmaster: u32,
+    /// The owner's connection string.
+    pub owner: SecretString,
     version: String,
+    login: String,
     folder: PathBuf,
     postgres: EmbeddedPg,
 }
 
-impl Processes {
-    pub async fn start(shape: &Shape, out: &Path) -> Self {
+impl Database {
+    pub async fn start(shape: &Shape) -> Self {
         // Outside the checkout: PostgreSQL's own user must get there. One for each checkout.
         let mut checkout = DefaultHasher::new();
         env!("CARGO_MANIFEST_DIR").hash(&mut checkout);
@@ -113,23 +132,7 @@ impl Processes {
         let since = Instant::now();
         data::load(&owner, shape).await;
         println!("Loaded the data set in {:.1} s.", since.elapsed().as_secs_f64());
-
-        let port = free_port();
-        let log = fs::File::create(out.join("server.log")).expect("a log");
-        let program = std::env::var("BENCH_PROGRAM").unwrap_or_else(|_| env!("CARGO_BIN_EXE_frontdesk").to_owned());
-        let mut command = Command::new(program);
-        command.arg("serve").env_clear().current_dir("/").envs(SETTINGS).stderr(log);
-        command.env("PORT", port.to_string()).env("DATABASE_URL", &login).env("MIGRATE_ON_START", "false");
-        command.env("FRONTDESK_DATA_DIR", folder.join("files"));
-        let mut graph = Server::start(command, port);
-        graph.until_ready("/readyz").await;
-
-        let port = free_port();
-        let mut command = Command::new(std::env::current_exe().expect("this program"));
-        command.arg("bare").env("BARE_PORT", port.to_string()).env("BARE_DATABASE_URL", owner.expose_secret());
-        let mut bare = Server::start(command, port);
-        bare.until_ready("/healthz").await;
-        Self { graph, bare, postmaster, version, folder, postgres }
+        Self { postmaster, owner, version, login, folder, postgres }
     }
 
     /// PostgreSQL's.
@@ -142,32 +145,55 @@ impl Processes {
         self.folder.join("s")
     }
 
-    /// A person's access token of each tenant, had as anybody has theirs.
-    pub async fn sign_in(&self, shape: &Shape) -> Vec<String> {
-        let (http, url) = (reqwest::Client::new(), format!("{}/graphql", self.graph.url));
-        let query = "mutation($input: LoginInput!) { login(input: $input) { accessToken } }";
-        let mut tokens = Vec::new();
-        for tenant in 0..shape.tenants {
-            let (_, email) = shape.person(tenant);
-            let body = json!({ "query": query, "variables": { "input": { "email": email, "password": PASSWORD } } });
-            let answer = http.post(&url).json(&body).send().await.expect("an answer");
-            let answer: serde_json::Value = answer.json().await.expect("JSON");
-            let token = answer["data"]["login"]["accessToken"].as_str();
-            tokens.push(token.unwrap_or_else(|| panic!("no token: {answer}")).to_owned());
-        }
-        tokens
+    /// Starts the program, and does not wait for it. What it logs is in `server.log`.
+    pub fn spawn(&self, out: &Path, more: &[(&str, &str)]) -> Server {
+        let port = free_port();
+        let log = fs::File::create(out.join("server.log")).expect("a log");
+        let mut command = Command::new(program());
+        command.arg("serve").env_clear().current_dir("/").envs(SETTINGS).stderr(log);
+        command.env("PORT", port.to_string()).env("DATABASE_URL", &self.login).env("MIGRATE_ON_START", "false");
+        command.env("FRONTDESK_DATA_DIR", self.folder.join("files")).envs(more.iter().copied());
+        Server::start(command, port)
+    }
+
+    /// The program, ready to serve.
+    pub async fn program(&self, out: &Path, more: &[(&str, &str)]) -> Server {
+        let mut program = self.spawn(out, more);
+        program.until_ready("/readyz").await;
+        program
     }
 }
 
-impl Drop for Processes {
+impl Drop for Database {
     fn drop(&mut self) {
         self.postgres.stop();
         drop(fs::remove_dir_all(&self.folder));
     }
 }
 
+/// A person's access token of each tenant, had as anybody has theirs.
+pub async fn sign_in(program: &Server, shape: &Shape) -> Vec<String> {
+    let (http, url) = (reqwest::Client::new(), format!("{}/graphql", program.url));
+    let query = "mutation($input: LoginInput!) { login(input: $input) { accessToken } }";
+    let mut tokens = Vec::new();
+    for tenant in 0..shape.tenants {
+        let (_, email) = shape.person(tenant);
+        let body = json!({ "query": query, "variables": { "input": { "email": email, "password": PASSWORD } } });
+        let answer = http.post(&url).json(&body).send().await.expect("an answer");
+        let answer: serde_json::Value = answer.json().await.expect("JSON");
+        let token = answer["data"]["login"]["accessToken"].as_str();
+        tokens.push(token.unwrap_or_else(|| panic!("no token: {answer}")).to_owned());
+    }
+    tokens
+}
+
 /// One that is free now; whoever is told of it takes it at once.
 fn free_port() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     listener.local_addr().expect("an address").port()
+}
+
+/// What is measured: the program that was built with the bench, or another build of it.
+fn program() -> String {
+    std::env::var("BENCH_PROGRAM").unwrap_or_else(|_| env!("CARGO_BIN_EXE_frontdesk").to_owned())
 }
