@@ -133,8 +133,7 @@ pub(in crate::db) async fn gaps(connection: &mut AsyncPgConnection) -> diesel::Q
          UNION ALL SELECT g.table, 'policy-too-wide', g.role FROM g WHERE g.is_tenants AND EXISTS (SELECT FROM p \
              WHERE p.polrelid = g.t AND p.polpermissive AND p.polroles && ARRAY[g.r, 0::oid] AND 'true' IN (p.sees, p.writes)) \
          UNION ALL SELECT g.table, 'visitor-policy-missing', g.role FROM g WHERE g.is_tenants AND NOT EXISTS (SELECT FROM p \
-             WHERE p.polrelid = g.t AND NOT p.polpermissive AND p.is_read \
-             AND (p.sees LIKE '%app_conversation_id()%' OR p.sees LIKE '%app_is_no_visitor()%')) \
+             WHERE p.polrelid = g.t AND NOT p.polpermissive AND p.is_read AND p.sees LIKE '%app_conversation_id%') \
          ORDER BY 1, 2, 3",
     )
     .load::<Gap>(connection)

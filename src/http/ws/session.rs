@@ -41,7 +41,8 @@ const GOODBYE: Duration = Duration::from_secs(1);
 struct Out {
     id: String,
     run: u64,
-    answer: Option<Answer>,
+    /// On the heap: the queue of a socket on which nothing happens holds room for several of these.
+    answer: Option<Box<Answer>>,
 }
 
 struct Session {
@@ -174,7 +175,9 @@ impl Session {
         let request_id = request_id::fresh();
         let span = request_id::on_socket(&request_id);
         let work = async move {
-            let send = async |answer| out.send(Out { id: id.clone(), run, answer }).await.is_ok();
+            let send = async |answer: Option<Answer>| {
+                out.send(Out { id: id.clone(), run, answer: answer.map(Box::new) }).await.is_ok()
+            };
             match admission::check(&web, &proof, &request_id, Ok(asked)).await {
                 Ok(checked) => {
                     let cx = proof.resolve(&web, request_id).await;
