@@ -228,9 +228,9 @@ async fn where_nobody_collects_traces_there_are_none() {
     assert!(span["request_id"].take().is_string());
     insta::assert_json_snapshot!(span, @r#"
     {
+      "request_id": null,
       "http.request.method": "POST",
       "http.route": "/graphql",
-      "request_id": null,
       "name": "request"
     }
     "#);
