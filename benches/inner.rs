@@ -44,6 +44,7 @@ fn noon() -> DateTime<Utc> {
 
 /// What a request brings to say who it is from: checked in full, and seen before.
 fn tokens(c: &mut Criterion) {
+    frontdesk::tokens::install_provider();
     let secret = SecretString::from("a secret of this bench that is long enough");
     let clock = Clock::held(noon());
     let keys = TokenKeys::new(&secret, &[], Algorithm::HS256, TimeDelta::minutes(30), clock);
