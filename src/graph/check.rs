@@ -153,7 +153,8 @@ pub(super) fn check(
     Ok(Checked { request, kind, touched: sum.touched.into(), cost: sum.cost, news, is_valid: false, introspects })
 }
 
-fn chosen<'d>(
+/// The operation that is meant.
+pub(super) fn chosen<'d>(
     document: &'d ExecutableDocument,
     name: Option<&str>,
 ) -> Result<&'d Positioned<OperationDefinition>, Rejection> {

@@ -7,13 +7,13 @@ use std::{fmt::Write, sync::Arc};
 
 use async_graphql::{
     Name, Pos, Request,
-    parser::types::{BaseType, DocumentOperations, ExecutableDocument, OperationType, Type},
+    parser::types::{BaseType, ExecutableDocument, OperationType, Type},
 };
 use async_graphql_value::ConstValue;
 use quick_cache::{Weighter, sync::Cache};
 use ring::digest::{Context, SHA256};
 
-use crate::graph::{auth::Access, rules::Rules};
+use crate::graph::{auth::Access, check, rules::Rules};
 
 /// What all plans may hold together, in bytes of the documents that they were made from.
 const PLANS_MAX: u64 = 1024 * 1024;
@@ -21,6 +21,11 @@ const PLANS_MAX: u64 = 1024 * 1024;
 const PLAN: u64 = 512;
 /// Values of variables that take more than this to tell apart are looked at each time.
 const SHAPE_MAX: usize = 2 * 1024;
+
+/// What stands for any text, and for a variable that has no value. No other value's writing begins so: where one ends and the next
+/// begins is never in doubt, and two lists of values are written alike only where they are the same.
+const TEXT: char = '~';
+const LEFT_OUT: char = '?';
 
 type Hash = [u8; 32];
 
@@ -114,11 +119,7 @@ fn finish(context: Context) -> Hash {
 
 impl Signature {
     fn of(document: &ExecutableDocument, operation: Option<&str>, bytes: usize) -> Self {
-        let chosen = match (&document.operations, operation.filter(|name| !name.is_empty())) {
-            (DocumentOperations::Single(operation), _) => Some(operation),
-            (DocumentOperations::Multiple(all), Some(name)) => all.get(name),
-            (DocumentOperations::Multiple(all), None) => all.values().next(),
-        };
+        let chosen = check::chosen(document, operation).ok();
         let variables = chosen.map(|operation| &operation.node.variable_definitions);
         let variables = variables.into_iter().flatten().map(|variable| {
             let variable = &variable.node;
@@ -136,7 +137,7 @@ impl Signature {
             }
             match request.variables.get(name) {
                 Some(value) => write(&mut shape, rules, Some(of), value),
-                None => shape.push('-'),
+                None => shape.push(LEFT_OUT),
             }
             if shape.len() > SHAPE_MAX {
                 return None;
@@ -152,7 +153,7 @@ impl Signature {
 /// Writes all of a value that a check may look at; no two values that differ in that are written alike.
 fn write(shape: &mut String, rules: &Rules, of: Option<&Type>, value: &ConstValue) {
     match (value, of.map(|of| &of.base)) {
-        (ConstValue::String(_), Some(BaseType::Named(name))) if rules.is_text(name) => shape.push('t'),
+        (ConstValue::String(_), Some(BaseType::Named(name))) if rules.is_text(name) => shape.push(TEXT),
         (ConstValue::List(items), base) => {
             let inner = match base {
                 Some(BaseType::List(inner)) => Some(&**inner),
@@ -252,6 +253,17 @@ mod tests {
         assert!(plans.recall(&rules, &mut request(document, other)).is_none());
         assert!(plans.recall(&rules, &mut request(document, base.clone()).operation_name("R")).is_none());
         assert!(plans.recall(&rules, &mut request(&format!("{document} "), base)).is_none());
+    }
+
+    #[test]
+    fn values_are_told_apart_also_where_one_is_left_out_beside_them() {
+        let rules = Rules::read(&sdl()).expect("rules");
+        let document = "query Q($a: Int!, $b: Int, $c: Int) { me { id } }";
+        let plans = Plans::new();
+        plans.keep(&rules, &mut request(document, json!({ "a": -5, "c": 5 })), plan(document));
+        let mut other = request(document, json!({ "b": 5, "c": -5 }));
+        assert!(plans.recall(&rules, &mut other).is_none());
+        assert!(plans.recall(&rules, &mut request(document, json!({ "a": -5, "c": 5 }))).is_some());
     }
 
     #[test]
