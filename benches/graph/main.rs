@@ -16,6 +16,8 @@
 mod bare;
 #[path = "../shared/data.rs"]
 mod data;
+#[path = "../shared/figures.rs"]
+mod figures;
 mod load;
 #[path = "../shared/measure.rs"]
 mod measure;
@@ -25,9 +27,10 @@ mod servers;
 mod table;
 mod workloads;
 
-use std::{env, fs, path::PathBuf, str::FromStr};
+use std::{env, fs, path::PathBuf};
 
 use data::Shape;
+use figures::asked;
 use load::Generator;
 use servers::Servers;
 use table::{Measured, Side, Table};
@@ -53,10 +56,6 @@ fn main() {
     } else {
         runtime().block_on(run());
     }
-}
-
-fn asked<T: FromStr>(name: &str, usual: T) -> T {
-    env::var(name).map_or(usual, |text| text.parse().unwrap_or_else(|_| panic!("{name} can't be `{text}`")))
 }
 
 async fn run() {

@@ -5,7 +5,13 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use crate::{Plan, data::Shape, measure::Machine, workloads::Workload};
+use crate::{
+    Plan,
+    data::Shape,
+    figures::{median, verdict},
+    measure::Machine,
+    workloads::Workload,
+};
 
 /// Requests a second, as a part of the bare server's; what is promised.
 const LEAST_REQUESTS: f64 = 0.6;
@@ -77,13 +83,6 @@ pub struct Table {
     data: Shape,
     lines: Vec<Line>,
     goals: Vec<Goal>,
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<_> = values.collect();
-    values.sort_unstable_by(f64::total_cmp);
-    let (low, high) = (values[(values.len() - 1) / 2], values[values.len() / 2]);
-    f64::midpoint(low, high)
 }
 
 fn medians(rounds: &[Measured]) -> Measured {
@@ -166,7 +165,7 @@ impl Table {
         }
         text.push_str("\nWhat is promised, in times the bare server's:\n\n| | Connections | | Found | Promised | |\n|---|---:|---|---:|---:|---|\n");
         for Goal { workload, connections, what, ratio, limit, holds } in &self.goals {
-            let holds = if *holds { "holds" } else { "**missed**" };
+            let holds = verdict(*holds);
             writeln!(text, "| {workload} | {connections} | {what} | {ratio:.2} | {limit:.1} | {holds} |")
                 .expect("written");
         }

@@ -14,6 +14,8 @@
 
 #[path = "../shared/data.rs"]
 mod data;
+#[path = "../shared/figures.rs"]
+mod figures;
 #[path = "../shared/measure.rs"]
 mod measure;
 #[path = "../shared/processes.rs"]
@@ -56,9 +58,7 @@ fn main() {
 }
 
 async fn run() {
-    let seconds: u32 =
-        env::var("BENCH_SECONDS").map_or(60, |text| text.parse().unwrap_or_else(|_| panic!("BENCH_SECONDS is {text}")));
-    frontdesk::tokens::install_provider();
+    let seconds: u32 = figures::asked("BENCH_SECONDS", 60);
     let out = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).with_file_name("bench");
     fs::create_dir_all(&out).expect("a folder");
     let shape = Shape::scaled(SCALE);

@@ -4,7 +4,10 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use crate::measure::Machine;
+use crate::{
+    figures::{median, verdict},
+    measure::Machine,
+};
 
 /// Milliseconds.
 const READY: f64 = 300.0;
@@ -40,12 +43,6 @@ pub struct Table {
     seconds: u32,
     starts: Vec<Start>,
     slices: Vec<Slice>,
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<_> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 impl Table {
@@ -91,7 +88,7 @@ impl Table {
             ("memory at rest, MB", rest, REST),
             ("memory at the end, in times that after the second slice", grown, FLAT),
         ] {
-            let holds = if found <= limit { "holds" } else { "**missed**" };
+            let holds = verdict(found <= limit);
             writeln!(text, "| {what} | {found:.2} | {limit} | {holds} |").expect("written");
         }
         text

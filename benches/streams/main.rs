@@ -18,6 +18,8 @@
 mod clock;
 #[path = "../shared/data.rs"]
 mod data;
+#[path = "../shared/figures.rs"]
+mod figures;
 mod idle;
 mod line;
 #[path = "../shared/measure.rs"]
@@ -34,12 +36,12 @@ use std::{
     env, fs,
     net::SocketAddr,
     path::{Path, PathBuf},
-    str::FromStr,
     sync::Arc,
     time::Duration,
 };
 
 use data::Shape;
+use figures::asked;
 use futures_util::future::join_all;
 use line::Way;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -89,10 +91,6 @@ fn main() {
             runtime.expect("a runtime").block_on(run());
         }
     }
-}
-
-fn asked<T: FromStr>(name: &str, usual: T) -> T {
-    env::var(name).map_or(usual, |text| text.parse().unwrap_or_else(|_| panic!("{name} can't be `{text}`")))
 }
 
 /// Everything that runs beside this process.

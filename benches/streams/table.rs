@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use crate::{Plan, idle::Idle, measure::Machine, wave::Found};
+use crate::{Plan, figures::verdict, idle::Idle, measure::Machine, wave::Found};
 
 /// Streams of which the most is promised.
 const PROMISED_AT: usize = 800;
@@ -163,7 +163,7 @@ impl Table {
         }
         text.push_str("\nWhat is promised, at most:\n\n| | Found | Promised | |\n|---|---:|---:|---|\n");
         for Goal { what, found, limit, holds } in &self.goals {
-            let holds = if *holds { "holds" } else { "**missed**" };
+            let holds = verdict(*holds);
             writeln!(text, "| {what} | {found:.2} | {limit:.0} | {holds} |").expect("written");
         }
         text
