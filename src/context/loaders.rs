@@ -103,7 +103,7 @@ macro_rules! loaders {
                     let loaded = if let Poll::Ready(loaded) = futures_util::poll!(&mut loading) {
                         loaded
                     } else {
-                        tokio::task::yield_now().await;
+                        self.wave.gather().await;
                         task::spawn(loading).await.map_err(|error| Failure::Fault(error.into()))?
                     };
                     rider.land().await;

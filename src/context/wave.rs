@@ -15,6 +15,8 @@ pub(super) struct Wave(Arc<State>);
 #[derive(Default)]
 struct State {
     out: AtomicUsize,
+    /// All who ever joined.
+    joined: AtomicUsize,
     landed: Notify,
 }
 
@@ -22,7 +24,22 @@ impl Wave {
     /// Joins the wave that is out.
     pub(super) fn join(&self) -> Rider {
         self.0.out.fetch_add(1, Ordering::SeqCst);
+        self.0.joined.fetch_add(1, Ordering::SeqCst);
         Rider(self.clone())
+    }
+
+    /// Lets the others come, until a moment passes in which nobody does. Of many fields that go on at once, some are polled only
+    /// after the first has been polled again.
+    pub(super) async fn gather(&self) {
+        let mut joined = self.0.joined.load(Ordering::SeqCst);
+        loop {
+            tokio::task::yield_now().await;
+            let now = self.0.joined.load(Ordering::SeqCst);
+            if now == joined {
+                return;
+            }
+            joined = now;
+        }
     }
 }
 
@@ -53,6 +70,17 @@ impl Drop for Rider {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn whoever_comes_late_is_waited_for() {
+        let wave = Wave::default();
+        let _first = wave.join();
+        let mut gathering = Box::pin(wave.gather());
+        assert!(futures_util::poll!(&mut gathering).is_pending());
+        let _second = wave.join();
+        assert!(futures_util::poll!(&mut gathering).is_pending(), "somebody came");
+        assert!(futures_util::poll!(&mut gathering).is_ready(), "nobody came");
+    }
 
     #[tokio::test]
     async fn all_land_when_the_last_one_does_and_nobody_waits_for_those_who_left() {
