@@ -82,6 +82,15 @@ impl AnyToken {
             Self::Visitor(token) => token.expires_at,
         }
     }
+
+    /// The session it belongs to.
+    #[must_use]
+    pub fn session(&self) -> Uuid {
+        match self {
+            Self::Person(token) => token.session(),
+            Self::Visitor(token) => token.session(),
+        }
+    }
 }
 
 impl TokenKeys {
