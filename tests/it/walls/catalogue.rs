@@ -99,6 +99,10 @@ async fn a_policy_does_not_make_postgresql_expect_nothing() {
         "SELECT concat(tablename, ' ', policyname) FROM pg_policies WHERE concat(qual, with_check) LIKE '%() IS NULL%'";
     let slow: Vec<String> = owner.query(slow, &[]).await.expect("the catalogue").iter().map(|row| row.get(0)).collect();
     assert!(slow.is_empty(), "these say IS NULL where app_conversation_id_is_unset() is meant: {slow:?}");
+    let each = "SELECT concat(tablename, ' ', policyname) FROM pg_policies WHERE replace(concat(qual, with_check), \
+                'SELECT app_conversation_id_is_unset()', '') LIKE '%app_conversation_id_is_unset()%'";
+    let each: Vec<String> = owner.query(each, &[]).await.expect("the catalogue").iter().map(|row| row.get(0)).collect();
+    assert!(each.is_empty(), "these ask of each row; write (SELECT app_conversation_id_is_unset()): {each:?}");
     owner
         .batch_execute(
             "INSERT INTO tenants (id, subdomain, name, created_at, updated_at)
