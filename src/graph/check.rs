@@ -17,7 +17,7 @@ use async_graphql::{
 use async_graphql_value::{ConstValue, Value};
 
 use crate::{
-    graph::{auth::Access, documents::News, limits::Limits, plans::Plan, rules::Rules, scan::scan},
+    graph::{auth::Access, documents::News, doubles, limits::Limits, plans::Plan, rules::Rules, scan::scan},
     kernel::{
         failure::{ErrorCode, Refusal},
         page::{DEFAULT_SIZE, MAX_SIZE},
@@ -48,6 +48,8 @@ pub struct Checked {
     pub(super) is_valid: bool,
     /// It asks what the schema looks like.
     pub(super) introspects: bool,
+    /// It selects nothing twice.
+    pub(super) is_straight: bool,
 }
 
 impl Checked {
@@ -62,14 +64,15 @@ impl Checked {
             news,
             is_valid: true,
             introspects: plan.introspects,
+            is_straight: plan.is_straight,
         }
     }
 
     /// The same for the next of its like, now that it is known to be valid.
     pub(super) fn plan(&mut self) -> Option<Plan> {
         let document = self.request.parsed_query().ok()?.clone();
-        let Self { kind, cost, introspects, .. } = *self;
-        Some(Plan { document, kind, touched: self.touched.clone(), cost, introspects })
+        let Self { kind, cost, introspects, is_straight, .. } = *self;
+        Some(Plan { document, kind, touched: self.touched.clone(), cost, introspects, is_straight })
     }
 
     /// Whether it changes something, if its caller may.
@@ -148,9 +151,10 @@ pub(super) fn check(
     }
     within("lists of types in each other", limits.circle, sum.circle)?;
     within("cost", limits.cost, sum.cost)?;
-    let (kind, introspects) = (operation.node.ty, walk.introspects);
+    let (kind, introspects, is_straight) = (operation.node.ty, walk.introspects, doubles::are_none(&document, rules));
     request.set_parsed_query(document);
-    Ok(Checked { request, kind, touched: sum.touched.into(), cost: sum.cost, news, is_valid: false, introspects })
+    let (touched, cost) = (sum.touched.into(), sum.cost);
+    Ok(Checked { request, kind, touched, cost, news, is_valid: false, introspects, is_straight })
 }
 
 /// The operation that is meant.

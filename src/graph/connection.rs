@@ -41,14 +41,16 @@ macro_rules! connection {
         }
 
         impl $crate::graph::plain::Plain for $edge {
-            fn plain(&self, ctx: &async_graphql::Context<'_>) -> Option<async_graphql::Value> {
+            fn plain(&self, ctx: &async_graphql::Context<'_>, out: &mut Vec<u8>) -> Option<()> {
                 match ctx.item.node.name.node.as_str() {
-                    "cursor" => Some(async_graphql::Value::String(self.place.encode())),
+                    "cursor" => $crate::graph::plain::Leaf::write(self.place.encode().as_str(), out),
                     "node" => {
-                        $crate::graph::plain::object(&ctx.with_selection_set(&ctx.item.node.selection_set), &self.node)
+                        let ctx = ctx.with_selection_set(&ctx.item.node.selection_set);
+                        $crate::graph::plain::object(&ctx, &self.node, out)?;
                     }
-                    _ => None,
+                    _ => return None,
                 }
+                Some(())
             }
         }
 

@@ -6,6 +6,7 @@ mod check;
 mod connection;
 pub mod context;
 mod documents;
+mod doubles;
 mod error;
 mod isolation;
 mod limits;

@@ -1,7 +1,8 @@
 //! Objects whose fields are at hand: a row that was read already. Of such, the library makes a future for each field, on the heap,
-//! and joins them; for a list of two hundred messages that is most of what an answer costs. Here their values are put together at
-//! once, by the same resolvers. Whatever needs more than a row (another field, an argument, a directive) goes the library's way,
-//! the whole object with it. Must not know any object.
+//! joins them, and keeps a value for each in a map; for a list of two hundred messages that is most of what an answer costs. Here
+//! they are written as the text of the answer at once, by the same resolvers. Whatever needs more than a row (another field, an
+//! argument, a directive) goes the library's way, the whole object with it; so do documents that select something twice, which the
+//! library merges. Must not know any object.
 
 use std::borrow::Cow;
 
@@ -12,6 +13,8 @@ use async_graphql::{
     registry::Registry,
     resolver_utils,
 };
+use async_graphql_value::RAW_VALUE_TOKEN;
+use serde::Serialize;
 
 use crate::{
     graph::scalars::{DateTime, PhoneNumber},
@@ -21,32 +24,58 @@ use crate::{
     },
 };
 
+/// Put to a request whose document selects nothing twice.
+pub(super) struct Straight;
+
+/// About how long the text of an object is, in bytes.
+const OBJECT: usize = 256;
+
 /// An object that has some of its fields at hand.
 pub(super) trait Plain: ContainerType {
-    /// A field's value; `None` for one that has to be resolved.
-    fn plain(&self, ctx: &Context<'_>) -> Option<Value>;
+    /// Writes a field's value; `None` for one that has to be resolved.
+    fn plain(&self, ctx: &Context<'_>, out: &mut Vec<u8>) -> Option<()>;
+
+    /// Whether what is selected of `name` is selected of this; `None` where that is not at hand.
+    fn is_a(&self, name: &str) -> Option<bool> {
+        (name == Self::type_name()).then_some(true)
+    }
 }
 
-/// What a resolver gives that waits for nothing, as a value.
+/// What a resolver gives that waits for nothing, as JSON.
 pub(super) trait Leaf {
-    fn leaf(self) -> Value;
+    fn write(self, out: &mut Vec<u8>);
 }
 
 impl Leaf for ID {
-    fn leaf(self) -> Value {
-        Value::String(self.0)
+    fn write(self, out: &mut Vec<u8>) {
+        json(&self.0, out);
+    }
+}
+
+impl Leaf for &ID {
+    fn write(self, out: &mut Vec<u8>) {
+        json(&self.0, out);
+    }
+}
+
+impl Leaf for &String {
+    fn write(self, out: &mut Vec<u8>) {
+        json(self, out);
     }
 }
 
 impl Leaf for &str {
-    fn leaf(self) -> Value {
-        Value::String(self.to_owned())
+    fn write(self, out: &mut Vec<u8>) {
+        json(self, out);
     }
 }
 
 impl<T: Leaf> Leaf for Option<T> {
-    fn leaf(self) -> Value {
-        self.map_or(Value::Null, Leaf::leaf)
+    fn write(self, out: &mut Vec<u8>) {
+        match self {
+            Some(leaf) => leaf.write(out),
+            None => out.extend_from_slice(b"null"),
+        }
     }
 }
 
@@ -54,14 +83,15 @@ impl<T: Leaf> Leaf for Option<T> {
 macro_rules! plain {
     ($type:ty { $($name:literal => $resolver:ident,)+ }) => {
         impl $crate::graph::plain::Plain for $type {
-            fn plain(&self, ctx: &async_graphql::Context<'_>) -> Option<async_graphql::Value> {
+            fn plain(&self, ctx: &async_graphql::Context<'_>, out: &mut Vec<u8>) -> Option<()> {
                 match ctx.item.node.name.node.as_str() {
                     $($name => {
                         let value = futures_util::FutureExt::now_or_never(self.$resolver(ctx))?.ok()?;
-                        Some($crate::graph::plain::Leaf::leaf(value))
+                        $crate::graph::plain::Leaf::write(value, out);
                     })+
-                    _ => None,
+                    _ => return None,
                 }
+                Some(())
             }
         }
     };
@@ -71,13 +101,13 @@ pub(super) use plain;
 macro_rules! leaves {
     (scalars $($scalar:ty),+; enums $($enum:ty),+) => {
         $(impl Leaf for $scalar {
-            fn leaf(self) -> Value {
-                ScalarType::to_value(&self)
+            fn write(self, out: &mut Vec<u8>) {
+                json(&ScalarType::to_value(&self), out);
             }
         })+
         $(impl Leaf for $enum {
-            fn leaf(self) -> Value {
-                resolver_utils::enum_value(self)
+            fn write(self, out: &mut Vec<u8>) {
+                json(&resolver_utils::enum_value(self), out);
             }
         })+
     };
@@ -89,50 +119,80 @@ leaves!(
     PromptStatus, Role
 );
 
-/// An object's value, if all that is selected of it is at hand.
-pub(super) fn object<T: Plain>(ctx: &ContextSelectionSet<'_>, it: &T) -> Option<Value> {
-    let mut fields = IndexMap::with_capacity(ctx.item.node.items.len());
-    select(ctx, it, &mut fields)?;
-    Some(Value::Object(fields))
+/// Writes an object, if all that is selected of it is at hand; `None` leaves a part of it behind.
+pub(super) fn object<T: Plain>(ctx: &ContextSelectionSet<'_>, it: &T, out: &mut Vec<u8>) -> Option<()> {
+    out.push(b'{');
+    let before = out.len();
+    select(ctx, it, before, out)?;
+    out.push(b'}');
+    Some(())
 }
 
-fn select<T: Plain>(ctx: &ContextSelectionSet<'_>, it: &T, fields: &mut IndexMap<Name, Value>) -> Option<()> {
+fn select<T: Plain>(ctx: &ContextSelectionSet<'_>, it: &T, before: usize, out: &mut Vec<u8>) -> Option<()> {
     for item in &ctx.item.node.items {
         match &item.node {
             Selection::Field(field) if !field.node.arguments.is_empty() || !field.node.directives.is_empty() => {
                 return None;
             }
             Selection::Field(field) => {
-                let value = if field.node.name.node == "__typename" {
-                    Value::String(it.introspection_type_name().into_owned())
+                if out.len() > before {
+                    out.push(b',');
+                }
+                json(field.node.response_key().node.as_str(), out);
+                out.push(b':');
+                if field.node.name.node == "__typename" {
+                    json(&*it.introspection_type_name(), out);
                 } else {
-                    it.plain(&ctx.with_field(field))?
-                };
-                // What is there twice has to be merged.
-                if fields.insert(field.node.response_key().node.clone(), value).is_some() {
-                    return None;
+                    it.plain(&ctx.with_field(field), out)?;
                 }
             }
             Selection::FragmentSpread(spread) => {
                 let fragment = &ctx.query_env.fragments.get(&spread.node.fragment_name.node)?.node;
-                if fragment.type_condition.node.on.node != *T::type_name() || !spread.node.directives.is_empty() {
+                if !spread.node.directives.is_empty() {
                     return None;
                 }
-                select(&ctx.with_selection_set(&fragment.selection_set), it, fields)?;
+                if it.is_a(&fragment.type_condition.node.on.node)? {
+                    select(&ctx.with_selection_set(&fragment.selection_set), it, before, out)?;
+                }
             }
             Selection::InlineFragment(inline) => {
-                let on = inline.node.type_condition.as_ref().map(|condition| condition.node.on.node.as_str());
-                if on.is_some_and(|on| on != T::type_name()) || !inline.node.directives.is_empty() {
+                if !inline.node.directives.is_empty() {
                     return None;
                 }
-                select(&ctx.with_selection_set(&inline.node.selection_set), it, fields)?;
+                let is_meant = match &inline.node.type_condition {
+                    Some(condition) => it.is_a(&condition.node.on.node)?,
+                    None => true,
+                };
+                if is_meant {
+                    select(&ctx.with_selection_set(&inline.node.selection_set), it, before, out)?;
+                }
             }
         }
     }
     Some(())
 }
 
-/// One object, put together at once where that goes.
+/// What `write` writes, where nothing has to be merged.
+#[expect(clippy::disallowed_methods, reason = "it says nothing of who asks")]
+fn written(
+    ctx: &ContextSelectionSet<'_>,
+    objects: usize,
+    write: impl FnOnce(&mut Vec<u8>) -> Option<()>,
+) -> Option<Value> {
+    ctx.data_opt::<Straight>()?;
+    let mut out = Vec::with_capacity(OBJECT * objects);
+    write(&mut out)?;
+    let text = String::from_utf8(out).ok()?;
+    // What the library passes on as it is.
+    Some(Value::Object(IndexMap::from_iter([(Name::new(RAW_VALUE_TOKEN), Value::String(text))])))
+}
+
+fn json<T: Serialize + ?Sized>(it: &T, out: &mut Vec<u8>) {
+    // Texts, and values made of them, are always JSON; and writing into memory can't fail.
+    let _ = serde_json::to_writer(out, it);
+}
+
+/// One object, written at once where that goes.
 pub struct Swift<T>(pub T);
 
 impl<T: Plain> OutputType for Swift<T> {
@@ -149,7 +209,7 @@ impl<T: Plain> OutputType for Swift<T> {
     }
 
     async fn resolve(&self, ctx: &ContextSelectionSet<'_>, field: &Positioned<Field>) -> ServerResult<Value> {
-        match object(ctx, &self.0) {
+        match written(ctx, 1, |out| object(ctx, &self.0, out)) {
             Some(value) => Ok(value),
             None => self.0.resolve(ctx, field).await,
         }
@@ -173,8 +233,16 @@ impl<T: Plain> OutputType for SwiftList<'_, T> {
     }
 
     async fn resolve(&self, ctx: &ContextSelectionSet<'_>, field: &Positioned<Field>) -> ServerResult<Value> {
-        match self.0.iter().map(|&item| object(ctx, item)).collect() {
-            Some(values) => Ok(Value::List(values)),
+        let list = |out: &mut Vec<u8>| {
+            for (at, &item) in self.0.iter().enumerate() {
+                out.push(if at == 0 { b'[' } else { b',' });
+                object(ctx, item, out)?;
+            }
+            out.extend_from_slice(if self.0.is_empty() { b"[]" } else { b"]" });
+            Some(())
+        };
+        match written(ctx, self.0.len(), list) {
+            Some(value) => Ok(value),
             None => resolver_utils::resolve_list(ctx, field, self.0.iter().copied(), Some(self.0.len())).await,
         }
     }

@@ -37,6 +37,8 @@ pub(super) struct Plan {
     pub(super) cost: usize,
     /// It asks what the schema looks like.
     pub(super) introspects: bool,
+    /// It selects nothing twice.
+    pub(super) is_straight: bool,
 }
 
 /// What has to be known of a document to name a plan: its variables.
@@ -208,7 +210,14 @@ mod tests {
 
     fn plan(query: &str) -> Plan {
         let document = parse_query(query).expect(query);
-        Plan { document, kind: OperationType::Query, touched: Arc::new([]), cost: 1, introspects: false }
+        Plan {
+            document,
+            kind: OperationType::Query,
+            touched: Arc::new([]),
+            cost: 1,
+            introspects: false,
+            is_straight: true,
+        }
     }
 
     #[test]

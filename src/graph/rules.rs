@@ -19,6 +19,8 @@ pub(super) struct Rules {
     inputs: HashMap<String, HashMap<String, Type>>,
     /// Scalars whose values are texts.
     texts: HashSet<String>,
+    /// Types that are no interface, union or input.
+    objects: HashSet<String>,
 }
 
 /// The specification's own scalars whose values are texts.
@@ -41,10 +43,14 @@ impl Rules {
         let document = parse_schema(sdl).context("the printed schema can't be read")?;
         let (mut fields, mut inputs) = (HashMap::new(), HashMap::new());
         let mut texts: HashSet<String> = TEXTS.iter().map(|&name| name.to_owned()).collect();
+        let mut objects = HashSet::new();
         for definition in document.definitions {
             let TypeSystemDefinition::Type(definition) = definition else { continue };
             let list = match definition.node.kind {
-                TypeKind::Object(object) => object.fields,
+                TypeKind::Object(object) => {
+                    objects.insert(definition.node.name.node.to_string());
+                    object.fields
+                }
                 TypeKind::Interface(interface) => interface.fields,
                 TypeKind::InputObject(input) => {
                     let types =
@@ -62,7 +68,7 @@ impl Rules {
             let rules = list.into_iter().map(|field| (field.node.name.node.to_string(), FieldRule::of(&field.node)));
             fields.insert(definition.node.name.node.to_string(), rules.collect());
         }
-        Ok(Self { fields, inputs, texts })
+        Ok(Self { fields, inputs, texts, objects })
     }
 
     pub(super) fn field(&self, parent: &str, name: &str) -> Option<&FieldRule> {
@@ -77,6 +83,11 @@ impl Rules {
     /// Whether it is a scalar of which a document's checks see only that a value is a text.
     pub(super) fn is_text(&self, scalar: &str) -> bool {
         self.texts.contains(scalar)
+    }
+
+    /// Whether it is the name of an object's type.
+    pub(super) fn is_object(&self, name: &str) -> bool {
+        self.objects.contains(name)
     }
 
     /// Root fields that say nothing of who may touch them; there may be none.

@@ -21,6 +21,7 @@ use crate::{
         error, isolation, judge,
         limits::Limits,
         measure,
+        plain::Straight,
         plans::Plans,
         rules::Rules,
         runner, sdl,
@@ -152,7 +153,8 @@ impl Graph {
         let span = span.or_current();
         let schema = self.schema(&checked).clone();
         let events = stream::once(async move {
-            match graph.admitted(checked, cx).await {
+            // Boxed, so that a subscription on which nothing happens holds no room for it.
+            match Box::pin(graph.admitted(checked, cx)).await {
                 Ok(request) => {
                     let events = isolation::streamed(schema.execute_stream(request));
                     events.map(move |response| graph.finished(response, &id)).boxed()
@@ -201,6 +203,7 @@ impl Graph {
             Introspection::Nobody => false,
         };
         let request = checked.request.data(cx);
+        let request = if checked.is_straight { request.data(Straight) } else { request };
         Ok(if is_open { request } else { request.disable_introspection() })
     }
 

@@ -10,6 +10,7 @@ use axum::{
     http::{HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::{Value, json};
 use tracing::{Instrument, field::Empty};
 
@@ -138,15 +139,15 @@ async fn batch(web: &Arc<Web>, id: &RequestId, proof: &Proof, all: Vec<Result<As
     for asked in all {
         // Who was told to wait is not asked again, or they would wait for each of the rest.
         if let Some(refused) = &too_fast {
-            answers.push(said(refused));
+            answers.push(json!(Said(refused)));
             continue;
         }
         // Each notes its own tenant, not all of them the request's.
         let span = tracing::info_span!("operation", tenant = Empty);
         match part(web, id, proof, asked).instrument(span).await {
-            Ok(answer) => answers.push(said(&answer)),
+            Ok(answer) => answers.push(json!(Said(&answer))),
             Err(denied) => {
-                answers.push(said(&denied.answer));
+                answers.push(json!(Said(&denied.answer)));
                 too_fast = (denied.why == Why::TooFast).then_some(*denied.answer);
             }
         }
@@ -175,17 +176,32 @@ async fn part(
 fn deny(denied: Denied, form: Form) -> Response {
     match (denied.why, form.is_stream()) {
         (Why::TooFast, _) => too_fast(&denied.answer, form),
-        (Why::Unreadable(status), _) => shaped(status, &said(&denied.answer), plain(form)),
+        (Why::Unreadable(status), _) => shaped(status, &Said(&denied.answer), plain(form)),
         // Before there is a stream: urql, which takes the last event of a stream twice, would send the document twice.
-        (Why::Missing, true) => shaped(status_of(&denied.answer), &said(&denied.answer), plain(form)),
+        (Why::Missing, true) => shaped(status_of(&denied.answer), &Said(&denied.answer), plain(form)),
         (Why::Wrong, true) => stream::once(*denied.answer, form),
         (_, false) => respond(*denied.answer, form),
     }
 }
 
 /// An answer as JSON: without `data`, where nothing was executed.
-pub(super) fn said(answer: &Answer) -> Value {
-    if is_request_error(answer) { json!({ "errors": answer.errors }) } else { json!(answer) }
+pub(super) struct Said<'a>(pub(super) &'a Answer);
+
+impl Serialize for Said<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(answer) = self;
+        if !is_request_error(answer) {
+            return answer.serialize(serializer);
+        }
+        let mut body = serializer.serialize_map(Some(1))?;
+        body.serialize_entry("errors", &answer.errors)?;
+        body.end()
+    }
+}
+
+/// A body as text. What the graph has to say can always be written as JSON.
+pub(super) fn json(body: &impl Serialize) -> String {
+    serde_json::to_string(body).unwrap_or_default()
 }
 
 /// The answer to an operation, in the form that the client takes.
@@ -198,7 +214,7 @@ fn respond(answer: Answer, form: Form) -> Response {
 
 /// The answer to somebody who asks too often. Nothing was even looked at, so the status says it in all forms.
 fn too_fast(answer: &Answer, form: Form) -> Response {
-    let mut response = shaped(StatusCode::TOO_MANY_REQUESTS, &said(answer), plain(form));
+    let mut response = shaped(StatusCode::TOO_MANY_REQUESTS, &Said(answer), plain(form));
     say_wait(&mut response, wait(answer));
     response
 }
@@ -226,7 +242,7 @@ fn in_form(answer: Answer, form: Form) -> Response {
         return response;
     }
     let status = if form == Form::Json { StatusCode::OK } else { status_of(&answer) };
-    shaped(status, &said(&answer), form)
+    shaped(status, &Said(&answer), form)
 }
 
 fn status_of(answer: &Answer) -> StatusCode {
@@ -256,8 +272,8 @@ fn plain(form: Form) -> Form {
     if form.is_stream() { Form::Json } else { form }
 }
 
-fn shaped(status: StatusCode, body: &Value, form: Form) -> Response {
-    (status, [(header::CONTENT_TYPE, form.content_type())], body.to_string()).into_response()
+fn shaped(status: StatusCode, body: &impl Serialize, form: Form) -> Response {
+    (status, [(header::CONTENT_TYPE, form.content_type())], json(body)).into_response()
 }
 
 fn allow(mut response: Response, methods: &'static str) -> Response {

@@ -3,9 +3,14 @@
 //! come from.
 
 use async_graphql::Response as Answer;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 
-use crate::http::{graphql::said, negotiate::Form, stream::Framing};
+use crate::http::{
+    graphql::{self, Said},
+    negotiate::Form,
+    stream::Framing,
+};
 
 /// A reader takes a part for whole when it sees the next boundary: so each part ends with it, and none begins with it.
 pub(super) const FRAMING: Framing = Framing {
@@ -17,8 +22,13 @@ pub(super) const FRAMING: Framing = Framing {
     end: "--\r\n",
 };
 
+#[derive(Serialize)]
+struct Payload<'a> {
+    payload: Said<'a>,
+}
+
 fn next(answer: &Answer) -> String {
-    part(&json!({ "payload": said(answer) }))
+    part(&Payload { payload: Said(answer) })
 }
 
 /// Errors beside the payload are the transport's: nothing comes after them.
@@ -26,6 +36,7 @@ fn cut(answer: &Answer) -> String {
     part(&json!({ "payload": null, "errors": answer.errors }))
 }
 
-fn part(body: &Value) -> String {
+fn part(body: &impl Serialize) -> String {
+    let body = graphql::json(body);
     format!("\r\ncontent-type: application/json\r\n\r\n{body}\r\n--graphql")
 }

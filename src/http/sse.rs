@@ -3,7 +3,11 @@
 
 use async_graphql::Response as Answer;
 
-use crate::http::{graphql::said, negotiate::Form, stream::Framing};
+use crate::http::{
+    graphql::{Said, json},
+    negotiate::Form,
+    stream::Framing,
+};
 
 const COMMENT: &str = ":\n\n";
 
@@ -19,5 +23,5 @@ pub(super) const FRAMING: Framing = Framing {
 
 fn next(answer: &Answer) -> String {
     // On one line, since JSON has no bare line breaks.
-    format!("event: next\ndata: {}\n\n", said(answer))
+    format!("event: next\ndata: {}\n\n", json(&Said(answer)))
 }

@@ -1,6 +1,6 @@
 //! Rows that are at hand are put together without the library's help (`graph/plain.rs`), and look as if it had helped.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::Gateway;
 
@@ -64,9 +64,27 @@ async fn an_answer_is_the_same_whichever_way_its_objects_are_put_together() {
     let mut slow = admin.data(&format!("{{ {} }}", messages.replace("FIELDS", &slow))).await;
     forget(&mut slow, false);
     assert_eq!(swift, slow);
+    // So are events of a chat: sent again, a message tells its own anew.
+    let input =
+        json!({ "input": { "conversationId": conversation, "content": "And on Sundays?", "clientMessageId": "c-1" } });
+    let chat = async |more: &str| {
+        let fields =
+            "__typename cursor conversationId ... on ReplySnapshot { messageId text } ... on ReplyDelta { text }";
+        let document =
+            format!("subscription($input: SendMessageInput!) {{ chat(input: $input) {{ {fields} {more} }} }}");
+        admin.subscribe(&document, input.clone()).await.all().await
+    };
+    chat("").await;
+    let (swift, slow) = (chat("").await, chat("... @include(if: true) { __typename }").await);
+    assert_eq!(swift[1]["__typename"], "ReplySnapshot");
+    assert!(swift[1]["text"].as_str().is_some_and(|text| !text.is_empty()), "{swift:?}");
+    assert_eq!(swift, slow);
     // What is asked for twice is merged, and what has an argument or a directive is heeded.
     let merged = admin.data("{ leads(first: 1) { edges { node { id } node { name } } } }").await;
     assert_eq!(merged["leads"]["edges"][0]["node"]["name"], "Bob");
+    let merged = admin.data("{ leads(first: 1) { nodes { id } } leads(first: 1) { nodes { name } } }").await;
+    assert_eq!(merged["leads"]["nodes"][0]["name"], "Bob");
+    assert!(merged["leads"]["nodes"][0]["id"].is_string());
     let heeded = admin.data("{ leads(first: 1) { nodes { id @skip(if: true) name } } }").await;
     assert_eq!(heeded["leads"]["nodes"][0].to_string(), r#"{"name":"Bob"}"#);
 }

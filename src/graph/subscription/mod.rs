@@ -9,6 +9,7 @@ use crate::{
     graph::{
         auth::{Access, auth},
         context,
+        plain::Swift,
         types::{chat_event::ChatEvent, message::SendMessageInput},
     },
     kernel::{failure::Outcome, ids},
@@ -27,10 +28,10 @@ impl Subscription {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The message.")] input: SendMessageInput,
-    ) -> Result<impl Stream<Item = Result<ChatEvent>> + use<>> {
+    ) -> Result<impl Stream<Item = Result<Swift<ChatEvent>>> + use<>> {
         let cx = context::tenant(ctx)?.clone();
         let form = MessageForm::try_from(input)?;
-        let events = context::engine(ctx)?.chat(&cx, form).await?;
+        let events = Box::pin(context::engine(ctx)?.chat(&cx, form)).await?;
         Ok(shown(events, cx))
     }
 
@@ -42,11 +43,11 @@ impl Subscription {
         ctx: &Context<'_>,
         #[graphql(desc = "Which conversation.")] conversation_id: ID,
         #[graphql(desc = "The cursor of the last event that you have.")] after: Option<String>,
-    ) -> Result<impl Stream<Item = Result<ChatEvent>> + use<>> {
+    ) -> Result<impl Stream<Item = Result<Swift<ChatEvent>>> + use<>> {
         let cx = context::tenant(ctx)?.clone();
         let id = ids::parse(&conversation_id, "conversationId")?;
         let after = after.as_deref().map(Cursor::parse).transpose()?;
-        let events = context::engine(ctx)?.watch(&cx, id, after).await?;
+        let events = Box::pin(context::engine(ctx)?.watch(&cx, id, after)).await?;
         Ok(shown(events, cx))
     }
 }
@@ -55,9 +56,9 @@ impl Subscription {
 fn shown(
     events: impl Stream<Item = Outcome<Event>> + Send,
     cx: TenantCx,
-) -> impl Stream<Item = Result<ChatEvent>> + Send {
+) -> impl Stream<Item = Result<Swift<ChatEvent>>> + Send {
     let is_visitor = cx.scope().bound_to().is_some();
     let told =
         move |event: &Outcome<Event>| !is_visitor || event.as_ref().map_or(true, |event| event.body.is_for_customers());
-    events.filter(move |event| future::ready(told(event))).map(move |event| Ok(ChatEvent::new(event?, &cx)))
+    events.filter(move |event| future::ready(told(event))).map(move |event| Ok(Swift(ChatEvent::new(event?, &cx))))
 }

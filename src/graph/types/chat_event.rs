@@ -1,11 +1,14 @@
 //! `ChatEvent` and what it can be.
 
-use async_graphql::{ID, Interface, SimpleObject};
+use async_graphql::{Context, ID, Interface, OutputType, SimpleObject};
 
 use crate::{
     chat::{Body, Event},
     context::TenantCx,
-    graph::types::message::Message,
+    graph::{
+        plain::{Plain, plain},
+        types::message::Message,
+    },
     kernel::{
         failure::ErrorCode,
         vocabulary::{FinishReason, ReplyFailure},
@@ -117,6 +120,40 @@ pub struct ReplyFailed {
     cause: ReplyFailure,
     /// A sentence for people.
     reason: String,
+}
+
+plain!(ReplyDelta {
+    "cursor" => cursor,
+    "conversationId" => conversation_id,
+    "messageId" => message_id,
+    "text" => text,
+});
+
+plain!(ReplySnapshot {
+    "cursor" => cursor,
+    "conversationId" => conversation_id,
+    "messageId" => message_id,
+    "text" => text,
+});
+
+/// Of the events, those that come for each token are at hand.
+impl Plain for ChatEvent {
+    fn plain(&self, ctx: &Context<'_>, out: &mut Vec<u8>) -> Option<()> {
+        match self {
+            Self::ReplyDelta(event) => event.plain(ctx, out),
+            Self::ReplySnapshot(event) => event.plain(ctx, out),
+            _ => None,
+        }
+    }
+
+    fn is_a(&self, name: &str) -> Option<bool> {
+        match name {
+            "ChatEvent" => Some(true),
+            "MessageAdded" | "ReplyStarted" | "ReplyDelta" | "ToolCalled" | "ReplySnapshot" | "ReplyCompleted"
+            | "ReplyFailed" => Some(name == self.introspection_type_name()),
+            _ => None,
+        }
+    }
 }
 
 impl ChatEvent {

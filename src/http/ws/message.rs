@@ -4,11 +4,12 @@ use std::borrow::Cow;
 
 use async_graphql::Response as Answer;
 use axum::extract::ws::{CloseFrame, Message};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::{
     graph::{Asked, is_request_error},
-    http::body,
+    http::{body, graphql},
 };
 
 /// A message from a client.
@@ -116,12 +117,19 @@ pub(super) fn pong(payload: Option<Value>) -> Message {
     }
 }
 
+#[derive(Serialize)]
+struct Frame<'a, T> {
+    id: &'a str,
+    r#type: &'static str,
+    payload: T,
+}
+
 /// An answer: `error`, which ends the operation, when nothing was executed; `next` otherwise.
 pub(super) fn answer(id: &str, answer: &Answer) -> (Message, bool) {
     if is_request_error(answer) {
-        (text(&json!({ "id": id, "type": "error", "payload": answer.errors })), true)
+        (text(&Frame { id, r#type: "error", payload: &answer.errors }), true)
     } else {
-        (text(&json!({ "id": id, "type": "next", "payload": answer })), false)
+        (text(&Frame { id, r#type: "next", payload: answer }), false)
     }
 }
 
@@ -129,6 +137,6 @@ pub(super) fn complete(id: &str) -> Message {
     text(&json!({ "id": id, "type": "complete" }))
 }
 
-fn text(value: &Value) -> Message {
-    Message::Text(value.to_string().into())
+fn text(message: &impl Serialize) -> Message {
+    Message::Text(graphql::json(message).into())
 }
