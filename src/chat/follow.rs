@@ -68,7 +68,8 @@ impl Follower {
                 return Ok(event);
             }
             if let Some(missed) = self.missed.take() {
-                self.look_up(missed).await?;
+                // Boxed: few ever need it.
+                Box::pin(self.look_up(missed)).await?;
                 continue;
             }
             match self.watcher.next().await {

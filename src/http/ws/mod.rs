@@ -28,7 +28,7 @@ pub(super) async fn upgrade(State(web): State<Arc<Web>>, upgrade: WebSocketUpgra
         // What is over our own limit is read to its end and told why; what is over twice that is cut off.
         .max_message_size(2 * MESSAGE_MAX)
         .max_frame_size(2 * MESSAGE_MAX)
-        .read_buffer_size(4 * 1024)
+        .read_buffer_size(1024)
         .write_buffer_size(0)
         .on_upgrade(move |socket| {
             let sockets = web.sockets.clone();

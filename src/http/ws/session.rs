@@ -1,11 +1,14 @@
 //! One socket. One loop reads, writes and keeps the book of operations, so that nothing is sent for an operation that its
 //! client has ended; each operation runs in a task of its own, so that a slow one holds up no other.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use async_graphql::Response as Answer;
 use axum::extract::ws::{Message, WebSocket};
-use futures_util::StreamExt;
+use futures_util::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
 use serde_json::{Map, Value};
 use tokio::{
     sync::mpsc,
@@ -15,7 +18,7 @@ use tokio::{
 use tracing::Instrument;
 
 use crate::{
-    context::OpenStream,
+    context::{OpenStream, RequestId},
     graph::Asked,
     http::{
         Web, admission,
@@ -39,10 +42,18 @@ const GOODBYE: Duration = Duration::from_secs(1);
 
 /// An answer of an operation, or its end.
 struct Out {
-    id: String,
     run: u64,
     /// On the heap: the queue of a socket on which nothing happens holds room for several of these.
     answer: Option<Box<Answer>>,
+}
+
+/// An operation that runs.
+struct Running {
+    /// What its client calls it.
+    id: String,
+    /// Never given to another: what is under way of an operation that its client has ended is known by it.
+    run: u64,
+    task: AbortHandle,
 }
 
 struct Session {
@@ -52,7 +63,7 @@ struct Session {
     is_ready: bool,
     /// Counted on its caller's account.
     open: Option<OpenStream>,
-    operations: HashMap<String, (u64, AbortHandle)>,
+    operations: Vec<Running>,
     runs: u64,
     out: mpsc::Sender<Out>,
 }
@@ -60,11 +71,10 @@ struct Session {
 /// Serves a socket to its end.
 pub(super) async fn run(web: Arc<Web>, socket: WebSocket, proof: Proof) {
     let (out, answers) = mpsc::channel(QUEUE);
-    let mut session =
-        Session { web, socket, proof, is_ready: false, open: None, operations: HashMap::new(), runs: 0, out };
+    let mut session = Session { web, socket, proof, is_ready: false, open: None, operations: Vec::new(), runs: 0, out };
     let close = session.serve(answers).await;
-    for (_, operation) in session.operations.values() {
-        operation.abort();
+    for operation in &session.operations {
+        operation.task.abort();
     }
     if let Some(close) = close {
         let sent = session.socket.send(Message::Close(Some(close.frame())));
@@ -129,17 +139,20 @@ impl Session {
             FromClient::Pong => Ok(()),
             FromClient::Ping(payload) => self.must_send(message::pong(payload)).await,
             FromClient::Init(_) if self.is_ready => Err(Some(Close::SecondInit)),
-            FromClient::Init(payload) => self.init(payload).await,
+            // Boxed, so that a socket holds no room for it ever after.
+            FromClient::Init(payload) => Box::pin(self.init(payload)).await,
             FromClient::Subscribe { .. } if !self.is_ready => Err(Some(Close::Unauthorized)),
-            FromClient::Subscribe { id, .. } if self.operations.contains_key(&id) => Err(Some(Close::Duplicate(id))),
+            FromClient::Subscribe { id, .. } if self.operations.iter().any(|known| known.id == id) => {
+                Err(Some(Close::Duplicate(id)))
+            }
             FromClient::Subscribe { .. } if self.operations.len() >= OPERATIONS_MAX => Err(Some(Close::TooMany)),
             FromClient::Subscribe { id, asked } => {
                 self.begin(id, *asked);
                 Ok(())
             }
             FromClient::Complete(id) => {
-                if let Some((_, operation)) = self.operations.remove(&id) {
-                    operation.abort();
+                if let Some(at) = self.operations.iter().position(|known| known.id == id) {
+                    self.operations.swap_remove(at).task.abort();
                 }
                 Ok(())
             }
@@ -171,43 +184,33 @@ impl Session {
     fn begin(&mut self, id: String, asked: Asked) {
         self.runs += 1;
         let run = self.runs;
-        let (web, proof, out, key) = (self.web.clone(), self.proof.clone(), self.out.clone(), id.clone());
+        let (web, proof, out) = (self.web.clone(), self.proof.clone(), self.out.clone());
         let request_id = request_id::fresh();
         let span = request_id::on_socket(&request_id);
         let work = async move {
-            let send = async |answer: Option<Answer>| {
-                out.send(Out { id: id.clone(), run, answer: answer.map(Box::new) }).await.is_ok()
-            };
-            match admission::check(&web, &proof, &request_id, Ok(asked)).await {
-                Ok(checked) => {
-                    let cx = proof.resolve(&web, request_id).await;
-                    let mut answers = web.graph.stream(checked, cx);
-                    while let Some(answer) = answers.next().await {
-                        if !send(Some(answer)).await {
-                            return;
-                        }
-                    }
-                }
-                Err(denied) => {
-                    send(Some(*denied.answer)).await;
+            let send = async |answer: Option<Answer>| out.send(Out { run, answer: answer.map(Box::new) }).await.is_ok();
+            // Boxed, as above.
+            let mut answers = Box::pin(answers(&web, &proof, request_id, asked)).await;
+            while let Some(answer) = answers.next().await {
+                if !send(Some(answer)).await {
+                    return;
                 }
             }
             send(None).await;
         };
-        self.operations.insert(key, (run, task::spawn(work.instrument(span)).abort_handle()));
+        self.operations.push(Running { id, run, task: task::spawn(work.instrument(span)).abort_handle() });
     }
 
     /// Sends what an operation has to say, if its client still wants it. `false` when the socket is gone.
     async fn give(&mut self, out: Out) -> bool {
-        if self.operations.get(&out.id).is_none_or(|(run, _)| *run != out.run) {
-            return true;
-        }
+        let Some(at) = self.operations.iter().position(|known| known.run == out.run) else { return true };
+        let Some(Running { id, .. }) = self.operations.get(at) else { return true };
         let (frame, is_over) = match &out.answer {
-            Some(answer) => message::answer(&out.id, answer),
-            None => (message::complete(&out.id), true),
+            Some(answer) => message::answer(id, answer),
+            None => (message::complete(id), true),
         };
-        if is_over && let Some((_, operation)) = self.operations.remove(&out.id) {
-            operation.abort();
+        if is_over {
+            self.operations.swap_remove(at).task.abort();
         }
         self.send(frame).await
     }
@@ -220,5 +223,13 @@ impl Session {
     async fn send(&mut self, frame: Message) -> bool {
         let patience = self.web.settings.ping * 2;
         matches!(timeout(patience, self.socket.send(frame)).await, Ok(Ok(())))
+    }
+}
+
+/// What an operation has to say, one answer after the other.
+async fn answers(web: &Web, proof: &Proof, id: RequestId, asked: Asked) -> BoxStream<'static, Answer> {
+    match admission::check(web, proof, &id, Ok(asked)).await {
+        Ok(checked) => web.graph.stream(checked, proof.resolve(web, id).await),
+        Err(denied) => stream::iter([*denied.answer]).boxed(),
     }
 }
