@@ -1,6 +1,8 @@
 //! A message comes in: checked, stored with the reply that it will get, once, whatever its sender repeats. Must not call
 //! a model.
 
+use futures_util::try_join;
+
 use crate::{
     chat::{allowance, lease::LEASE},
     context::TenantCx,
@@ -41,6 +43,8 @@ pub struct Accepted {
     pub message: MessageRow,
     /// The reply that it gets, waiting or on its way; none where a person answers.
     pub reply: Option<MessageRow>,
+    /// No reply before that one is open: it need not wait for its turn.
+    pub is_next: bool,
     /// It was not there before.
     pub is_new: bool,
 }
@@ -60,7 +64,7 @@ pub(super) async fn accept(cx: &TenantCx, form: &MessageForm) -> Outcome<Accepte
             && let Some(message) = messages::sent_before(tx, conversation.id, known).await?
         {
             let reply = messages::reply_to(tx, message.id).await?;
-            return Ok(Accepted { conversation, message, reply, is_new: false });
+            return Ok(Accepted { conversation, message, reply, is_next: false, is_new: false });
         }
         allowance::today(cx, tx, conversation.id).await?;
         store(cx, tx, conversation, content.clone(), client_message_id.clone()).await
@@ -138,20 +142,24 @@ async fn store(
         created_at: now,
         updated_at: now,
     };
-    let message = messages::insert(tx, &new).await?;
+    // Whoever holds the conversation sees all that came before: no earlier reply can appear.
+    let (message, is_waited_for) =
+        try_join!(messages::insert(tx, &new), messages::has_open_reply(tx, conversation.id))?;
     if is_carried && !carriage::carry(cx, tx, &conversation, &message).await? {
         let why = "There is no way to this customer: the channel that they wrote by has no number of yours any more. \
                    See updateSmsSettings.";
         return Err(Refusal::new(ErrorCode::Conflict, why).into());
     }
     let touched = ConversationChanges { status: None, lead_id: None, subject: None, updated_at: now };
-    let conversation = conversations::update(tx, conversation.id, &touched).await?.unwrap_or(conversation);
-    let reply = if by_hand { None } else { Some(await_reply(cx, tx, &message).await?) };
-    Ok(Accepted { conversation, message, reply, is_new: true })
+    let (tx, id) = (&*tx, conversation.id);
+    let replied = async { if by_hand { Ok(None) } else { await_reply(cx, tx, &message).await.map(Some) } };
+    let (row, reply) = try_join!(conversations::update(tx, id, &touched), replied)?;
+    let conversation = row.unwrap_or(conversation);
+    Ok(Accepted { conversation, message, reply, is_next: !is_waited_for, is_new: true })
 }
 
 /// Stores the reply that a message gets, waiting to be written.
-pub(super) async fn await_reply(cx: &TenantCx, tx: &mut Tx<Tenant>, question: &MessageRow) -> Outcome<MessageRow> {
+pub(super) async fn await_reply(cx: &TenantCx, tx: &Tx<Tenant>, question: &MessageRow) -> Outcome<MessageRow> {
     let now = cx.now();
     let reply = NewMessage {
         tenant_id: cx.scope().tenant(),

@@ -10,12 +10,13 @@ use crate::{
         accept,
         engine::{Engine, key},
         follow,
+        generate::Work,
         lease::LEASE,
     },
     context::TenantCx,
     db::{
         tables::{
-            conversations::{self, ConversationRow},
+            conversations,
             messages::{self, MessageRow},
         },
         tx::{Tenant, Tx},
@@ -56,18 +57,21 @@ impl Engine {
         // In a task of its own: between the commit and the start of the reply nobody may leave.
         let begin = async move {
             let taken = own.write(async |tx| take_up(&own, tx, question).await).await?;
-            if let Some((conversation, reply, true)) = &taken {
-                engine.write(&own, conversation, reply);
-            }
-            Ok::<_, Failure>(taken)
+            Ok::<_, Failure>(taken.map(|(work, is_ours)| {
+                let key = (work.conversation.id, work.reply.id);
+                if is_ours {
+                    engine.write(&own, work);
+                }
+                key
+            }))
         };
         let begun = self.tasks.spawn(begin.in_current_span()).await.map_err(|error| Failure::Fault(error.into()))??;
-        let Some((conversation, reply, _)) = begun else { return Ok(Answered::Unwanted) };
-        let mut watcher = self.hub.watch(key(cx, conversation.id), None).await;
+        let Some((conversation, reply)) = begun else { return Ok(Answered::Unwanted) };
+        let mut watcher = self.hub.watch(key(cx, conversation), None).await;
         loop {
             // Asked before the row is read: one that ends in between is seen to have ended.
-            let is_ours = self.writes(cx.scope().tenant(), reply.id);
-            let now = cx.read(async |tx| messages::find(tx, reply.id).await).await?;
+            let is_ours = self.writes(cx.scope().tenant(), reply);
+            let now = cx.read(async |tx| messages::find(tx, reply).await).await?;
             let now = now.ok_or_else(|| Refusal::not_found("message"))?;
             match now.status {
                 MessageStatus::Complete => return Ok(Answered::Whole(Box::new(now))),
@@ -76,7 +80,7 @@ impl Engine {
                 MessageStatus::Pending | MessageStatus::Streaming if !is_ours => return Ok(Answered::Open),
                 MessageStatus::Pending | MessageStatus::Streaming => {}
             }
-            follow::until_ended(&mut watcher, reply.id, PATIENCE).await;
+            follow::until_ended(&mut watcher, reply, PATIENCE).await;
         }
     }
 }
@@ -88,11 +92,7 @@ fn failed(reply: &MessageRow) -> Answered {
 
 /// The reply to a message, made or made anew where it must be, and whether it is to be written by us; `None` where none is
 /// wanted.
-async fn take_up(
-    cx: &TenantCx,
-    tx: &mut Tx<Tenant>,
-    question: MessageId,
-) -> Outcome<Option<(ConversationRow, MessageRow, bool)>> {
+async fn take_up(cx: &TenantCx, tx: &mut Tx<Tenant>, question: MessageId) -> Outcome<Option<(Work, bool)>> {
     let asked = messages::find(tx, question).await?.ok_or_else(|| Refusal::not_found("message"))?;
     let conversation = conversations::lock(tx, asked.conversation_id).await?;
     let conversation = conversation.ok_or_else(|| Refusal::not_found("conversation"))?;
@@ -109,5 +109,6 @@ async fn take_up(
         None => None,
         Some(row) => Some((row, false)),
     };
-    Ok(reply.map(|(row, is_ours)| (conversation, row, is_ours)))
+    let question = asked.content.into();
+    Ok(reply.map(|(reply, is_ours)| (Work { conversation, question, reply, is_next: false }, is_ours)))
 }

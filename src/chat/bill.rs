@@ -1,6 +1,8 @@
 //! What a reply costs its tenant: tokens are reserved before each question to a model, and settled once when the reply ends,
 //! however it ends. Must not know a provider.
 
+use futures_util::try_join;
+
 use crate::{
     context::TenantCx,
     db::{
@@ -24,7 +26,7 @@ const OUTPUT: i64 = 4_096;
 const WORTHWHILE: i64 = 64;
 
 /// What a reply in progress holds of its month's tokens.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 pub(super) struct Bill {
     reserved: i64,
 }
@@ -43,16 +45,18 @@ pub(super) struct Question<'a> {
 pub(super) enum Reserved {
     /// The model may write so many tokens, or as many as it likes.
     Granted(Option<u32>),
+    /// Too little is left of the month.
+    UsedUp(Refusal),
     /// The reply is not open any more.
     Gone,
 }
 
 impl Bill {
-    /// Reserves what one question may use, beside what those before it are known to have `used`. Where little is left of the
-    /// month, the model may write less.
+    /// Reserves what one more question may use, beside what those before it are known to have `used`. Where little is left of
+    /// the month, the model may write less.
     ///
     /// # Errors
-    /// `QUOTA_EXCEEDED` when too little is left; database faults.
+    /// Database faults.
     pub(super) async fn reserve(
         &mut self,
         cx: &TenantCx,
@@ -60,33 +64,51 @@ impl Bill {
         question: &Question<'_>,
         used: Usage,
     ) -> Outcome<Reserved> {
-        let month = quotas::month(reply.created_at);
-        let prompt = i64::from(question.prompt);
-        let (asked, spent) = (i64::from(used.prompt) + prompt, i64::from(used.prompt) + i64::from(used.completion));
-        let held = self.reserved;
-        let granted = cx.write(async |tx| {
+        let before = *self;
+        let done = cx.write(async |tx| {
             let quota = tenants::own(tx).await?.monthly_token_quota;
             // First the reply, then the month: as it is settled.
             if !messages::lock_open(tx, reply.id).await? {
-                return Ok(None);
+                return Ok((Reserved::Gone, before));
             }
-            let wish = question.wish.map_or(OUTPUT, i64::from);
-            let output = match quota {
-                Some(quota) => wish.min(quotas::left(tx, month, quota).await? + held - spent - prompt),
-                None => wish,
-            };
-            if output < WORTHWHILE.min(wish) {
-                return Err(used_up().into());
-            }
-            let holds = spent + prompt + output;
-            messages::reserve(tx, reply.id, question.model, stored(asked), stored(holds)).await?;
-            quotas::reserve(tx, month, holds - held).await?;
-            Ok(Some((output, holds, quota.is_some())))
+            before.reserving(tx, reply, question, used, quota).await
         });
-        let Some((output, holds, is_bound)) = granted.await? else { return Ok(Reserved::Gone) };
-        self.reserved = holds;
-        let most = if is_bound { u32::try_from(output).ok() } else { question.wish };
-        Ok(Reserved::Granted(most))
+        let (reserved, bill) = done.await?;
+        *self = bill;
+        Ok(reserved)
+    }
+
+    /// The same for a reply whose row the transaction holds, of a tenant with this `quota`; with what it then holds.
+    ///
+    /// # Errors
+    /// Database faults.
+    pub(super) async fn reserving(
+        self,
+        tx: &mut Tx<Tenant>,
+        reply: &MessageRow,
+        question: &Question<'_>,
+        used: Usage,
+        quota: Option<i32>,
+    ) -> Outcome<(Reserved, Self)> {
+        let (month, held) = (quotas::month(reply.created_at), self.reserved);
+        let prompt = i64::from(question.prompt);
+        let (asked, spent) = (i64::from(used.prompt) + prompt, i64::from(used.prompt) + i64::from(used.completion));
+        let wish = question.wish.map_or(OUTPUT, i64::from);
+        let output = match quota {
+            Some(quota) => wish.min(quotas::left(tx, month, quota).await? + held - spent - prompt),
+            None => wish,
+        };
+        if output < WORTHWHILE.min(wish) {
+            return Ok((Reserved::UsedUp(used_up()), self));
+        }
+        let holds = spent + prompt + output;
+        let tx = &*tx;
+        try_join!(
+            messages::reserve(tx, reply.id, question.model, stored(asked), stored(holds)),
+            quotas::reserve(tx, month, holds - held),
+        )?;
+        let most = if quota.is_some() { u32::try_from(output).ok() } else { question.wish };
+        Ok((Reserved::Granted(most), Self { reserved: holds }))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Lets a model write a reply: asks it, tells every piece, runs the tools that it asks for, and asks again. Must not store
 //! what is written, nor mind leases: whoever drops this ends it at once, the connection to the model included.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use futures_util::StreamExt;
 use tokio::time::{Instant, timeout_at};
@@ -9,6 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::{
     chat::{
         bill::{Bill, Question, Reserved},
+        draft::{Draft, Written},
         engine::{Engine, key},
         events::Body,
         generate::How,
@@ -17,11 +18,11 @@ use crate::{
     context::TenantCx,
     db::tables::messages::MessageRow,
     kernel::{
-        failure::{ErrorCode, Failure, Outcome},
+        failure::{ErrorCode, Failure},
         ids::ConversationId,
         vocabulary::{FinishReason, ReplyFailure},
     },
-    llm::{self, Delta, Line, ModelError, ModelRequest, Said, ToolCall, ToolResult, ToolSpec, Usage},
+    llm::{self, Delta, Line, ModelError, ModelRequest, Said, ToolCall, ToolResult, ToolSpec},
     tools,
 };
 
@@ -32,90 +33,6 @@ const CALLS: usize = 8;
 /// Of a tool's answer, a model is told this many characters.
 const RESULT_MAX: usize = 6_000;
 
-/// What there is of a reply while it is being written.
-#[derive(Default)]
-pub(super) struct Draft(Mutex<Written>);
-
-/// What was written, and what it cost so far.
-#[derive(Default, Clone)]
-pub(super) struct Written {
-    pub(super) text: String,
-    pub(super) usage: Option<Usage>,
-    /// Whether the provider did not say all of what was used.
-    pub(super) is_estimated: bool,
-    asked: Option<Asked>,
-}
-
-/// A question whose cost nobody has told yet.
-#[derive(Clone, Copy)]
-struct Asked {
-    /// Tokens of its prompt, by estimate.
-    prompt: u32,
-    /// Where its answer begins.
-    from: usize,
-}
-
-impl Written {
-    /// Takes an estimate for what the provider did not say.
-    fn estimate(&mut self) {
-        let Some(Asked { prompt, from }) = self.asked.take() else { return };
-        let completion = llm::estimate_tokens(self.text.get(from..).unwrap_or_default());
-        let count = |tokens: u32| i32::try_from(tokens).unwrap_or(i32::MAX);
-        *self.usage.get_or_insert_default() += Usage { prompt: count(prompt), completion: count(completion) };
-        self.is_estimated = true;
-    }
-}
-
-impl Draft {
-    /// As it would stand if it ended now.
-    pub(super) fn written(&self) -> Written {
-        let mut written = self.lock().clone();
-        written.estimate();
-        written
-    }
-
-    /// What the answers before cost.
-    fn used(&self) -> Usage {
-        self.lock().usage.unwrap_or_default()
-    }
-
-    pub(super) fn text(&self) -> String {
-        self.lock().text.clone()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Written> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Notes that a model is asked, for money.
-    fn asked(&self, prompt: u32) {
-        let mut draft = self.lock();
-        draft.asked = Some(Asked { prompt, from: draft.text.len() });
-    }
-
-    /// The question was refused before a word was said, which costs nothing.
-    fn refused(&self) {
-        self.lock().asked = None;
-    }
-
-    /// Adds a piece; gives what to tell of it. What a model says after its tools does not run into what it said before.
-    fn add(&self, more: String, is_first: bool) -> String {
-        let mut draft = self.lock();
-        let is_apart = draft.text.is_empty() || draft.text.ends_with(char::is_whitespace);
-        let more = if is_first && !is_apart { format!("\n\n{more}") } else { more };
-        draft.text.push_str(&more);
-        more
-    }
-
-    /// An answer is whole; what it cost, where the provider said so.
-    fn answered(&self, usage: Option<Usage>) {
-        let mut draft = self.lock();
-        let Some(usage) = usage else { return draft.estimate() };
-        draft.asked = None;
-        *draft.usage.get_or_insert_default() += usage;
-    }
-}
-
 /// Where a reply is written.
 pub(super) struct Place<'a> {
     pub(super) engine: &'a Engine,
@@ -124,51 +41,57 @@ pub(super) struct Place<'a> {
     pub(super) reply: &'a MessageRow,
 }
 
+/// What a model is to be asked, and by whom.
+pub(super) struct Opening {
+    pub(super) line: Arc<Line>,
+    pub(super) request: ModelRequest,
+    /// What the reply holds of its month.
+    pub(super) bill: Bill,
+    /// What came of the reservation for the first question, and the tokens of its prompt; of a model that costs nothing, none.
+    pub(super) reserved: Option<(u32, Reserved)>,
+}
+
 /// Writes into `draft` until the reply is whole or can't become so.
-pub(super) async fn compose(place: &Place<'_>, line: &Arc<Line>, mut request: ModelRequest, draft: &Draft) -> How {
+pub(super) async fn compose(place: &Place<'_>, opening: Opening, draft: &Draft) -> How {
     let deadline = Instant::now() + place.engine.settings.patience.whole;
-    request.tools = match offered(place.cx).await {
-        Ok(tools) => tools,
-        Err(failure) => return How::fault(failure),
-    };
-    let (mut rounds, mut bill, wish) = (0, Bill::default(), request.max_output);
+    let Opening { line, mut request, mut bill, mut reserved } = opening;
+    let (mut rounds, wish) = (0, request.max_output);
     loop {
         if rounds == ROUNDS {
             request.tools.clear();
         }
         if line.is_metered() {
-            let prompt = llm::estimate(&request);
-            let question = Question { model: line.model(), prompt, wish };
-            request.max_output = match bill.reserve(place.cx, place.reply, &question, draft.used()).await {
-                Ok(Reserved::Granted(most)) => most,
-                Ok(Reserved::Gone) => return How::Taken,
-                Err(failure) => return How::fault(failure),
+            let (prompt, reserved) = if let Some(first) = reserved.take() {
+                first
+            } else {
+                let prompt = llm::estimate(&request);
+                let question = Question { model: line.model(), prompt, wish };
+                match Box::pin(bill.reserve(place.cx, place.reply, &question, draft.used())).await {
+                    Ok(reserved) => (prompt, reserved),
+                    Err(failure) => return How::fault(failure),
+                }
+            };
+            request.max_output = match reserved {
+                Reserved::Granted(most) => most,
+                Reserved::UsedUp(refusal) => return How::fault(refusal.into()),
+                Reserved::Gone => return How::Taken,
             };
             draft.asked(prompt);
         }
-        let round = match ask(place, line, &request, deadline, draft).await {
+        let round = match ask(place, &line, &request, deadline, draft).await {
             Ok(round) => round,
             Err(error) => return How::model_failed(&error),
         };
         if round.calls.is_empty() || request.tools.is_empty() {
             return whole(&draft.written(), round.finish);
         }
-        let Ok(results) = timeout_at(deadline, run(place, &request.tools, &round.calls)).await else {
+        let Ok(results) = timeout_at(deadline, Box::pin(run(place, &request.tools, &round.calls))).await else {
             return How::model_failed(&ModelError::late("the tools kept us waiting"));
         };
         request.turns.push(Said::Called { text: round.text, calls: round.calls });
         request.turns.push(Said::Results(results));
         rounds += 1;
     }
-}
-
-async fn offered(cx: &TenantCx) -> Outcome<Vec<ToolSpec>> {
-    let spec = |tool: tools::Declaration| ToolSpec {
-        name: tool.name.to_owned(),
-        description: tool.description.to_owned(),
-        parameters: tool.parameters,
-    };
-    Ok(tools::declared(cx).await?.into_iter().map(spec).collect())
 }
 
 /// What came of one question to the model.
@@ -200,7 +123,7 @@ async fn ask(
                 if more.is_empty() {
                     continue;
                 }
-                if text.is_empty() && draft.text().is_empty() {
+                if text.is_empty() && draft.is_empty() {
                     measure::first_token(&place.cx.services().metrics, place.cx.now() - place.reply.created_at);
                 }
                 let told = draft.add(more.clone(), text.is_empty());

@@ -11,14 +11,16 @@ use crate::{
     chat::{
         accept::{self, Accepted, MessageForm},
         events::{Body, Cursor, Event},
-        follow, generate, housekeeping,
+        follow,
+        generate::{self, Work},
+        housekeeping,
         hub::{Hub, TopicKey, Watcher},
-        measure,
-        stops::Stops,
+        lease, measure,
+        writings::Writings,
     },
     context::{Services, TenantCx},
     db::tables::{
-        conversations::{self, ConversationRow},
+        conversations,
         messages::{self, MessageRow},
     },
     kernel::{
@@ -54,7 +56,7 @@ pub struct Engine {
     pub(super) tasks: TaskTracker,
     /// Ends what is being written when the node goes down.
     pub(super) closing: CancellationToken,
-    stops: Stops,
+    pub(super) writings: Writings,
     /// Held by each open stream of events.
     watching: Arc<()>,
 }
@@ -66,16 +68,17 @@ impl Engine {
     /// For a Redis URL that can't be read.
     pub fn start(services: Arc<Services>, settings: EngineSettings) -> anyhow::Result<Arc<Self>> {
         measure::announce(&services.metrics);
-        let (stops, closing) = (Stops::default(), CancellationToken::new());
+        let (writings, closing) = (Writings::default(), CancellationToken::new());
         let engine = Arc::new(Self {
-            hub: Hub::start(services.clock.clone(), stops.clone(), settings.redis.as_ref(), closing.clone())?,
+            hub: Hub::start(services.clock.clone(), writings.clone(), settings.redis.as_ref(), closing.clone())?,
             settings,
             services,
             tasks: TaskTracker::new(),
             closing,
-            stops,
+            writings,
             watching: Arc::new(()),
         });
+        lease::start(&engine);
         if let Some(round) = engine.settings.housekeeping {
             housekeeping::start(&engine, round);
         }
@@ -173,7 +176,7 @@ impl Engine {
             cx.audit(tx, "reply.stop", id).await
         })
         .await?;
-        if !self.stops.stop(cx.scope().tenant(), id) {
+        if !self.writings.stop(cx.scope().tenant(), id) {
             self.hub.ask_to_stop(cx.scope().tenant(), id).await;
         }
         follow::until_ended(&mut watcher, id, Duration::from_secs(5)).await;
@@ -205,28 +208,25 @@ impl Engine {
 
     /// Whether this node writes a reply, or holds it in line.
     pub(super) fn writes(&self, tenant: TenantId, reply: MessageId) -> bool {
-        self.stops.holds(tenant, reply)
+        self.writings.holds(tenant, reply)
     }
 
     fn begin(self: &Arc<Self>, cx: &TenantCx, accepted: &Accepted) {
         self.tell(cx, &accepted.message);
-        if let Some(reply) = &accepted.reply {
-            self.write(cx, &accepted.conversation, reply);
+        if let Some(reply) = accepted.reply.clone() {
+            let (conversation, question) = (accepted.conversation.clone(), accepted.message.content.as_str().into());
+            self.write(cx, Work { conversation, question, reply, is_next: accepted.is_next });
         }
     }
 
     /// Has a waiting reply written.
-    pub(super) fn write(self: &Arc<Self>, cx: &TenantCx, conversation: &ConversationRow, reply: &MessageRow) {
-        let writing = self.stops.begin(cx.scope().tenant(), reply.id);
-        let (engine, cx) = (self.clone(), cx.clone());
-        let (conversation, reply) = (conversation.clone(), reply.clone());
-        let conversation_id = conversation.id.0;
-        let work = async move {
-            generate::reply(&engine, &cx, &conversation, &reply, &writing.stop).await;
-        };
+    pub(super) fn write(self: &Arc<Self>, cx: &TenantCx, work: Work) {
+        let held = self.writings.begin(cx.scope().tenant(), work.reply.id);
+        let (engine, cx, conversation) = (self.clone(), cx.clone(), work.conversation.id.0);
+        let work = async move { generate::reply(&engine, &cx, &work, &held.writing).await };
         // The request may be answered long before the reply is written: its span is not kept open for that.
         let span = tracing::info_span!(
-            target: trace::TARGET, "reply", gen_ai.conversation.id = conversation_id, outcome = Empty,
+            target: trace::TARGET, "reply", gen_ai.conversation.id = conversation, outcome = Empty,
             otel.status_code = Empty, error.type = Empty,
         );
         self.tasks.spawn(work.instrument(span.or_current()));

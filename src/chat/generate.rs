@@ -3,17 +3,19 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio_util::sync::CancellationToken;
+use futures_util::try_join;
 
 use crate::{
     chat::{
-        bill,
-        compose::{Draft, Place, Written, compose},
+        bill::{self, Bill, Question},
+        compose::{Opening, Place, compose},
+        draft::Written,
         engine::{Engine, NODE_LOST, key},
         events::Body,
-        lease::{self, LEASE},
+        lease::LEASE,
         measure, passages,
         turn::{self, Turn},
+        writings::Writing,
     },
     context::TenantCx,
     db::{
@@ -21,20 +23,21 @@ use crate::{
             conversations::{self, ConversationRow},
             knowledge::Passage,
             messages::{self, MessageRow, ReplyEnd, ReplyStart},
-            tenants,
+            tenants::{self, TenantRow},
         },
         tx::{Tenant, Tx},
     },
     domain::{
         models::{self, Chosen},
-        prompts,
+        prompts::{self, Composed},
     },
     kernel::{
         failure::{ErrorCode, Failure, Outcome},
         ids::MessageId,
         vocabulary::{FinishReason, MessageRole, MessageStatus, ReplyFailure},
     },
-    llm::{self, Grounding, ModelRequest, Said},
+    llm::{self, Grounding, ModelRequest, Said, ToolSpec, Usage},
+    tools,
 };
 
 /// Messages of the past that are looked at; a model is told as many of them as fit into its budget.
@@ -43,21 +46,25 @@ const HISTORY: i64 = 200;
 const END_TRIES: u32 = 8;
 
 /// How a reply ended, what of it there is, and whose it is.
-#[derive(Default)]
 struct Ending {
     written: Written,
     model: Option<String>,
     how: How,
 }
 
-impl Ending {
-    /// Before anything was written.
+/// How the writing of it ended, and who wrote.
+struct Done {
+    model: Option<String>,
+    how: How,
+}
+
+impl Done {
+    /// Before anybody was asked.
     fn bare(how: How) -> Self {
-        Self { how, ..Self::default() }
+        Self { model: None, how }
     }
 }
 
-#[derive(Default)]
 pub(super) enum How {
     Whole(FinishReason),
     Stopped,
@@ -67,28 +74,40 @@ pub(super) enum How {
         reason: String,
     },
     /// Somebody else ended it.
-    #[default]
     Taken,
 }
 
-/// Writes `reply`.
-pub(super) async fn reply(
-    engine: &Arc<Engine>,
-    cx: &TenantCx,
-    conversation: &ConversationRow,
-    reply: &MessageRow,
-    stop: &CancellationToken,
-) {
+/// A reply that is to be written.
+pub(super) struct Work {
+    pub(super) conversation: ConversationRow,
+    /// What it answers.
+    pub(super) question: Arc<str>,
+    pub(super) reply: MessageRow,
+    /// Known to be no other reply's turn.
+    pub(super) is_next: bool,
+}
+
+/// Writes a reply.
+pub(super) async fn reply(engine: &Arc<Engine>, cx: &TenantCx, work: &Work, writing: &Writing) {
     // In the server's own name: the asker may be gone, or signed out, by the time it ends.
     let cx = &cx.for_background();
-    let ending = match turn::wait(engine, cx, reply, stop).await {
-        Turn::Mine => Box::pin(write(engine, cx, conversation, reply, stop)).await,
-        Turn::Stopped => Ending::bare(How::Stopped),
-        Turn::Closing => Ending::bare(node_lost()),
-        Turn::Taken => Ending::bare(How::Taken),
+    let done = tokio::select! {
+        biased;
+        done = take_turn(engine, cx, work, writing) => done,
+        () = writing.taken.cancelled() => Done::bare(How::Taken),
     };
-    if let Some(body) = store_ending(cx, reply.id, ending).await {
-        engine.hub.publish(key(cx, conversation.id), body);
+    let ending = Ending { written: writing.draft.written(), model: done.model, how: done.how };
+    if let Some(body) = Box::pin(store_ending(cx, work.reply.id, ending)).await {
+        engine.hub.publish(key(cx, work.conversation.id), body);
+    }
+}
+
+async fn take_turn(engine: &Engine, cx: &TenantCx, work: &Work, writing: &Writing) -> Done {
+    let turn = if work.is_next { Turn::Mine } else { turn::wait(engine, cx, &work.reply, &writing.stop).await };
+    match turn {
+        Turn::Mine => Box::pin(write(engine, cx, work, writing)).await,
+        Turn::Stopped => Done::bare(How::Stopped),
+        Turn::Closing => Done::bare(node_lost()),
     }
 }
 
@@ -97,64 +116,76 @@ fn node_lost() -> How {
     How::Failed { code, cause: ReplyFailure::ServerStopped, reason: reason.to_owned() }
 }
 
-async fn write(
-    engine: &Engine,
-    cx: &TenantCx,
-    conversation: &ConversationRow,
-    reply: &MessageRow,
-    stop: &CancellationToken,
-) -> Ending {
-    let found = match reply.reply_to_id {
-        Some(question) => {
-            let looking = passages::find(engine, cx, question, stop);
-            let Some(found) = lease::during(cx, reply.id, stop, looking).await else { return Ending::bare(How::Taken) };
-            found
-        }
-        None => Vec::new(),
+async fn write(engine: &Engine, cx: &TenantCx, work: &Work, writing: &Writing) -> Done {
+    let Work { conversation, question, reply, .. } = work;
+    // Boxed, here and below: a reply that is being written holds no room for what is over.
+    let found = passages::find(engine, cx, question, &writing.stop);
+    let gathered = cx.read(async |tx| gather(cx, tx, conversation, reply).await);
+    let (found, gathered) = Box::pin(futures_util::future::join(found, gathered)).await;
+    let begun = match gathered {
+        Ok(gathered) => Box::pin(cx.write(async |tx| begin(engine, cx, tx, reply, gathered, &found).await)).await,
+        Err(failure) => Err(failure),
     };
-    let tokens = engine.settings.models.context_tokens();
-    let started = cx.write(async |tx| start(cx, tx, conversation, reply, &found, tokens).await).await;
-    let (request, chosen) = match started {
-        Ok(Some((row, request, chosen))) => {
+    let opening = match begun {
+        Ok(Some((row, opening))) => {
             engine.hub.publish(key(cx, conversation.id), Body::ReplyStarted(Arc::new(row)));
-            (request, chosen)
+            opening
         }
-        Ok(None) => return Ending::bare(How::Taken),
-        Err(failure) => return Ending::bare(How::fault(failure)),
+        Ok(None) => return Done::bare(How::Taken),
+        Err(failure) => return Done::bare(How::fault(failure)),
     };
-    let wish = match chosen.open(cx) {
-        Ok(wish) => wish,
-        Err(failure) => return Ending::bare(How::fault(failure)),
+    let opening = match opening {
+        Ok(opening) => opening,
+        Err(failure) => return Done::bare(How::fault(failure)),
     };
-    let line = engine.settings.models.line(&wish);
-    let request = ModelRequest { max_output: wish.max_output, ..request };
     let place = Place { engine, cx, conversation: conversation.id, reply };
-    let draft = Draft::default();
+    let line = opening.line.clone();
     let how = tokio::select! {
         biased;
-        () = stop.cancelled() => How::Stopped,
+        () = writing.stop.cancelled() => How::Stopped,
         () = engine.closing.cancelled() => node_lost(),
-        how = compose(&place, &line, request, &draft) => how,
-        () = lease::hold(cx, reply.id, stop, || Some(draft.text())) => How::Taken,
+        how = compose(&place, opening, &writing.draft) => how,
     };
-    Ending { written: draft.written(), model: line.model().map(str::to_owned), how }
+    Done { model: line.model().map(str::to_owned), how }
 }
 
-/// Gathers what the model is told, as far as it fits into `tokens`, and by whom; and marks the reply as being written.
-/// `None` when it was ended meanwhile.
-async fn start(
+/// What a reply is written from, beside the passages.
+struct Gathered {
+    tenant: TenantRow,
+    chosen: Chosen,
+    prompt: Composed,
+    tools: Vec<tools::Declaration>,
+    history: Vec<MessageRow>,
+}
+
+async fn gather(
     cx: &TenantCx,
-    tx: &mut Tx<Tenant>,
+    tx: &Tx<Tenant>,
     conversation: &ConversationRow,
     reply: &MessageRow,
-    found: &[Passage],
-    tokens: u32,
-) -> Outcome<Option<(MessageRow, ModelRequest, Chosen)>> {
-    let tenant = tenants::own(tx).await?;
-    let chosen = models::chosen(tx).await?;
-    let prompt = prompts::in_force(tx, Some(conversation.channel)).await?;
+) -> Outcome<Gathered> {
     let question = reply.reply_to_id.ok_or_else(|| Failure::fault("a reply without its question"))?;
-    let history = messages::history(tx, conversation.id, question, HISTORY).await?;
+    let (tenant, chosen, prompt, tools, history) = try_join!(
+        tenants::own(tx),
+        models::chosen(tx),
+        prompts::in_force(tx, Some(conversation.channel)),
+        tools::declared(cx, tx),
+        messages::history(tx, conversation.id, question, HISTORY),
+    )?;
+    Ok(Gathered { tenant, chosen, prompt, tools, history })
+}
+
+/// Says what the model is told, as far as it fits, and by whom; marks the reply as being written, and reserves what the
+/// first question may use. `None` when it was ended meanwhile. A key that does not open fails the reply once it has begun.
+async fn begin(
+    engine: &Engine,
+    cx: &TenantCx,
+    tx: &mut Tx<Tenant>,
+    reply: &MessageRow,
+    Gathered { tenant, chosen, prompt, tools, history }: Gathered,
+    found: &[Passage],
+) -> Outcome<Option<(MessageRow, Outcome<Opening>)>> {
+    let models = &engine.settings.models;
     let now = cx.now();
     let start = ReplyStart {
         status: MessageStatus::Streaming,
@@ -165,29 +196,46 @@ async fn start(
     };
     let Some(row) = messages::start_reply(tx, reply.id, &start).await? else { return Ok(None) };
     let faq = prompt.sections.iter().find(|section| section.key == prompts::FAQ).map(|section| section.content.clone());
-    let turns = history
-        .into_iter()
-        .filter(|message| !message.content.is_empty())
-        .filter_map(|message| match message.role {
-            MessageRole::Customer => Some(Said::Customer(message.content)),
-            MessageRole::Assistant | MessageRole::Agent => Some(Said::Business(message.content)),
-            MessageRole::System | MessageRole::Tool => None,
-        })
-        .collect();
     let grounding = Grounding {
         faq,
         business: tenant.business_name.unwrap_or(tenant.name),
         contacts: tenant.contact_email.into_iter().chain(tenant.phone_number).collect(),
         passages: found.iter().map(|passage| passage.text.clone()).collect(),
     };
+    let wish = match chosen.open(cx) {
+        Ok(wish) => wish,
+        Err(failure) => return Ok(Some((row, Err(failure)))),
+    };
     let request = ModelRequest {
         system: passages::told(prompt.text, found),
-        turns: llm::fit(turns, tokens),
-        tools: Vec::new(),
-        max_output: None,
+        turns: llm::fit(turns(history), models.context_tokens()),
+        tools: tools.into_iter().map(spec).collect(),
+        max_output: wish.max_output,
         grounding,
     };
-    Ok(Some((row, request, chosen)))
+    let (line, mut bill, mut reserved) = (models.line(&wish), Bill::default(), None);
+    if line.is_metered() {
+        let prompt = llm::estimate(&request);
+        let asked = Question { model: line.model(), prompt, wish: wish.max_output };
+        let quota = tenant.monthly_token_quota;
+        let (came, holds) = bill.reserving(tx, reply, &asked, Usage::default(), quota).await?;
+        (bill, reserved) = (holds, Some((prompt, came)));
+    }
+    Ok(Some((row, Ok(Opening { line, request, bill, reserved }))))
+}
+
+fn turns(history: Vec<MessageRow>) -> Vec<Said> {
+    let told = history.into_iter().filter(|message| !message.content.is_empty());
+    told.filter_map(|message| match message.role {
+        MessageRole::Customer => Some(Said::Customer(message.content)),
+        MessageRole::Assistant | MessageRole::Agent => Some(Said::Business(message.content)),
+        MessageRole::System | MessageRole::Tool => None,
+    })
+    .collect()
+}
+
+fn spec(tool: tools::Declaration) -> ToolSpec {
+    ToolSpec { name: tool.name.to_owned(), description: tool.description.to_owned(), parameters: tool.parameters }
 }
 
 /// Stores the end and settles the bill in one transaction; gives what to tell the watchers.

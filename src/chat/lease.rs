@@ -1,78 +1,94 @@
 //! A reply in progress is held by a lease. Its node renews it with each heartbeat, keeping what was written; of a node that
-//! died it runs out, and any other ends the reply. Must not know what is written.
+//! died it runs out, and any other ends the reply. All that a node holds of one tenant is renewed by one statement: replies in
+//! progress cost the database what their tenants do, not what they are many. Must not know who writes, nor for whom.
 
-use std::time::Duration;
+use std::{
+    collections::HashSet,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use chrono::TimeDelta;
-use tokio::time::{Interval, MissedTickBehavior};
-use tokio_util::sync::CancellationToken;
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use tokio::time::{MissedTickBehavior, timeout};
 
 use crate::{
-    context::TenantCx,
-    db::tables::messages::{self, Kept},
-    kernel::ids::MessageId,
+    chat::{engine::Engine, writings::Writing},
+    context::{RequestId, Services, TenantCx},
+    db::{
+        identity,
+        tables::messages::{self, Kept},
+    },
+    kernel::{
+        ids::{MessageId, TenantId},
+        task,
+    },
 };
 
 /// After which a reply that nobody renewed counts as abandoned. With a look each second, watchers of a dead node's reply
 /// hear of its end within eight.
 pub(super) const LEASE: TimeDelta = TimeDelta::seconds(7);
 /// How often it is renewed, and what was written is kept.
-const HEARTBEAT: Duration = Duration::from_secs(2);
+pub(super) const HEARTBEAT: Duration = Duration::from_secs(2);
+/// Moments of a heartbeat at which some are renewed.
+const PARTS: u32 = 20;
+/// How long a renewal may take: there is time for another before the lease runs out.
+const PATIENCE: Duration = Duration::from_secs(2);
 
-pub(super) fn heartbeat() -> Interval {
-    let mut beat = tokio::time::interval(HEARTBEAT);
-    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    // The first tick is at once, and the lease is fresh.
-    beat.reset();
-    beat
-}
-
-/// Renews the lease, with what is written by then, until the reply is not ours any more. To be polled beside the work, which
-/// may hold locks that a renewal waits for: neither may stand still for the other.
-pub(super) async fn hold(
-    cx: &TenantCx,
-    reply: MessageId,
-    stop: &CancellationToken,
-    written: impl Fn() -> Option<String>,
-) {
-    let mut beat = heartbeat();
-    loop {
-        beat.tick().await;
-        if !keep(cx, reply, written().as_deref(), stop).await {
-            return;
+/// Renews what the engine holds, until it is dropped or closed: of some tenants at each of many moments, so that nobody's tokens
+/// wait for all of it at once. One that takes long holds up no other.
+pub(super) fn start(engine: &Arc<Engine>) {
+    let (weak, closing) = (Arc::downgrade(engine), engine.closing.clone());
+    task::spawn(async move {
+        let mut beat = tokio::time::interval(HEARTBEAT / PARTS);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut part, mut busy, mut running) = (0, HashSet::new(), FuturesUnordered::new());
+        loop {
+            tokio::select! {
+                () = closing.cancelled() => return,
+                Some(tenant) = running.next() => {
+                    busy.remove(&tenant);
+                }
+                _ = beat.tick() => {
+                    let Some(engine) = Weak::upgrade(&weak) else { return };
+                    part = (part + 1) % i64::from(PARTS);
+                    let is_due = |tenant: TenantId| tenant.0.rem_euclid(PARTS.into()) == part && !busy.contains(&tenant);
+                    for (tenant, replies) in engine.writings.by_tenant(is_due) {
+                        busy.insert(tenant);
+                        running.push(keep(engine.services.clone(), tenant, replies));
+                    }
+                }
+            }
         }
-    }
+    });
 }
 
-/// Does `work` with the lease renewed meanwhile. `None` when the reply is not ours any more.
-pub(super) async fn during<T>(
-    cx: &TenantCx,
-    reply: MessageId,
-    stop: &CancellationToken,
-    work: impl Future<Output = T>,
-) -> Option<T> {
-    tokio::select! {
-        biased;
-        done = work => Some(done),
-        () = hold(cx, reply, stop, || None) => None,
-    }
-}
-
-/// Renews the lease, and minds a stop that was asked for on another node. `false` when the reply is not ours any more; a
-/// database that is away is no reason to stop.
-pub(super) async fn keep(cx: &TenantCx, reply: MessageId, text: Option<&str>, stop: &CancellationToken) -> bool {
+/// Renews the leases of a tenant's replies, and minds stops that were asked for on other nodes, and replies that are not ours any
+/// more. Gives the tenant back.
+async fn keep(services: Arc<Services>, tenant: TenantId, replies: Vec<(MessageId, Arc<Writing>)>) -> TenantId {
+    let cx = TenantCx::new(identity::server_work(tenant), services, RequestId("lease".into()));
     let lease = cx.now() + LEASE;
-    let kept = cx.write(async |tx| messages::checkpoint(tx, reply, text, lease).await);
-    match tokio::time::timeout(Duration::from_secs(1), kept).await {
-        Ok(Ok(Kept::Open)) => true,
-        Ok(Ok(Kept::StopRequested)) => {
-            stop.cancel();
-            true
-        }
-        Ok(Ok(Kept::Gone)) => false,
-        Ok(Err(_)) | Err(_) => {
-            tracing::warn!(%reply, "a reply's lease could not be renewed");
-            true
+    let texts: Vec<_> = replies.iter().map(|(id, writing)| (*id, writing.draft.unkept())).collect();
+    let lengths: Vec<_> = texts.iter().map(|(_, text)| text.as_ref().map(String::len)).collect();
+    let kept = cx.write(async |tx| messages::checkpoint(tx, texts, lease).await);
+    // A database that is away is no reason to stop: the next beat tries again.
+    let Ok(Ok(kept)) = timeout(PATIENCE, kept).await else {
+        let count = replies.len();
+        tracing::warn!(%tenant, count, "leases of replies could not be renewed");
+        return tenant;
+    };
+    for ((id, writing), length) in replies.into_iter().zip(lengths) {
+        match kept.get(&id) {
+            Some(Kept::Open) => {
+                if let Some(bytes) = length {
+                    writing.draft.kept(bytes);
+                }
+            }
+            Some(Kept::StopRequested) => writing.stop.cancel(),
+            // Its row is in other hands for a moment; there are beats to come before the lease runs out.
+            Some(Kept::Busy) => {}
+            None => writing.taken.cancel(),
         }
     }
+    tenant
 }

@@ -7,6 +7,7 @@ mod allowance;
 mod answer;
 mod bill;
 mod compose;
+mod draft;
 mod engine;
 mod events;
 mod follow;
@@ -16,8 +17,8 @@ mod hub;
 mod lease;
 mod measure;
 mod passages;
-mod stops;
 mod turn;
+mod writings;
 
 pub use accept::{Accepted, MessageForm};
 pub use answer::Answered;

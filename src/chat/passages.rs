@@ -6,29 +6,17 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    chat::engine::Engine,
-    context::TenantCx,
-    db::tables::{knowledge::Passage, messages},
-    kernel::ids::MessageId,
-};
+use crate::{chat::engine::Engine, context::TenantCx, db::tables::knowledge::Passage};
 
 /// Passages that a model is told of.
 const PASSAGES: i64 = 4;
 /// Of a long question, this many characters are searched for.
 const QUESTION_MAX: usize = 1_000;
 
-/// The passages that fit the message `question` best, none if they can't be had. A reply that is stopped waits for none.
-pub(super) async fn find(
-    engine: &Engine,
-    cx: &TenantCx,
-    question: MessageId,
-    stop: &CancellationToken,
-) -> Vec<Passage> {
+/// The passages that fit a question best, none if they can't be had. A reply that is stopped waits for none.
+pub(super) async fn find(engine: &Engine, cx: &TenantCx, question: &str, stop: &CancellationToken) -> Vec<Passage> {
     let looking = async {
-        // A message that can't be read: the reply comes to that itself, in a moment.
-        let Ok(Some(asked)) = cx.read(async |tx| messages::find(tx, question).await).await else { return Vec::new() };
-        let words: String = asked.content.chars().take(QUESTION_MAX).collect();
+        let words: String = question.chars().take(QUESTION_MAX).collect();
         engine.retrieval().for_reply(cx, &without_signs(&words), PASSAGES).await
     };
     tokio::select! {

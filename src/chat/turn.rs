@@ -8,7 +8,7 @@ use crate::{
     chat::{
         engine::{Engine, key},
         hub::{Reading, Watcher},
-        lease,
+        lease::HEARTBEAT,
     },
     context::TenantCx,
     db::tables::messages::{self, MessageRow},
@@ -22,15 +22,15 @@ pub(super) enum Turn {
     Stopped,
     /// The node goes down.
     Closing,
-    /// Somebody else ended it.
-    Taken,
 }
 
-/// Waits in line, keeping the lease, and minding a stop.
+/// Waits in line, minding a stop.
 pub(super) async fn wait(engine: &Engine, cx: &TenantCx, reply: &MessageRow, stop: &CancellationToken) -> Turn {
     let conversation = reply.conversation_id;
     let mut watcher = engine.hub.watch(key(cx, conversation), None).await;
-    let mut beat = lease::heartbeat();
+    // Asked again also when nobody tells of an end.
+    let mut again = tokio::time::interval(HEARTBEAT);
+    again.reset();
     loop {
         match cx.read(async |tx| messages::is_next(tx, conversation, reply.id).await).await {
             Ok(true) => return Turn::Mine,
@@ -43,7 +43,7 @@ pub(super) async fn wait(engine: &Engine, cx: &TenantCx, reply: &MessageRow, sto
             () = stop.cancelled() => return Turn::Stopped,
             () = engine.closing.cancelled() => return Turn::Closing,
             () = somebody_ended(&mut watcher) => {}
-            _ = beat.tick() => if !lease::keep(cx, reply.id, None, stop).await { return Turn::Taken },
+            _ = again.tick() => {}
         }
     }
 }

@@ -8,6 +8,7 @@ mod error;
 mod guardrail;
 pub mod identity;
 mod joins;
+mod kept;
 pub mod migrate;
 mod pool;
 mod replica;

@@ -7,7 +7,14 @@
 //! only read with whatever its connection does next. PostgreSQL takes what a connection sends in order; a statement whose batch
 //! failed finds no role, or a transaction that takes no more, and fails too.
 
-use std::{fmt::Write, marker::PhantomData, sync::Arc};
+use std::{
+    fmt::Write,
+    marker::PhantomData,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
 
 use diesel::QueryResult;
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
@@ -94,7 +101,7 @@ pub struct Tx<R> {
     role: PhantomData<fn() -> R>,
     /// Its place in a trace; open for as long as it is, and never entered, so that what it is held over is not inside of it.
     span: Span,
-    statements: u32,
+    statements: AtomicU32,
     standings: Arc<Standings>,
     alters_standings: bool,
 }
@@ -118,7 +125,7 @@ impl<R: Role> Tx<R> {
             tenant,
             role: PhantomData,
             span,
-            statements: 0,
+            statements: AtomicU32::new(0),
             standings,
             alters_standings: false,
         };
@@ -133,10 +140,14 @@ impl<R: Role> Tx<R> {
             R::NAME,
             R::ALSO
         );
-        for (name, value) in [("tenant_id", tenant.map(|id| id.0)), ("conversation_id", conversation.map(|id| id.0))] {
-            let value = value.map_or_else(String::new, |value| value.to_string());
-            // Writing into a string can't fail.
-            let _ = write!(batch, "; SET LOCAL app.{name} = '{value}'");
+        // Writing into a string can't fail.
+        let _ = match tenant {
+            Some(TenantId(id)) => write!(batch, "; SET LOCAL app.tenant_id = '{id}'"),
+            None => write!(batch, "; SET LOCAL app.tenant_id = ''"),
+        };
+        // Never set for longer than a transaction, and so unset here unless it is said.
+        if let Some(ConversationId(id)) = conversation {
+            let _ = write!(batch, "; SET LOCAL app.conversation_id = '{id}'");
         }
         tx.send(&batch)?;
         Ok(tx)
@@ -160,7 +171,7 @@ impl<R: Role> Tx<R> {
         after: impl AsyncFnOnce(&mut AsyncPgConnection) -> A,
     ) -> Outcome<(T, A)> {
         // Without those that begin and end it.
-        self.span.record("db.statements", self.statements.saturating_sub(1));
+        self.span.record("db.statements", self.statements.get_mut().saturating_sub(1));
         let statement = if result.is_ok() { "COMMIT" } else { "ROLLBACK" };
         let ended = match self.mode {
             // There is nothing that it could fail to keep.
@@ -196,8 +207,16 @@ impl<R: Role> Tx<R> {
 
     #[expect(clippy::expect_used, reason = "the connection is there until `end`, which consumes the transaction")]
     pub(in crate::db) fn conn(&mut self) -> &mut AsyncPgConnection {
-        self.statements += 1;
+        *self.statements.get_mut() += 1;
         self.connection.as_mut().expect("a transaction has its connection until it ends")
+    }
+
+    /// As [`Tx::conn`], for statements that need nothing of each other and may be joined: each is sent without waiting for the
+    /// answers to those before it, and PostgreSQL takes them in that order.
+    #[expect(clippy::expect_used, reason = "as above")]
+    pub(in crate::db) fn line(&self) -> &AsyncPgConnection {
+        self.statements.fetch_add(1, Ordering::Relaxed);
+        self.connection.as_ref().expect("a transaction has its connection until it ends")
     }
 }
 

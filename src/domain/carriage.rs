@@ -15,7 +15,7 @@ use crate::{
 ///
 /// # Errors
 /// Database faults.
-pub async fn is_carried(tx: &mut Tx<Tenant>, conversation: &ConversationRow) -> Outcome<bool> {
+pub async fn is_carried(tx: &Tx<Tenant>, conversation: &ConversationRow) -> Outcome<bool> {
     Ok(match conversation.channel {
         Channel::Sms => true,
         Channel::Email => rows::thread_of(tx, conversation.id).await?.is_some(),

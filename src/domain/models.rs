@@ -93,7 +93,7 @@ pub struct Chosen {
 ///
 /// # Errors
 /// Database faults.
-pub async fn chosen(tx: &mut Tx<Tenant>) -> Outcome<Chosen> {
+pub async fn chosen(tx: &Tx<Tenant>) -> Outcome<Chosen> {
     let row = settings::model(tx).await?;
     let name = match row.provider {
         ModelProvider::Openai => Some(OPENAI_API_KEY),

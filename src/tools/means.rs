@@ -1,10 +1,14 @@
 //! What a tenant's tools can draw on, read anew for each call.
 
 use chrono::{DateTime, Utc};
+use futures_util::try_join;
 
 use crate::{
     context::TenantCx,
-    db::tables::{booking, settings},
+    db::{
+        tables::{booking, settings},
+        tx::{Tenant, Tx},
+    },
     domain::slots,
     kernel::{failure::Outcome, zone::Tz},
 };
@@ -23,10 +27,13 @@ pub(super) struct Means {
 
 impl Means {
     pub(super) async fn of(cx: &TenantCx) -> Outcome<Self> {
-        let own = cx.scope().tenant();
-        let (settings, booking) = cx
-            .read(async |tx| Ok((settings::find_many(tx, &[own]).await?, booking::find_many(tx, &[own]).await?)))
-            .await?;
+        cx.read(async |tx| Self::read(cx, tx).await).await
+    }
+
+    pub(super) async fn read(cx: &TenantCx, tx: &Tx<Tenant>) -> Outcome<Self> {
+        let own = tx.tenant();
+        let ids = [own];
+        let (settings, booking) = try_join!(settings::find_many(tx, &ids), booking::find_many(tx, &ids))?;
         let voice = settings.into_iter().next().map(|(_, settings)| settings.voice).unwrap_or_default();
         let booking = booking.into_values().next().unwrap_or_default();
         let shared = || cx.services().jackrabbit.shared_org().map(str::to_owned);

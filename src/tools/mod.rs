@@ -18,7 +18,10 @@ use tracing::{Instrument, field::Empty};
 
 use crate::{
     context::TenantCx,
-    db::tables::conversations,
+    db::{
+        tables::conversations,
+        tx::{Tenant, Tx},
+    },
     kernel::{
         failure::{ErrorCode, Failure, Outcome, Refusal},
         ids::ConversationId,
@@ -98,13 +101,13 @@ impl Tool {
     }
 }
 
-/// The tools that this tenant's assistant has.
+/// The tools that this tenant's assistant has, read in the server's own name: a visitor's own transactions see none of the
+/// tenant's settings.
 ///
 /// # Errors
 /// Database faults.
-pub async fn declared(cx: &TenantCx) -> Outcome<Vec<Declaration>> {
-    // The tenant's, whoever asks: a visitor's own transactions see none of its settings.
-    let means = Means::of(&cx.for_background()).await?;
+pub async fn declared(cx: &TenantCx, tx: &Tx<Tenant>) -> Outcome<Vec<Declaration>> {
+    let means = Means::read(cx, tx).await?;
     Ok(Tool::ALL.into_iter().filter(|tool| tool.is_usable(&means)).map(Tool::declaration).collect())
 }
 

@@ -28,6 +28,7 @@ mod inbox;
 mod jackrabbit;
 mod knowledge;
 mod leads;
+mod leases;
 mod limits;
 mod lists;
 mod logs;

@@ -24,7 +24,9 @@ pub async fn called(cx: &TenantCx, conversation: i64, name: &str, arguments: Val
 }
 
 async fn names(cx: &TenantCx) -> Vec<&'static str> {
-    tools::declared(cx).await.expect("declared").iter().map(|declaration| declaration.name).collect()
+    let own = cx.for_background();
+    let declared = own.read(async |tx| tools::declared(&own, tx).await).await.expect("declared");
+    declared.iter().map(|declaration| declaration.name).collect()
 }
 
 /// Monday, nine to half past ten in Chicago.

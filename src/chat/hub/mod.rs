@@ -27,7 +27,7 @@ use self::{
 use crate::{
     chat::{
         events::{Body, Cursor},
-        stops::Stops,
+        writings::Writings,
     },
     kernel::{
         clock::Clock,
@@ -45,7 +45,7 @@ const KEPT_MINUTES: i64 = 10;
 pub(super) struct Hub {
     topics: Mutex<HashMap<TopicKey, Arc<Topic>>>,
     clock: Clock,
-    stops: Stops,
+    writings: Writings,
     wire: Option<Wire>,
     /// What is on its way to the other nodes.
     telling: TaskTracker,
@@ -59,14 +59,14 @@ impl Hub {
     /// For a Redis URL that can't be read. A Redis that can't be reached is no error.
     pub(super) fn start(
         clock: Clock,
-        stops: Stops,
+        writings: Writings,
         redis: Option<&SecretString>,
         closing: CancellationToken,
     ) -> anyhow::Result<Arc<Self>> {
         let refreshed = Mutex::new(clock.now());
         let wire = redis.map(Wire::new).transpose()?;
         let hub =
-            Arc::new(Self { topics: Mutex::default(), clock, stops, wire, telling: TaskTracker::new(), refreshed });
+            Arc::new(Self { topics: Mutex::default(), clock, writings, wire, telling: TaskTracker::new(), refreshed });
         if hub.wire.is_some() {
             task::spawn(sync::keep_linked(Arc::downgrade(&hub), closing));
         }
@@ -220,7 +220,7 @@ mod tests {
 
     fn hub() -> (Arc<Hub>, Clock) {
         let clock = Clock::held(DateTime::from_timestamp(1_763_700_000, 0).unwrap());
-        let hub = Hub::start(clock.clone(), Stops::default(), None, CancellationToken::new()).unwrap();
+        let hub = Hub::start(clock.clone(), Writings::default(), None, CancellationToken::new()).unwrap();
         (hub, clock)
     }
 

@@ -70,7 +70,7 @@ pub(super) async fn keep_linked(hub: Weak<Hub>, closing: CancellationToken) {
 fn take_in(hub: &Arc<Hub>, heard: Heard) {
     match heard {
         Heard::Stop(tenant, reply) => {
-            hub.stops.stop(tenant, reply);
+            hub.writings.stop(tenant, reply);
         }
         Heard::Entry(key, entry) => {
             let Some(topic) = hub.known(key) else { return };
@@ -160,7 +160,7 @@ impl Hub {
 
     /// Which replies of the conversation's tenant this node writes.
     fn writes(&self, topic: &Topic) -> impl Fn(MessageId) -> bool + use<> {
-        let (stops, tenant) = (self.stops.clone(), topic.key.0);
-        move |message| stops.holds(tenant, message)
+        let (writings, tenant) = (self.writings.clone(), topic.key.0);
+        move |message| writings.holds(tenant, message)
     }
 }

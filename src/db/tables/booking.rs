@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, NaiveDate, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
+use futures_util::try_join;
 
 use crate::{
     db::{
@@ -69,29 +70,37 @@ pub struct Booking {
 ///
 /// # Errors
 /// Database faults.
-pub async fn find_many<V: Viewpoint>(tx: &mut Tx<V>, ids: &[TenantId]) -> Outcome<HashMap<TenantId, Booking>> {
-    let rows: Vec<(TenantId, Option<String>, Option<BookingRow>)> = tenants::table
-        .left_join(booking_settings::table)
-        .filter(tenants::id.eq_any(ids))
-        .select((tenants::id, tenants::time_zone, Option::<BookingRow>::as_select()))
-        .load(tx.conn())
-        .await?;
+pub async fn find_many<V: Viewpoint>(tx: &Tx<V>, ids: &[TenantId]) -> Outcome<HashMap<TenantId, Booking>> {
+    let (rows, hours, closed) = try_join!(
+        async {
+            tenants::table
+                .left_join(booking_settings::table)
+                .filter(tenants::id.eq_any(ids))
+                .select((tenants::id, tenants::time_zone, Option::<BookingRow>::as_select()))
+                .load::<(TenantId, Option<String>, Option<BookingRow>)>(&mut tx.line())
+                .await
+        },
+        async {
+            opening_hours::table
+                .filter(opening_hours::tenant_id.eq_any(ids))
+                .order(opening_hours::opens_minute.asc())
+                .select(HoursRow::as_select())
+                .load(&mut tx.line())
+                .await
+        },
+        async {
+            closed_days::table
+                .filter(closed_days::tenant_id.eq_any(ids))
+                .order(closed_days::day.asc())
+                .select(ClosedDayRow::as_select())
+                .load(&mut tx.line())
+                .await
+        },
+    )?;
     let mut found: HashMap<_, _> = rows
         .into_iter()
         .map(|(id, time_zone, row)| (id, Booking { time_zone, row: row.unwrap_or_default(), ..Booking::default() }))
         .collect();
-    let hours: Vec<HoursRow> = opening_hours::table
-        .filter(opening_hours::tenant_id.eq_any(ids))
-        .order(opening_hours::opens_minute.asc())
-        .select(HoursRow::as_select())
-        .load(tx.conn())
-        .await?;
-    let closed: Vec<ClosedDayRow> = closed_days::table
-        .filter(closed_days::tenant_id.eq_any(ids))
-        .order(closed_days::day.asc())
-        .select(ClosedDayRow::as_select())
-        .load(tx.conn())
-        .await?;
     for row in hours {
         found.entry(row.tenant_id).or_default().hours.push(row);
     }

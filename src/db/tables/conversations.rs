@@ -14,6 +14,7 @@ use diesel_async::RunQueryDsl;
 
 use crate::{
     db::{
+        kept::Keep,
         schema::{conversations, leads},
         tables::{contains, page_of},
         tx::{Tenant, Tx},
@@ -317,6 +318,7 @@ pub async fn came_by(tx: &mut Tx<Tenant>, id: ConversationId, provider: TextProv
     let tenant = tx.tenant();
     diesel::update(conversations::table.find(id).filter(conversations::tenant_id.eq(tenant)))
         .set(conversations::text_provider.eq(provider))
+        .kept()
         .execute(tx.conn())
         .await?;
     Ok(())
@@ -330,6 +332,7 @@ pub async fn touch(tx: &mut Tx<Tenant>, id: ConversationId, at: DateTime<Utc>) -
     let tenant = tx.tenant();
     diesel::update(conversations::table.find(id).filter(conversations::tenant_id.eq(tenant)))
         .set(conversations::updated_at.eq(at))
+        .kept()
         .execute(tx.conn())
         .await?;
     Ok(())
@@ -351,7 +354,7 @@ pub struct ConversationChanges {
 /// # Errors
 /// Database faults.
 pub async fn update(
-    tx: &mut Tx<Tenant>,
+    tx: &Tx<Tenant>,
     id: ConversationId,
     changes: &ConversationChanges,
 ) -> Outcome<Option<ConversationRow>> {
@@ -359,7 +362,8 @@ pub async fn update(
     Ok(diesel::update(conversations::table.find(id).filter(conversations::tenant_id.eq(tenant)))
         .set(changes)
         .returning(ConversationRow::as_returning())
-        .get_result(tx.conn())
+        .kept()
+        .get_result(&mut tx.line())
         .await
         .optional()?)
 }

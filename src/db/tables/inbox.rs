@@ -6,6 +6,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use crate::{
     db::{
+        kept::Keep,
         schema::{sms_settings, webhook_deliveries},
         tx::{Identity, Tenant, Tx, Worker},
     },
@@ -135,6 +136,7 @@ pub async fn processed(tx: &mut Tx<Tenant>, id: DeliveryId, attempts: i32, at: D
             webhook_deliveries::last_error.eq(None::<String>),
             webhook_deliveries::processed_at.eq(at),
         ))
+        .kept()
         .execute(tx.conn())
         .await?;
     Ok(())

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::{
     db::{
+        kept::Keep,
         schema::{jobs, webhook_deliveries},
         tx::{Tenant, Tx, Worker},
     },
@@ -81,6 +82,7 @@ pub async fn put(tx: &mut Tx<Tenant>, job: &NewJob<'_>) -> Outcome<()> {
             jobs::traceparent.eq(&job.traceparent),
             jobs::updated_at.eq(job.updated_at),
         ))
+        .kept()
         .execute(tx.conn())
         .await?;
     Ok(())
@@ -191,6 +193,7 @@ impl Query for Take {
 pub async fn renew(tx: &mut Tx<Worker>, id: i64, lease: Lease) -> Outcome<bool> {
     let renewed = diesel::update(jobs::table.find(id).filter(jobs::lease_token.eq(lease.token)))
         .set(jobs::lease_expires_at.eq(lease.until))
+        .kept()
         .execute(tx.conn())
         .await?;
     Ok(renewed == 1)

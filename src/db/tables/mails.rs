@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     db::{
+        kept::Keep,
         schema::{email_received, email_replies, email_threads},
         tx::{Tenant, Tx},
     },
@@ -101,6 +102,7 @@ pub async fn became(
     let tenant = tx.tenant();
     diesel::update(email_received::table.find((tenant, gmail_id)))
         .set((email_received::conversation_id.eq(conversation), email_received::message_id.eq(message)))
+        .kept()
         .execute(tx.conn())
         .await?;
     Ok(())
@@ -150,12 +152,12 @@ pub async fn thread(tx: &mut Tx<Tenant>, thread: &ThreadRow) -> Outcome<()> {
 ///
 /// # Errors
 /// Database faults.
-pub async fn thread_of(tx: &mut Tx<Tenant>, conversation: ConversationId) -> Outcome<Option<ThreadRow>> {
+pub async fn thread_of(tx: &Tx<Tenant>, conversation: ConversationId) -> Outcome<Option<ThreadRow>> {
     let tenant = tx.tenant();
     Ok(email_threads::table
         .find((tenant, conversation))
         .select(ThreadRow::as_select())
-        .first(tx.conn())
+        .first(&mut tx.line())
         .await
         .optional()?)
 }
@@ -206,6 +208,7 @@ pub async fn progress(tx: &mut Tx<Tenant>, id: Uuid, progress: &Progress) -> Out
     let tenant = tx.tenant();
     diesel::update(email_replies::table.find(id).filter(email_replies::tenant_id.eq(tenant)))
         .set(progress)
+        .kept()
         .execute(tx.conn())
         .await?;
     Ok(())

@@ -4,9 +4,11 @@
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
+use futures_util::try_join;
 
 use crate::{
     db::{
+        kept::Keep,
         schema::token_months,
         tx::{Tenant, Tx},
     },
@@ -41,19 +43,18 @@ pub async fn left(tx: &mut Tx<Tenant>, month: NaiveDate, quota: i32) -> Outcome<
 ///
 /// # Errors
 /// Database faults.
-pub async fn reserve(tx: &mut Tx<Tenant>, month: NaiveDate, tokens: i64) -> Outcome<()> {
+pub async fn reserve(tx: &Tx<Tenant>, month: NaiveDate, tokens: i64) -> Outcome<()> {
     let tenant = tx.tenant();
-    open(tx, month).await?;
-    diesel::update(token_months::table.find((tenant, month)))
-        .set(token_months::reserved.eq(token_months::reserved + tokens))
-        .execute(tx.conn())
-        .await?;
+    let reserved = token_months::reserved.eq(token_months::reserved + tokens);
+    let month_of = token_months::table.find((tenant, month));
+    let reserving = async { Ok(diesel::update(month_of).set(reserved).kept().execute(&mut tx.line()).await?) };
+    try_join!(open(tx, month), reserving)?;
     Ok(())
 }
 
-async fn open(tx: &mut Tx<Tenant>, month: NaiveDate) -> Outcome<()> {
+async fn open(tx: &Tx<Tenant>, month: NaiveDate) -> Outcome<()> {
     let row = (token_months::tenant_id.eq(tx.tenant()), token_months::month.eq(month));
-    diesel::insert_into(token_months::table).values(row).on_conflict_do_nothing().execute(tx.conn()).await?;
+    diesel::insert_into(token_months::table).values(row).on_conflict_do_nothing().execute(&mut tx.line()).await?;
     Ok(())
 }
 
@@ -68,6 +69,7 @@ pub async fn settle(tx: &mut Tx<Tenant>, month: NaiveDate, reserved: i64, used: 
             token_months::reserved.eq(token_months::reserved - reserved),
             token_months::used.eq(token_months::used + used),
         ))
+        .kept()
         .execute(tx.conn())
         .await?;
     Ok(())

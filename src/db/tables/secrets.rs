@@ -55,14 +55,14 @@ type WithKey = (Vec<u8>, Option<(String, Vec<u8>)>);
 ///
 /// # Errors
 /// Database faults.
-pub async fn sealed(tx: &mut Tx<Tenant>, name: &str) -> Outcome<Option<Sealed>> {
+pub async fn sealed(tx: &Tx<Tenant>, name: &str) -> Outcome<Option<Sealed>> {
     let tenant = tx.tenant();
     let found: Vec<WithKey> = tenant_secrets::table
         .left_join(tenant_keys::table.on(tenant_keys::tenant_id.eq(tenant_secrets::tenant_id)))
         .filter(tenant_secrets::tenant_id.eq(tenant))
         .filter(tenant_secrets::name.eq(name))
         .select((tenant_secrets::sealed, (tenant_keys::name, tenant_keys::sealed).nullable()))
-        .load(tx.conn())
+        .load(&mut tx.line())
         .await?;
     let mut whole: Option<Sealed> = None;
     for (value, key) in found {

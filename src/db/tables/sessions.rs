@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     db::{
+        kept::Keep,
         schema::sessions,
         tx::{Identity, Tx, Viewpoint},
     },
@@ -77,6 +78,7 @@ pub async fn rotate(
     )
     .set((sessions::refresh_hash.eq(next), sessions::previous_hash.eq(spent), sessions::rotated_at.eq(now)))
     .returning(SessionRow::as_returning())
+    .kept()
     .get_result(tx.altering())
     .await
     .optional()?)

@@ -129,7 +129,7 @@ type Joined = (TenantId, Option<SmsRow>, Option<VoiceRow>, Option<EmailRow>, Opt
 ///
 /// # Errors
 /// Database faults.
-pub async fn find_many<V: Viewpoint>(tx: &mut Tx<V>, ids: &[TenantId]) -> Outcome<Vec<(TenantId, SettingsRow)>> {
+pub async fn find_many<V: Viewpoint>(tx: &Tx<V>, ids: &[TenantId]) -> Outcome<Vec<(TenantId, SettingsRow)>> {
     let rows: Vec<Joined> = tenants::table
         .left_join(sms_settings::table)
         .left_join(voice_settings::table)
@@ -145,7 +145,7 @@ pub async fn find_many<V: Viewpoint>(tx: &mut Tx<V>, ids: &[TenantId]) -> Outcom
             Option::<RetrievalRow>::as_select(),
             Option::<ModelRow>::as_select(),
         ))
-        .load(tx.conn())
+        .load(&mut tx.line())
         .await?;
     let whole = |(id, sms, voice, email, retrieval, model): Joined| {
         let settings = SettingsRow {
@@ -174,9 +174,9 @@ pub async fn sms_of_own(tx: &mut Tx<Tenant>) -> Outcome<SmsRow> {
 ///
 /// # Errors
 /// Database faults.
-pub async fn retrieval_of_own(tx: &mut Tx<Tenant>) -> Outcome<RetrievalRow> {
+pub async fn retrieval_of_own(tx: &Tx<Tenant>) -> Outcome<RetrievalRow> {
     let tenant = tx.tenant();
-    let row = retrieval_settings::table.find(tenant).select(RetrievalRow::as_select()).first(tx.conn()).await;
+    let row = retrieval_settings::table.find(tenant).select(RetrievalRow::as_select()).first(&mut tx.line()).await;
     Ok(row.optional()?.unwrap_or_default())
 }
 
@@ -337,8 +337,9 @@ pub async fn change_model(tx: &mut Tx<Tenant>, changes: &ModelChanges) -> Outcom
 ///
 /// # Errors
 /// Database faults.
-pub async fn model(tx: &mut Tx<Tenant>) -> Outcome<ModelRow> {
+pub async fn model(tx: &Tx<Tenant>) -> Outcome<ModelRow> {
     let tenant = tx.tenant();
-    let row = model_settings::table.find(tenant).select(ModelRow::as_select()).first(tx.conn()).await.optional()?;
+    let row =
+        model_settings::table.find(tenant).select(ModelRow::as_select()).first(&mut tx.line()).await.optional()?;
     Ok(row.unwrap_or_default())
 }

@@ -102,9 +102,9 @@ pub struct TenantChanges {
 ///
 /// # Errors
 /// Database faults.
-pub async fn own(tx: &mut Tx<Tenant>) -> Outcome<TenantRow> {
+pub async fn own(tx: &Tx<Tenant>) -> Outcome<TenantRow> {
     let id = tx.tenant();
-    Ok(tenants::table.find(id).select(TenantRow::as_select()).first(tx.conn()).await?)
+    Ok(tenants::table.find(id).select(TenantRow::as_select()).first(&mut tx.line()).await?)
 }
 
 /// What a tenant's administrators may change about it. The outer `None` leaves a column as it is, an inner one clears it.

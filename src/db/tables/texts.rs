@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::{
     db::{
+        kept::Keep,
         schema::{opt_outs, texts},
         tx::{Tenant, Tx},
     },
@@ -100,7 +101,11 @@ pub async fn lock_by_provider(tx: &mut Tx<Tenant>, provider: TextProvider, id: &
 /// Database faults.
 pub async fn progress(tx: &mut Tx<Tenant>, id: Uuid, progress: &Progress) -> Outcome<()> {
     let tenant = tx.tenant();
-    diesel::update(texts::table.find(id).filter(texts::tenant_id.eq(tenant))).set(progress).execute(tx.conn()).await?;
+    diesel::update(texts::table.find(id).filter(texts::tenant_id.eq(tenant)))
+        .set(progress)
+        .kept()
+        .execute(tx.conn())
+        .await?;
     Ok(())
 }
 

@@ -11,6 +11,7 @@ use diesel_async::RunQueryDsl;
 
 use crate::{
     db::{
+        kept::Keep,
         schema::usage_entries,
         tx::{Tenant, Tx},
     },
@@ -49,6 +50,7 @@ pub async fn settle(tx: &mut Tx<Tenant>, entry: &NewUsage) -> Outcome<()> {
             usage_entries::completion_tokens.eq(usage_entries::completion_tokens + entry.completion_tokens),
             usage_entries::is_estimated.eq(usage_entries::is_estimated.or(entry.is_estimated.into_sql::<Bool>())),
         ))
+        .kept()
         .execute(tx.conn())
         .await?;
     Ok(())

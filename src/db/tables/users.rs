@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     db::{
+        kept::Keep,
         schema::{impersonations, sessions, tenants, users},
         tables::{contains, page_of, sessions::SessionRow, tenants::TenantStanding},
         tx::{Admin, Identity, Tenant, Tx, Viewpoint},
@@ -116,7 +117,7 @@ pub async fn set_password(tx: &mut Tx<Identity>, id: UserId, hash: &str) -> Outc
 /// # Errors
 /// Database faults.
 pub async fn note_login(tx: &mut Tx<Identity>, id: UserId, at: DateTime<Utc>) -> Outcome<()> {
-    diesel::update(users::table.find(id)).set(users::last_login_at.eq(at)).execute(tx.altering()).await?;
+    diesel::update(users::table.find(id)).set(users::last_login_at.eq(at)).kept().execute(tx.altering()).await?;
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     db::{
+        kept::Keep,
         schema::{tenants, visitor_sessions},
         tables::tenants::TenantStanding,
         tx::{Identity, Tenant, Tx},
@@ -77,6 +78,7 @@ pub async fn prolong(tx: &mut Tx<Tenant>, id: Uuid, expires_at: DateTime<Utc>) -
             .filter(visitor_sessions::revoked_at.is_null()),
     )
     .set(visitor_sessions::expires_at.eq(expires_at))
+    .kept()
     .execute(tx.altering())
     .await?;
     Ok(changed == 1)

@@ -7,6 +7,7 @@ mod outlook;
 use std::collections::BTreeMap;
 
 use async_graphql::Enum;
+use futures_util::try_join;
 use ring::digest::{SHA256, digest};
 
 pub use edit::{BundleForm, Editor, FAQ, SetupForm, archive, create, publish, seed_base, setup, update};
@@ -107,9 +108,8 @@ fn composed(section: &SectionRow, origin: PromptOrigin, overrides_global: bool) 
 ///
 /// # Errors
 /// Faults only.
-pub async fn in_force(tx: &mut Tx<Tenant>, channel: Option<Channel>) -> Outcome<Composed> {
-    let tenant = tenants::own(tx).await?;
-    let (base, own) = prompts::in_production(tx).await?;
+pub async fn in_force(tx: &Tx<Tenant>, channel: Option<Channel>) -> Outcome<Composed> {
+    let (tenant, (base, own)) = try_join!(tenants::own(tx), prompts::in_production(tx))?;
     Ok(compose(tenant.system_prompt.as_deref(), &base, &own, channel))
 }
 

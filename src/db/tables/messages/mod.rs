@@ -28,8 +28,8 @@ use crate::{
 };
 
 pub use replies::{
-    Kept, ReplyEnd, ReplyStart, abandoned, checkpoint, end_reply, is_next, lock_abandoned, lock_open, request_stop,
-    reserve, revive, start_reply,
+    Kept, ReplyEnd, ReplyStart, abandoned, checkpoint, end_reply, has_open_reply, is_next, lock_abandoned, lock_open,
+    request_stop, reserve, revive, start_reply,
 };
 
 /// One message. Nodes tell each other of it in this form.
@@ -170,7 +170,7 @@ pub async fn nth_newest_question(
 /// # Errors
 /// Database faults.
 pub async fn history(
-    tx: &mut Tx<Tenant>,
+    tx: &Tx<Tenant>,
     conversation: ConversationId,
     until: MessageId,
     limit: i64,
@@ -183,7 +183,7 @@ pub async fn history(
         .order(messages::id.desc())
         .limit(limit)
         .select(MessageRow::as_select())
-        .load(tx.conn())
+        .load(&mut tx.line())
         .await?;
     rows.reverse();
     Ok(rows)
@@ -303,11 +303,11 @@ pub async fn counts(tx: &mut Tx<Tenant>, conversations: &[ConversationId]) -> Ou
 ///
 /// # Errors
 /// Database faults.
-pub async fn insert(tx: &mut Tx<Tenant>, message: &NewMessage) -> Outcome<MessageRow> {
+pub async fn insert(tx: &Tx<Tenant>, message: &NewMessage) -> Outcome<MessageRow> {
     Ok(diesel::insert_into(messages::table)
         .values(message)
         .returning(MessageRow::as_returning())
-        .get_result(tx.conn())
+        .get_result(&mut tx.line())
         .await?)
 }
 

@@ -1,11 +1,19 @@
 //! Replies in progress: begun, kept, ended. Each carries a lease that its node renews; see the migration.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
-use diesel::prelude::*;
+use diesel::{
+    pg::Pg,
+    prelude::*,
+    query_builder::{AstPass, Query, QueryFragment, QueryId},
+    sql_types::{Array, BigInt, Nullable, Text, Timestamptz},
+};
 use diesel_async::RunQueryDsl;
 
 use crate::{
     db::{
+        kept::Keep,
         schema::messages,
         tables::messages::MessageRow,
         tx::{Tenant, Tx, Worker},
@@ -62,57 +70,86 @@ pub async fn start_reply(tx: &mut Tx<Tenant>, id: MessageId, start: &ReplyStart)
     )
     .set(start)
     .returning(MessageRow::as_returning())
+    .kept()
     .get_result(tx.conn())
     .await
     .optional()?)
 }
 
-/// What stands of a reply whose lease was renewed.
+/// What stands of a reply whose lease was to be renewed. One of which nothing is said is not open any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kept {
     /// It goes on.
     Open,
-    /// Somebody wants it stopped.
+    /// It goes on, and somebody wants it stopped.
     StopRequested,
-    /// It is not open any more.
-    Gone,
+    /// It goes on; another transaction is changing it, and so its lease is as it was.
+    Busy,
 }
 
-/// Keeps what was written so far and renews the lease.
+/// Keeps what was written so far, where something is given, and renews the leases. Waits for nobody who holds one of the rows.
 ///
 /// # Errors
 /// Database faults.
 pub async fn checkpoint(
     tx: &mut Tx<Tenant>,
-    id: MessageId,
-    content: Option<&str>,
+    replies: Vec<(MessageId, Option<String>)>,
     lease_expires_at: DateTime<Utc>,
-) -> Outcome<Kept> {
+) -> Outcome<HashMap<MessageId, Kept>> {
     let tenant = tx.tenant();
-    let open = messages::table
-        .find(id)
-        .filter(messages::tenant_id.eq(tenant))
-        .filter(messages::lease_expires_at.is_not_null());
-    let lease = messages::lease_expires_at.eq(lease_expires_at);
-    let stop = match content {
-        Some(content) => diesel::update(open)
-            .set((messages::content.eq(content), lease))
-            .returning(messages::stop_requested_at)
-            .get_result::<Option<DateTime<Utc>>>(tx.conn())
-            .await
-            .optional()?,
-        None => diesel::update(open)
-            .set(lease)
-            .returning(messages::stop_requested_at)
-            .get_result(tx.conn())
-            .await
-            .optional()?,
-    };
-    Ok(match stop {
-        Some(None) => Kept::Open,
-        Some(Some(_)) => Kept::StopRequested,
-        None => Kept::Gone,
-    })
+    let (ids, texts): (Vec<_>, Vec<_>) = replies.into_iter().unzip();
+    let renewal = Renewal { tenant, ids: ids.clone(), texts, lease_expires_at };
+    let renewed: Vec<(MessageId, Option<DateTime<Utc>>)> = renewal.load(tx.conn()).await?;
+    let kept = |stop: Option<DateTime<Utc>>| if stop.is_some() { Kept::StopRequested } else { Kept::Open };
+    let mut all: HashMap<_, _> = renewed.into_iter().map(|(id, stop)| (id, kept(stop))).collect();
+    let rest: Vec<_> = ids.into_iter().filter(|id| !all.contains_key(id)).collect();
+    if !rest.is_empty() {
+        let open = messages::table
+            .filter(messages::tenant_id.eq(tenant))
+            .filter(messages::id.eq_any(rest))
+            .filter(messages::lease_expires_at.is_not_null());
+        let open: Vec<MessageId> = open.select(messages::id).load(tx.conn()).await?;
+        all.extend(open.into_iter().map(|id| (id, Kept::Busy)));
+    }
+    Ok(all)
+}
+
+/// "Update each of these rows with its own text", which diesel has no words for.
+#[derive(QueryId)]
+struct Renewal {
+    tenant: TenantId,
+    ids: Vec<MessageId>,
+    texts: Vec<Option<String>>,
+    lease_expires_at: DateTime<Utc>,
+}
+
+impl QueryFragment<Pg> for Renewal {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("WITH given AS (SELECT * FROM unnest(");
+        out.push_bind_param::<Array<BigInt>, _>(&self.ids)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Nullable<Text>>, _>(&self.texts)?;
+        out.push_sql(
+            ") AS given(id, content)), free AS (SELECT messages.id FROM messages JOIN given ON given.id = messages.id \
+             WHERE messages.tenant_id = ",
+        );
+        out.push_bind_param::<BigInt, _>(&self.tenant)?;
+        out.push_sql(
+            " AND messages.lease_expires_at IS NOT NULL FOR UPDATE OF messages SKIP LOCKED) \
+             UPDATE messages SET content = coalesce(given.content, messages.content), lease_expires_at = ",
+        );
+        out.push_bind_param::<Timestamptz, _>(&self.lease_expires_at)?;
+        out.push_sql(
+            " FROM given JOIN free ON free.id = given.id WHERE messages.id = free.id AND messages.tenant_id = ",
+        );
+        out.push_bind_param::<BigInt, _>(&self.tenant)?;
+        out.push_sql(" RETURNING messages.id, messages.stop_requested_at");
+        Ok(())
+    }
+}
+
+impl Query for Renewal {
+    type SqlType = (BigInt, Nullable<Timestamptz>);
 }
 
 /// Notes that an open reply is to be stopped, for the node that writes it.
@@ -128,6 +165,7 @@ pub async fn request_stop(tx: &mut Tx<Tenant>, id: MessageId, at: DateTime<Utc>)
             .filter(messages::lease_expires_at.is_not_null()),
     )
     .set(messages::stop_requested_at.eq(at))
+    .kept()
     .execute(tx.conn())
     .await?;
     Ok(())
@@ -137,14 +175,26 @@ pub async fn request_stop(tx: &mut Tx<Tenant>, id: MessageId, at: DateTime<Utc>)
 ///
 /// # Errors
 /// Database faults.
-pub async fn is_next(tx: &mut Tx<Tenant>, conversation: ConversationId, id: MessageId) -> Outcome<bool> {
+pub async fn is_next(tx: &Tx<Tenant>, conversation: ConversationId, id: MessageId) -> Outcome<bool> {
+    Ok(!is_any_open_before(tx, conversation, id).await?)
+}
+
+/// Whether any reply is open in a conversation.
+///
+/// # Errors
+/// Database faults.
+pub async fn has_open_reply(tx: &Tx<Tenant>, conversation: ConversationId) -> Outcome<bool> {
+    is_any_open_before(tx, conversation, MessageId(i64::MAX)).await
+}
+
+async fn is_any_open_before(tx: &Tx<Tenant>, conversation: ConversationId, id: MessageId) -> Outcome<bool> {
     let tenant = tx.tenant();
     let earlier = messages::table
         .filter(messages::tenant_id.eq(tenant))
         .filter(messages::conversation_id.eq(conversation))
         .filter(messages::id.lt(id))
         .filter(messages::lease_expires_at.is_not_null());
-    Ok(!diesel::select(diesel::dsl::exists(earlier)).get_result::<bool>(tx.conn()).await?)
+    Ok(diesel::select(diesel::dsl::exists(earlier)).get_result::<bool>(&mut tx.line()).await?)
 }
 
 /// Locks a reply until the end of the transaction. `false` when it is not open any more.
@@ -165,11 +215,12 @@ pub async fn lock_open(tx: &mut Tx<Tenant>, id: MessageId) -> Outcome<bool> {
 ///
 /// # Errors
 /// Database faults.
-pub async fn reserve(tx: &mut Tx<Tenant>, id: MessageId, model: Option<&str>, prompt: i32, tokens: i32) -> Outcome<()> {
+pub async fn reserve(tx: &Tx<Tenant>, id: MessageId, model: Option<&str>, prompt: i32, tokens: i32) -> Outcome<()> {
     let tenant = tx.tenant();
     diesel::update(messages::table.find(id).filter(messages::tenant_id.eq(tenant)))
         .set((messages::model.eq(model), messages::prompt_tokens.eq(prompt), messages::reserved_tokens.eq(tokens)))
-        .execute(tx.conn())
+        .kept()
+        .execute(&mut tx.line())
         .await?;
     Ok(())
 }
@@ -188,6 +239,7 @@ pub async fn end_reply(tx: &mut Tx<Tenant>, id: MessageId, end: &ReplyEnd) -> Ou
     )
     .set(end)
     .returning(MessageRow::as_returning())
+    .kept()
     .get_result(tx.conn())
     .await
     .optional()?)
@@ -225,6 +277,7 @@ pub async fn revive(
     Ok(diesel::update(failed)
         .set((end, messages::reserved_tokens.eq(None::<i32>)))
         .returning(MessageRow::as_returning())
+        .kept()
         .get_result(tx.conn())
         .await
         .optional()?)

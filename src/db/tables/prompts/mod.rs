@@ -61,7 +61,7 @@ impl SectionRow {
 ///
 /// # Errors
 /// Database faults.
-pub async fn in_production(tx: &mut Tx<Tenant>) -> Outcome<(Vec<SectionRow>, Vec<SectionRow>)> {
+pub async fn in_production(tx: &Tx<Tenant>) -> Outcome<(Vec<SectionRow>, Vec<SectionRow>)> {
     let tenant = tx.tenant();
     let rows: Vec<(Option<TenantId>, SectionRow)> = prompt_sections::table
         .inner_join(prompt_bundles::table.on(prompt_bundles::id.eq(prompt_sections::bundle_id)))
@@ -69,7 +69,7 @@ pub async fn in_production(tx: &mut Tx<Tenant>) -> Outcome<(Vec<SectionRow>, Vec
         .filter(prompt_bundles::tenant_id.is_null().or(prompt_bundles::tenant_id.eq(tenant)))
         .order((prompt_sections::position.asc(), prompt_sections::key.asc()))
         .select((prompt_bundles::tenant_id, SectionRow::as_select()))
-        .load(tx.conn())
+        .load(&mut tx.line())
         .await?;
     let (base, own): (Vec<_>, Vec<_>) = rows.into_iter().partition(|(owner, _)| owner.is_none());
     let sections = |rows: Vec<(_, SectionRow)>| rows.into_iter().map(|(_, section)| section).collect();
