@@ -53,6 +53,7 @@ const SLICES: u32 = 6;
 const CLIENTS: usize = 32;
 
 fn main() {
+    frontdesk::tokens::install_provider();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     runtime.expect("a runtime").block_on(run());
 }

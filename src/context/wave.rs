@@ -3,7 +3,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use tokio::sync::Notify;
@@ -17,6 +17,9 @@ struct State {
     out: AtomicUsize,
     /// All who ever joined.
     joined: AtomicUsize,
+    /// Somebody looks around for others.
+    is_gathering: AtomicBool,
+    gathered: Notify,
     landed: Notify,
 }
 
@@ -29,8 +32,13 @@ impl Wave {
     }
 
     /// Lets the others come, until a moment passes in which nobody does. Of many fields that go on at once, some are polled only
-    /// after the first has been polled again.
+    /// after the first has been polled again. The first looks around, and the others wait for its word.
     pub(super) async fn gather(&self) {
+        let told = self.0.gathered.notified();
+        if self.0.is_gathering.swap(true, Ordering::SeqCst) {
+            return told.await;
+        }
+        let _word = Word(self);
         let mut joined = self.0.joined.load(Ordering::SeqCst);
         loop {
             tokio::task::yield_now().await;
@@ -40,6 +48,16 @@ impl Wave {
             }
             joined = now;
         }
+    }
+}
+
+/// Tells those who wait that all have come; also when whoever looked around has left.
+struct Word<'w>(&'w Wave);
+
+impl Drop for Word<'_> {
+    fn drop(&mut self) {
+        self.0.0.is_gathering.store(false, Ordering::SeqCst);
+        self.0.0.gathered.notify_waiters();
     }
 }
 
@@ -75,11 +93,21 @@ mod tests {
     async fn whoever_comes_late_is_waited_for() {
         let wave = Wave::default();
         let _first = wave.join();
-        let mut gathering = Box::pin(wave.gather());
-        assert!(futures_util::poll!(&mut gathering).is_pending());
+        let mut first = Box::pin(wave.gather());
+        assert!(futures_util::poll!(&mut first).is_pending());
         let _second = wave.join();
-        assert!(futures_util::poll!(&mut gathering).is_pending(), "somebody came");
-        assert!(futures_util::poll!(&mut gathering).is_ready(), "nobody came");
+        let mut second = Box::pin(wave.gather());
+        assert!(futures_util::poll!(&mut second).is_pending());
+        assert!(futures_util::poll!(&mut first).is_pending(), "somebody came");
+        assert!(futures_util::poll!(&mut second).is_pending());
+        assert!(futures_util::poll!(&mut first).is_ready(), "nobody came");
+        assert!(futures_util::poll!(&mut second).is_ready(), "told so");
+        // Whoever looks around and leaves lets the others go on.
+        let (mut leaves, mut stays) = (Box::pin(wave.gather()), Box::pin(wave.gather()));
+        assert!(futures_util::poll!(&mut leaves).is_pending());
+        assert!(futures_util::poll!(&mut stays).is_pending());
+        drop(leaves);
+        assert!(futures_util::poll!(&mut stays).is_ready());
     }
 
     #[tokio::test]
