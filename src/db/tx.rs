@@ -212,7 +212,7 @@ impl<R: Role> Tx<R> {
     }
 
     /// As [`Tx::conn`], for statements that need nothing of each other and may be joined: each is sent without waiting for the
-    /// answers to those before it, and PostgreSQL takes them in that order.
+    /// answers to those before it. In which order they come is not said: one that is still to be prepared may come last.
     #[expect(clippy::expect_used, reason = "as above")]
     pub(in crate::db) fn line(&self) -> &AsyncPgConnection {
         self.statements.fetch_add(1, Ordering::Relaxed);

@@ -4,7 +4,6 @@
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
-use futures_util::try_join;
 
 use crate::{
     db::{
@@ -45,10 +44,12 @@ pub async fn left(tx: &mut Tx<Tenant>, month: NaiveDate, quota: i32) -> Outcome<
 /// Database faults.
 pub async fn reserve(tx: &Tx<Tenant>, month: NaiveDate, tokens: i64) -> Outcome<()> {
     let tenant = tx.tenant();
-    let reserved = token_months::reserved.eq(token_months::reserved + tokens);
-    let month_of = token_months::table.find((tenant, month));
-    let reserving = async { Ok(diesel::update(month_of).set(reserved).kept().execute(&mut tx.line()).await?) };
-    try_join!(open(tx, month), reserving)?;
+    open(tx, month).await?;
+    diesel::update(token_months::table.find((tenant, month)))
+        .set(token_months::reserved.eq(token_months::reserved + tokens))
+        .kept()
+        .execute(&mut tx.line())
+        .await?;
     Ok(())
 }
 
