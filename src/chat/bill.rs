@@ -26,7 +26,7 @@ const OUTPUT: i64 = 4_096;
 const WORTHWHILE: i64 = 64;
 
 /// What a reply in progress holds of its month's tokens.
-#[derive(Clone, Copy, Default)]
+#[derive(Default)]
 pub(super) struct Bill {
     reserved: i64,
 }
@@ -64,32 +64,30 @@ impl Bill {
         question: &Question<'_>,
         used: Usage,
     ) -> Outcome<Reserved> {
-        let before = *self;
-        let done = cx.write(async |tx| {
+        cx.write(async |tx| {
             let quota = tenants::own(tx).await?.monthly_token_quota;
             // First the reply, then the month: as it is settled.
             if !messages::lock_open(tx, reply.id).await? {
-                return Ok((Reserved::Gone, before));
+                return Ok(Reserved::Gone);
             }
-            before.reserving(tx, reply, question, used, quota).await
-        });
-        let (reserved, bill) = done.await?;
-        *self = bill;
-        Ok(reserved)
+            self.reserving(tx, reply, question, used, quota).await
+        })
+        .await
     }
 
-    /// The same for a reply whose row the transaction holds, of a tenant with this `quota`; with what it then holds.
+    /// The same for a reply whose row the transaction holds, of a tenant with this `quota`. To be dropped with a transaction that
+    /// fails.
     ///
     /// # Errors
     /// Database faults.
     pub(super) async fn reserving(
-        self,
+        &mut self,
         tx: &mut Tx<Tenant>,
         reply: &MessageRow,
         question: &Question<'_>,
         used: Usage,
         quota: Option<i32>,
-    ) -> Outcome<(Reserved, Self)> {
+    ) -> Outcome<Reserved> {
         let (month, held) = (quotas::month(reply.created_at), self.reserved);
         let prompt = i64::from(question.prompt);
         let (asked, spent) = (i64::from(used.prompt) + prompt, i64::from(used.prompt) + i64::from(used.completion));
@@ -99,7 +97,7 @@ impl Bill {
             None => wish,
         };
         if output < WORTHWHILE.min(wish) {
-            return Ok((Reserved::UsedUp(used_up()), self));
+            return Ok(Reserved::UsedUp(used_up()));
         }
         let holds = spent + prompt + output;
         let tx = &*tx;
@@ -107,8 +105,8 @@ impl Bill {
             messages::reserve(tx, reply.id, question.model, stored(asked), stored(holds)),
             quotas::reserve(tx, month, holds - held),
         )?;
-        let most = if quota.is_some() { u32::try_from(output).ok() } else { question.wish };
-        Ok((Reserved::Granted(most), Self { reserved: holds }))
+        self.reserved = holds;
+        Ok(Reserved::Granted(if quota.is_some() { u32::try_from(output).ok() } else { question.wish }))
     }
 }
 

@@ -1,20 +1,13 @@
 //! A reply while it is being written: its text, and what it cost so far. Read by whoever keeps it meanwhile. Must not know who
 //! writes it.
 
-use std::sync::{
-    Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicUsize, Ordering},
-};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::llm::{self, Usage};
 
 /// What there is of a reply while it is being written.
 #[derive(Default)]
-pub(super) struct Draft {
-    written: Mutex<Written>,
-    /// Bytes of its text that the database has.
-    kept: AtomicUsize,
-}
+pub(super) struct Draft(Mutex<Written>);
 
 /// What was written, and what it cost so far.
 #[derive(Default, Clone)]
@@ -24,6 +17,8 @@ pub(super) struct Written {
     /// Whether the provider did not say all of what was used.
     pub(super) is_estimated: bool,
     asked: Option<Asked>,
+    /// Bytes of the text that the database has.
+    kept: usize,
 }
 
 /// A question whose cost nobody has told yet.
@@ -67,16 +62,16 @@ impl Draft {
     pub(super) fn unkept(&self) -> Option<String> {
         let written = self.lock();
         // It only grows.
-        (written.text.len() > self.kept.load(Ordering::Relaxed)).then(|| written.text.clone())
+        (written.text.len() > written.kept).then(|| written.text.clone())
     }
 
     /// The database has so many bytes of the text.
     pub(super) fn kept(&self, bytes: usize) {
-        self.kept.store(bytes, Ordering::Relaxed);
+        self.lock().kept = bytes;
     }
 
     fn lock(&self) -> MutexGuard<'_, Written> {
-        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes that a model is asked, for money.

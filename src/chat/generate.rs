@@ -23,6 +23,7 @@ use crate::{
             conversations::{self, ConversationRow},
             knowledge::Passage,
             messages::{self, MessageRow, ReplyEnd, ReplyStart},
+            prompts as sections,
             tenants::{self, TenantRow},
         },
         tx::{Tenant, Tx},
@@ -44,13 +45,6 @@ use crate::{
 const HISTORY: i64 = 200;
 /// Tries to store an end before it is left to the lease.
 const END_TRIES: u32 = 8;
-
-/// How a reply ended, what of it there is, and whose it is.
-struct Ending {
-    written: Written,
-    model: Option<String>,
-    how: How,
-}
 
 /// How the writing of it ended, and who wrote.
 struct Done {
@@ -96,8 +90,8 @@ pub(super) async fn reply(engine: &Arc<Engine>, cx: &TenantCx, work: &Work, writ
         done = take_turn(engine, cx, work, writing) => done,
         () = writing.taken.cancelled() => Done::bare(How::Taken),
     };
-    let ending = Ending { written: writing.draft.written(), model: done.model, how: done.how };
-    if let Some(body) = Box::pin(store_ending(cx, work.reply.id, ending)).await {
+    let written = writing.draft.written();
+    if let Some(body) = Box::pin(store_ending(cx, work.reply.id, written, done)).await {
         engine.hub.publish(key(cx, work.conversation.id), body);
     }
 }
@@ -165,13 +159,14 @@ async fn gather(
     reply: &MessageRow,
 ) -> Outcome<Gathered> {
     let question = reply.reply_to_id.ok_or_else(|| Failure::fault("a reply without its question"))?;
-    let (tenant, chosen, prompt, tools, history) = try_join!(
+    let (tenant, chosen, (base, own), tools, history) = try_join!(
         tenants::own(tx),
         models::chosen(tx),
-        prompts::in_force(tx, Some(conversation.channel)),
+        sections::in_production(tx),
         tools::declared(cx, tx),
         messages::history(tx, conversation.id, question, HISTORY),
     )?;
+    let prompt = prompts::compose(tenant.system_prompt.as_deref(), &base, &own, Some(conversation.channel));
     Ok(Gathered { tenant, chosen, prompt, tools, history })
 }
 
@@ -218,8 +213,7 @@ async fn begin(
         let prompt = llm::estimate(&request);
         let asked = Question { model: line.model(), prompt, wish: wish.max_output };
         let quota = tenant.monthly_token_quota;
-        let (came, holds) = bill.reserving(tx, reply, &asked, Usage::default(), quota).await?;
-        (bill, reserved) = (holds, Some((prompt, came)));
+        reserved = Some((prompt, bill.reserving(tx, reply, &asked, Usage::default(), quota).await?));
     }
     Ok(Some((row, Ok(Opening { line, request, bill, reserved }))))
 }
@@ -239,9 +233,9 @@ fn spec(tool: tools::Declaration) -> ToolSpec {
 }
 
 /// Stores the end and settles the bill in one transaction; gives what to tell the watchers.
-async fn store_ending(cx: &TenantCx, reply: MessageId, ending: Ending) -> Option<Body> {
-    let is_estimated = ending.written.is_estimated;
-    let Some(mut end) = as_row(cx, ending) else { return as_it_is(cx, reply).await };
+async fn store_ending(cx: &TenantCx, reply: MessageId, written: Written, done: Done) -> Option<Body> {
+    let is_estimated = written.is_estimated;
+    let Some(mut end) = as_row(cx, written, done) else { return as_it_is(cx, reply).await };
     for attempt in 0..END_TRIES {
         end.updated_at = cx.now();
         let stored = cx.write(async |tx| {
@@ -277,12 +271,11 @@ pub(super) async fn as_it_is(cx: &TenantCx, reply: MessageId) -> Option<Body> {
     (!is_open).then(|| Body::of_finished(row))
 }
 
-fn as_row(cx: &TenantCx, ending: Ending) -> Option<ReplyEnd> {
-    let usage = ending.written.usage;
+fn as_row(cx: &TenantCx, Written { text, usage, .. }: Written, Done { model, how }: Done) -> Option<ReplyEnd> {
     let mut end = ReplyEnd {
         status: MessageStatus::Complete,
-        content: ending.written.text,
-        model: ending.model,
+        content: text,
+        model,
         // What was used is owed, however it ended.
         prompt_tokens: usage.map(|usage| usage.prompt),
         completion_tokens: usage.map(|usage| usage.completion),
@@ -293,7 +286,7 @@ fn as_row(cx: &TenantCx, ending: Ending) -> Option<ReplyEnd> {
         lease_expires_at: None,
         updated_at: cx.now(),
     };
-    match ending.how {
+    match how {
         How::Taken => return None,
         How::Whole(finish) => {
             end.finish_reason = Some(finish);

@@ -1,6 +1,6 @@
 //! A reply in progress is held by a lease. Its node renews it with each heartbeat, keeping what was written; of a node that
-//! died it runs out, and any other ends the reply. All that a node holds of one tenant is renewed by one statement: replies in
-//! progress cost the database what their tenants do, not what they are many. Must not know who writes, nor for whom.
+//! died it runs out, and any other ends the reply. All that a node holds of one tenant is renewed by one statement: they
+//! cost the database by their tenants, not by their number. Must not know who writes, nor for whom.
 
 use std::{
     collections::HashSet,

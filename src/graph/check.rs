@@ -17,7 +17,15 @@ use async_graphql::{
 use async_graphql_value::{ConstValue, Value};
 
 use crate::{
-    graph::{auth::Access, documents::News, doubles, limits::Limits, plans::Plan, rules::Rules, scan::scan},
+    graph::{
+        auth::Access,
+        documents::News,
+        doubles,
+        limits::Limits,
+        plans::Plan,
+        rules::{self, Rules},
+        scan::scan,
+    },
     kernel::{
         failure::{ErrorCode, Refusal},
         page::{DEFAULT_SIZE, MAX_SIZE},
@@ -239,12 +247,7 @@ struct Walk<'d> {
 
 impl<'d> Walk<'d> {
     fn operation(&mut self, operation: &'d OperationDefinition) -> Result<Sum, Rejection> {
-        let root = match operation.ty {
-            OperationType::Query => "Query",
-            OperationType::Mutation => "Mutation",
-            OperationType::Subscription => "Subscription",
-        };
-        self.selection(&operation.selection_set.node, root)
+        self.selection(&operation.selection_set.node, rules::root(operation.ty))
     }
 
     fn fragment(&mut self, name: &Name, fragment: &'d Positioned<FragmentDefinition>) -> Result<Sum, Rejection> {

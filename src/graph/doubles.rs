@@ -4,9 +4,9 @@
 
 use std::collections::HashMap;
 
-use async_graphql::parser::types::{ExecutableDocument, OperationType, Selection, SelectionSet};
+use async_graphql::parser::types::{ExecutableDocument, Selection, SelectionSet};
 
-use crate::graph::rules::Rules;
+use crate::graph::rules::{self, Rules};
 
 /// For each name, the types on which it was selected.
 type Seen<'d> = HashMap<&'d str, Vec<&'d str>>;
@@ -20,12 +20,8 @@ struct Walk<'d> {
 pub(super) fn are_none(document: &ExecutableDocument, rules: &Rules) -> bool {
     let walk = Walk { rules, document };
     document.operations.iter().all(|(_, operation)| {
-        let root = match operation.node.ty {
-            OperationType::Query => "Query",
-            OperationType::Mutation => "Mutation",
-            OperationType::Subscription => "Subscription",
-        };
-        walk.gather(&operation.node.selection_set.node, root, &mut Seen::new())
+        let operation = &operation.node;
+        walk.gather(&operation.selection_set.node, rules::root(operation.ty), &mut Seen::new())
     })
 }
 

@@ -6,11 +6,20 @@ use std::collections::{HashMap, HashSet};
 use anyhow::Context;
 use async_graphql::parser::{
     parse_schema,
-    types::{BaseType, FieldDefinition, Type, TypeKind, TypeSystemDefinition},
+    types::{BaseType, FieldDefinition, OperationType, Type, TypeKind, TypeSystemDefinition},
 };
 use async_graphql_value::ConstValue;
 
 use crate::graph::auth::Access;
+
+/// The type whose fields are an operation's roots.
+pub(super) fn root(of: OperationType) -> &'static str {
+    match of {
+        OperationType::Query => "Query",
+        OperationType::Mutation => "Mutation",
+        OperationType::Subscription => "Subscription",
+    }
+}
 
 /// Every field of the schema, by type and name.
 pub(super) struct Rules {

@@ -73,7 +73,7 @@ mod tests {
             assert!((moment(after, 0.99) - first).rem_euclid(3_000) < 375);
         }
         assert_ne!(until_next(start, EVERY, Uuid::from_u128(7), 0.0), until_next(start, EVERY, session, 0.0));
-        // However often it is looked at in tests, it is not looked at all the time.
+        // A period of nothing is no fault.
         assert!(until_next(start, Duration::ZERO, session, 0.5) <= Duration::from_nanos(2));
     }
 }

@@ -203,8 +203,8 @@ impl Session {
 
     /// Sends what an operation has to say, if its client still wants it. `false` when the socket is gone.
     async fn give(&mut self, out: Out) -> bool {
-        let Some(at) = self.operations.iter().position(|known| known.run == out.run) else { return true };
-        let Some(Running { id, .. }) = self.operations.get(at) else { return true };
+        let mut known = self.operations.iter().enumerate();
+        let Some((at, Running { id, .. })) = known.find(|(_, known)| known.run == out.run) else { return true };
         let (frame, is_over) = match &out.answer {
             Some(answer) => message::answer(id, answer),
             None => (message::complete(id), true),
