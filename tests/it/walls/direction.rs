@@ -101,3 +101,16 @@ fn every_file_says_what_it_is_for_and_stays_readable() {
         assert!(lines <= 400 || text.starts_with("// @generated"), "{path} has {lines} lines; split it by meaning");
     }
 }
+
+/// The image is built of less than the repository (`.dockerignore`): cargo builds nothing at all where it has to look for the file of
+/// a target that is not there, and goes on where the manifest says which it is.
+#[test]
+fn the_image_can_be_built_without_tests_and_benches() {
+    let manifest = fs::read_to_string("Cargo.toml").expect("the manifest");
+    let targets: Vec<&str> = manifest.split("\n[").skip(1).filter(|table| table.starts_with('[')).collect();
+    assert!(targets.len() >= 6, "{targets:?}");
+    for target in targets {
+        let path = target.lines().find_map(|line| line.strip_prefix("path = ")).map(|path| path.trim_matches('"'));
+        assert!(path.is_some_and(|path| Path::new(path).is_file()), "[{target}");
+    }
+}
