@@ -264,8 +264,9 @@ fn listed(dangers: &[Danger]) -> String {
 }
 
 async fn check(db: &Db, is_production: bool) -> anyhow::Result<()> {
-    let mut connection = db.checkout().await.map_err(|_| anyhow::anyhow!("can't connect with the plain login role"))?;
-    let login = Login::inspect(&mut connection).await?;
+    let mut wire = db.checkout().await.map_err(|_| anyhow::anyhow!("can't connect with the plain login role"))?;
+    let connection = wire.conn();
+    let login = Login::inspect(connection).await?;
     let dangers = login.dangers();
     if !dangers.is_empty() {
         if is_production {
@@ -273,13 +274,13 @@ async fn check(db: &Db, is_production: bool) -> anyhow::Result<()> {
         }
         bail!("the login role `{}` could pass row-level security by: {}", login.name, listed(&dangers));
     }
-    let pending = pending(&mut connection).await?;
+    let pending = pending(connection).await?;
     ensure!(
         pending.is_empty(),
         "the database lacks migrations ({}); run `frontdesk migrate` with the owner's URL in DATABASE_PUBLIC_URL",
         pending.join(", ")
     );
-    let open = guardrail::unguarded_tables(&mut connection).await?;
+    let open = guardrail::unguarded_tables(connection).await?;
     ensure!(open.is_empty(), "tables without forced row-level security: {}", open.join(", "));
     Ok(())
 }
@@ -334,6 +335,5 @@ pub(in crate::db) fn progress(noted: &[String]) -> anyhow::Result<Progress> {
 /// # Errors
 /// `UPSTREAM_UNAVAILABLE` when it is away.
 pub async fn is_ready(db: &Db) -> Outcome<bool> {
-    let mut connection = db.checkout().await?;
-    pending(&mut connection).await.map(|list| list.is_empty()).map_err(Failure::Fault)
+    pending(db.checkout().await?.conn()).await.map(|list| list.is_empty()).map_err(Failure::Fault)
 }

@@ -18,6 +18,7 @@ pub mod scope;
 mod standings;
 pub mod tables;
 pub mod tx;
+mod wire;
 
 pub use pool::{Db, DbSettings, ReplicaSettings};
 

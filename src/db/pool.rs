@@ -9,14 +9,11 @@ use std::{
 };
 
 use anyhow::Context;
-use deadpool::Runtime;
-use diesel::{ConnectionError, connection::InstrumentationEvent};
-use diesel_async::{
-    AsyncConnection, AsyncPgConnection, SimpleAsyncConnection,
-    pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod, deadpool::Pool},
+use deadpool::{
+    Runtime,
+    managed::{Object, Pool},
 };
-use futures_util::FutureExt;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
 use crate::{
     db::{
@@ -26,6 +23,7 @@ use crate::{
         scope::{AdminScope, TenantScope},
         standings::{BELIEVED, Standings},
         tx::{Admin, Identity, Mode, Role, Tenant, Tx, Worker},
+        wire::Wires,
     },
     kernel::{
         failure::Outcome,
@@ -34,17 +32,12 @@ use crate::{
     },
 };
 
-pub(in crate::db) type PooledConnection = diesel_async::pooled_connection::deadpool::Object<AsyncPgConnection>;
+pub(in crate::db) type PooledConnection = Object<Wires>;
 
 /// How long a connection may take to be free, and to be opened.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The same of the copy's: whoever waits for it could have asked the database.
 const REPLICA_PATIENCE: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(1)];
-
-/// Statements are prepared once for each connection, and planned once: PostgreSQL would plan anew, each time, whatever has a
-/// `LIMIT $n` or an `= ANY($n)`, since it can't know that these are small. A pooler that hands connections on from one transaction to
-/// the next may lose this, which costs time alone.
-const PLANS: &str = "SET plan_cache_mode = force_generic_plan";
 
 /// How to reach the database.
 #[derive(Debug, Clone)]
@@ -66,7 +59,7 @@ pub struct ReplicaSettings {
     pub redis: Option<SecretString>,
 }
 
-pub(in crate::db) type DbPool = Pool<AsyncPgConnection>;
+pub(in crate::db) type DbPool = Pool<Wires>;
 
 /// A pool of connections that sign in as a plain role. Cheap to clone.
 #[derive(Clone)]
@@ -268,7 +261,7 @@ impl Db {
     /// Notes for the copy how far the database has written by now, where it can be asked.
     async fn note_now(&self, replica: &Replica, whose: Whose) {
         let Ok(mut connection) = self.checkout().await else { return };
-        if let Ok(place) = replica::written(&mut connection).await {
+        if let Ok(place) = replica::written(connection.conn()).await {
             replica.note(whose, place).await;
         }
     }
@@ -296,27 +289,8 @@ fn pool(
     statements: &Arc<AtomicU64>,
     patience: [Duration; 2],
 ) -> anyhow::Result<DbPool> {
-    let target = Arc::new(connect::Target::parse(url)?);
     let [wait, connect] = patience;
-    let mut config = ManagerConfig::<AsyncPgConnection>::default();
-    // A closed connection is noticed without a round trip; `Verified` would cost one for each checkout.
-    config.recycling_method = RecyclingMethod::Fast;
-    let counter = statements.clone();
-    config.custom_setup = Box::new(move |_| {
-        let (target, counter) = (target.clone(), counter.clone());
-        async move {
-            let mut connection = target.connect().await?;
-            connection.batch_execute(PLANS).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
-            connection.set_instrumentation(move |event: InstrumentationEvent<'_>| {
-                if matches!(event, InstrumentationEvent::StartQuery { .. }) {
-                    counter.fetch_add(1, Ordering::Relaxed);
-                }
-            });
-            Ok(connection)
-        }
-        .boxed()
-    });
-    let manager = AsyncDieselConnectionManager::new_with_config(url.expose_secret(), config);
+    let manager = Wires::new(connect::Target::parse(url)?, statements.clone());
     Pool::builder(manager)
         .max_size(size)
         .runtime(Runtime::Tokio1)

@@ -13,9 +13,9 @@ use std::{
     time::Duration,
 };
 
-use deadpool::managed::TimeoutType;
+use deadpool::managed::{PoolError, TimeoutType};
 use diesel::{QueryResult, QueryableByName, sql_query, sql_types::BigInt};
-use diesel_async::{AsyncPgConnection, pooled_connection::deadpool::PoolError};
+use diesel_async::AsyncPgConnection;
 use redis::Script;
 use secrecy::SecretString;
 use tokio::time::{Instant, timeout};
@@ -213,7 +213,7 @@ impl Replica {
         let Ok(connection) = self.pool.get().await else { return false };
         // Taken out of the pool, so that one that does not answer never returns to it.
         let mut connection = PooledConnection::take(connection);
-        timeout(PATIENCE, replayed(&mut connection)).await.is_ok_and(|answer| answer.is_ok())
+        timeout(PATIENCE, replayed(connection.conn())).await.is_ok_and(|answer| answer.is_ok())
     }
 
     pub(in crate::db) fn measure(&self, metrics: &Metrics) {

@@ -1,10 +1,10 @@
 //! Transactions. Each begins with one statement batch that takes a no-login role and the tenant (for a website visitor, the
 //! conversation too) for the length of the transaction only (`SET LOCAL`), which is right behind a
 //! transaction-mode pooler too. A transaction that is dropped half-way (a cancelled request) takes its connection with it,
-//! so that no open transaction, and no tenant, ever returns to the pool.
+//! so that no work that is half done, and no tenant to go on in, ever returns to the pool.
 //!
-//! What needs no answer is not waited for: the batch travels with the first statement, and so does the end of a transaction that
-//! only read with whatever its connection does next. PostgreSQL takes what a connection sends in order; a statement whose batch
+//! What needs no answer is not waited for: the batch travels with the first statement, and the end of a transaction that
+//! only read with whatever its connection does next (`wire.rs`). PostgreSQL takes what a connection sends in order; a statement whose batch
 //! failed finds no role, or a transaction that takes no more, and fails too.
 
 use std::{
@@ -18,11 +18,10 @@ use std::{
 
 use diesel::QueryResult;
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
-use futures_util::FutureExt;
 use tracing::{Span, field::Empty};
 
 use crate::{
-    db::{error::unreachable, pool::PooledConnection, standings::Standings},
+    db::{error::unreachable, pool::PooledConnection, standings::Standings, wire::Wire},
     kernel::{
         failure::Outcome,
         ids::{ConversationId, TenantId},
@@ -149,19 +148,19 @@ impl<R: Role> Tx<R> {
         if let Some(ConversationId(id)) = conversation {
             let _ = write!(batch, "; SET LOCAL app.conversation_id = '{id}'");
         }
-        tx.send(&batch)?;
+        tx.wire().begin(&batch)?;
         Ok(tx)
     }
 
-    /// Sends a batch without waiting for what comes of it. tokio-postgres has put it on its way when it is first polled, and
-    /// passes over answers that nobody waits for.
-    fn send(&mut self, batch: &str) -> QueryResult<()> {
-        self.conn().batch_execute(batch).now_or_never().unwrap_or(Ok(()))
-    }
-
     /// Commits what succeeded, rolls back what did not, and gives the result on.
-    pub(in crate::db) async fn end<T>(self, result: Outcome<T>) -> Outcome<T> {
-        self.end_and(result, async |_| ()).await.map(|(value, ())| value)
+    pub(in crate::db) async fn end<T>(mut self, result: Outcome<T>) -> Outcome<T> {
+        if self.mode == Mode::Write || result.is_err() {
+            return self.end_and(result, async |_| ()).await.map(|(value, ())| value);
+        }
+        self.told();
+        // There is nothing that its end could fail to keep, so it is nobody's to wait for.
+        self.connection.take().map(Wire::rest);
+        result
     }
 
     /// As [`Tx::end`]; asks the connection something after a commit.
@@ -170,12 +169,10 @@ impl<R: Role> Tx<R> {
         result: Outcome<T>,
         after: impl AsyncFnOnce(&mut AsyncPgConnection) -> A,
     ) -> Outcome<(T, A)> {
-        // Without those that begin and end it.
-        self.span.record("db.statements", self.statements.get_mut().saturating_sub(1));
+        self.told();
         let statement = if result.is_ok() { "COMMIT" } else { "ROLLBACK" };
         let ended = match self.mode {
-            // There is nothing that it could fail to keep.
-            Mode::Read => self.send(statement),
+            Mode::Read => self.wire().send(statement),
             Mode::Write => self.conn().batch_execute(statement).await,
         };
         // A connection that could not even end its transaction is not fit for the pool: `Drop` closes it.
@@ -198,6 +195,11 @@ impl<R: Role> Tx<R> {
         drop(self.connection.take());
     }
 
+    /// Notes in its span how many statements it was, without those that begin and end it.
+    fn told(&mut self) {
+        self.span.record("db.statements", *self.statements.get_mut());
+    }
+
     /// As [`Tx::conn`], for a statement that changes who somebody is or what they may do: what this process remembers of it is
     /// forgotten when the transaction is over.
     pub(in crate::db) fn altering(&mut self) -> &mut AsyncPgConnection {
@@ -206,9 +208,13 @@ impl<R: Role> Tx<R> {
     }
 
     #[expect(clippy::expect_used, reason = "the connection is there until `end`, which consumes the transaction")]
+    fn wire(&mut self) -> &mut Wire {
+        self.connection.as_mut().expect("a transaction has its connection until it ends")
+    }
+
     pub(in crate::db) fn conn(&mut self) -> &mut AsyncPgConnection {
         *self.statements.get_mut() += 1;
-        self.connection.as_mut().expect("a transaction has its connection until it ends")
+        self.wire().conn()
     }
 
     /// As [`Tx::conn`], for statements that need nothing of each other and may be joined: each is sent without waiting for the
@@ -216,7 +222,7 @@ impl<R: Role> Tx<R> {
     #[expect(clippy::expect_used, reason = "as above")]
     pub(in crate::db) fn line(&self) -> &AsyncPgConnection {
         self.statements.fetch_add(1, Ordering::Relaxed);
-        self.connection.as_ref().expect("a transaction has its connection until it ends")
+        self.connection.as_ref().expect("a transaction has its connection until it ends").line()
     }
 }
 

@@ -11,6 +11,12 @@ pub fn spawn<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) 
     tokio::spawn(work.in_current_span())
 }
 
+/// Runs `work` on the runtime, outside of every span: for what has nothing to do with whoever set it off.
+pub fn apart<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+    #[expect(clippy::disallowed_methods, reason = "as above")]
+    tokio::spawn(work)
+}
+
 /// What a panic said, where it said it in words.
 #[must_use]
 pub fn words(panic: &(dyn Any + Send)) -> &str {

@@ -44,6 +44,7 @@ mod persisted;
 mod plain;
 mod plans;
 mod playground;
+mod pool;
 mod prompts;
 mod providers;
 mod quotas;

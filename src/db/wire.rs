@@ -1,0 +1,138 @@
+//! A connection of the pool, on which the end of a read may still be to come. Nobody waits for that end, so it travels with
+//! whatever the connection does next; where nothing comes for a moment, it is sent alone. Until then the transaction holds no snapshot and
+//! no row, and keeps the tables that it read from being altered. Must not know roles or tables.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use deadpool::managed::{Manager, Metrics, Object, RecycleError, RecycleResult};
+use diesel::{ConnectionError, ConnectionResult, QueryResult, connection::InstrumentationEvent};
+use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection, pooled_connection::PoolableConnection};
+use futures_util::FutureExt;
+
+use crate::{db::connect::Target, kernel::task};
+
+/// How long an end waits for something to travel with.
+const LINGER: Duration = Duration::from_millis(5);
+
+/// Statements are prepared once for each connection, and planned once: PostgreSQL would plan anew, each time, whatever has a
+/// `LIMIT $n` or an `= ANY($n)`, since it can't know that these are small. A pooler that hands connections on from one transaction to
+/// the next may lose this, which costs time alone.
+const PLANS: &str = "SET plan_cache_mode = force_generic_plan";
+
+/// Opens the pool's connections.
+pub(in crate::db) struct Wires {
+    target: Target,
+    statements: Arc<AtomicU64>,
+    is_swept: Arc<AtomicBool>,
+}
+
+impl Wires {
+    /// Connections to a database, which count what they send.
+    pub(in crate::db) fn new(target: Target, statements: Arc<AtomicU64>) -> Self {
+        Self { target, statements, is_swept: Arc::default() }
+    }
+
+    async fn open(&self) -> ConnectionResult<Wire> {
+        let mut connection = self.target.connect().await?;
+        connection.batch_execute(PLANS).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
+        let counter = self.statements.clone();
+        connection.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+            if matches!(event, InstrumentationEvent::StartQuery { .. }) {
+                counter.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        let (statements, is_swept) = (self.statements.clone(), self.is_swept.clone());
+        Ok(Wire { connection, lingers: AtomicBool::new(false), statements, is_swept })
+    }
+}
+
+impl Manager for Wires {
+    type Type = Wire;
+    type Error = ConnectionError;
+
+    /// Boxed, since every future that waits for a connection would have room for this.
+    async fn create(&self) -> ConnectionResult<Wire> {
+        Box::pin(self.open()).await
+    }
+
+    /// A closed connection is noticed without a round trip.
+    async fn recycle(&self, wire: &mut Wire, _: &Metrics) -> RecycleResult<ConnectionError> {
+        if wire.connection.is_broken() { Err(RecycleError::message("it was closed")) } else { Ok(()) }
+    }
+}
+
+/// A connection of the pool.
+pub(in crate::db) struct Wire {
+    connection: AsyncPgConnection,
+    /// A read is over, and its end was not sent.
+    lingers: AtomicBool,
+    statements: Arc<AtomicU64>,
+    /// Somebody will look after the pool's idle connections. One for all of them.
+    is_swept: Arc<AtomicBool>,
+}
+
+impl Wire {
+    /// Sends a batch that begins a transaction, behind the end of what came before, and waits for nothing.
+    ///
+    /// # Errors
+    /// A connection that is known to be closed: nothing was sent.
+    pub(in crate::db) fn begin(&mut self, batch: &str) -> QueryResult<()> {
+        if std::mem::take(self.lingers.get_mut()) {
+            return self.send(&format!("COMMIT; {batch}"));
+        }
+        self.send(batch)
+    }
+
+    /// Sends a batch and waits for nothing. tokio-postgres has put it on its way when it is first polled, and passes over answers that
+    /// nobody waits for.
+    pub(in crate::db) fn send(&self, batch: &str) -> QueryResult<()> {
+        (&mut &self.connection).batch_execute(batch).now_or_never().unwrap_or(Ok(()))
+    }
+
+    /// The connection, with nothing open that was not begun since.
+    pub(in crate::db) fn conn(&mut self) -> &mut AsyncPgConnection {
+        self.settle();
+        &mut self.connection
+    }
+
+    /// As [`Wire::conn`], for several statements at once.
+    pub(in crate::db) fn line(&self) -> &AsyncPgConnection {
+        self.settle();
+        &self.connection
+    }
+
+    /// Sends the end that is to come.
+    fn settle(&self) {
+        if self.lingers.swap(false, Ordering::SeqCst) && self.send("COMMIT").is_ok() {
+            // It was counted when the read was over: at which moment it is sent depends on others.
+            self.statements.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Gives a connection back whose read is over. Where nothing is asked of it for a moment, a sweep sends the end.
+    pub(in crate::db) fn rest(wire: Object<Wires>) {
+        wire.lingers.store(true, Ordering::SeqCst);
+        wire.statements.fetch_add(1, Ordering::Relaxed);
+        let (is_swept, pool) = (wire.is_swept.clone(), Object::pool(&wire));
+        drop(wire);
+        // Whoever comes before the sweeper has said so is seen by it.
+        if let Some(pool) = pool
+            && !is_swept.swap(true, Ordering::SeqCst)
+        {
+            task::apart(async move {
+                tokio::time::sleep(LINGER).await;
+                is_swept.store(false, Ordering::SeqCst);
+                pool.retain(|wire, _| {
+                    wire.settle();
+                    true
+                });
+            });
+        }
+    }
+}
