@@ -1,15 +1,14 @@
 //! Loaders: rows asked for one by one, fetched together. One set per operation, each bound to one tenant (or to the
 //! platform), so that no key of another tenant can be loaded through it. Must not outlive the operation: they never forget.
 //!
-//! Over the `dataloader` crate, with three of its traps closed here and nowhere else: the batch runs in a task of its
-//! own (the first waiter runs it, and when that waiter is dropped everybody else's keys are lost); only `try_load` is
+//! Over the `dataloader` crate, with three of its traps closed here and in `wave.rs`, and nowhere else: a batch for several runs in a
+//! task of its own (the first waiter runs it, and when that waiter is dropped everybody else's keys are lost); only `try_load` is
 //! called (`load` panics); and a batch answers every key, also when it fails.
 
 use std::{
     collections::HashMap,
     hash::Hash,
     sync::{Arc, OnceLock},
-    task::Poll,
 };
 
 use dataloader::{BatchFn, cached::Loader};
@@ -40,7 +39,6 @@ use crate::{
             TenantId, UserId,
         },
         page::{Page, Slice},
-        task,
     },
 };
 
@@ -54,10 +52,11 @@ macro_rules! loaders {
         $($(#[$doc:meta])* $name:ident($key:ty) -> $value:ty = $batch:ident via $fetch:path;)+
     }) => {
         $(
-            struct $batch(Arc<$core>);
+            struct $batch(Arc<$core>, Wave);
 
             impl BatchFn<$key, Result<$value, Refusal>> for $batch {
                 async fn load(&mut self, keys: &[$key]) -> HashMap<$key, Result<$value, Refusal>> {
+                    self.1.sets_out();
                     match $fetch(&self.0, keys).await {
                         Ok(mut found) => keys
                             .iter()
@@ -93,21 +92,13 @@ macro_rules! loaders {
                 pub async fn $name(&self, key: $key) -> Outcome<$value> {
                     let rider = self.wave.join();
                     let loader = self.$name.get_or_init(|| {
-                        // One, in which the key is noted; the wait for the others' is the one below.
-                        Loader::new($batch(self.core.clone())).with_yield_count(1)
+                        // One, in which the key is noted; the wait for the others' is the wave's.
+                        Loader::new($batch(self.core.clone(), self.wave.clone())).with_yield_count(1)
                     });
                     let loader = loader.clone();
-                    let mut loading = Box::pin(async move { loader.try_load(key).await });
-                    // Polled here first, which notes the key: all fields of one level do so in one go, since none of
-                    // them gets past the yield before the last has come to it. Only then does a batch set out.
-                    let loaded = if let Poll::Ready(loaded) = futures_util::poll!(&mut loading) {
-                        loaded
-                    } else {
-                        self.wave.gather().await;
-                        task::spawn(loading).await.map_err(|error| Failure::Fault(error.into()))?
-                    };
-                    rider.land().await;
+                    let loaded = rider.ride(async move { loader.try_load(key).await }).await;
                     loaded
+                        .map_err(|error| Failure::Fault(error.into()))?
                         .map_err(|error| Failure::Fault(error.into()))?
                         .map_err(Failure::Refused)
                 }

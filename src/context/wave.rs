@@ -1,12 +1,21 @@
 //! Keeps the fields of one level of an answer together, so that the next level's keys are noted together too and become one
 //! batch. Without it, whoever is woken first sets out alone. Must not know what is loaded.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
 };
 
-use tokio::sync::Notify;
+use tokio::{
+    sync::Notify,
+    task::{JoinError, JoinHandle},
+};
+
+use crate::kernel::task;
 
 /// Everybody who waits for rows in one operation.
 #[derive(Clone, Default)]
@@ -17,6 +26,8 @@ struct State {
     out: AtomicUsize,
     /// All who ever joined.
     joined: AtomicUsize,
+    /// Batches that ever set out.
+    batches: AtomicUsize,
     /// Somebody looks around for others.
     is_gathering: AtomicBool,
     gathered: Notify,
@@ -24,6 +35,11 @@ struct State {
 }
 
 impl Wave {
+    /// Says that a batch sets out, whose keys are all who are out by now.
+    pub(super) fn sets_out(&self) {
+        self.0.batches.fetch_add(1, Ordering::SeqCst);
+    }
+
     /// Joins the wave that is out.
     pub(super) fn join(&self) -> Rider {
         self.0.out.fetch_add(1, Ordering::SeqCst);
@@ -33,7 +49,7 @@ impl Wave {
 
     /// Lets the others come, until a moment passes in which nobody does. Of many fields that go on at once, some are polled only
     /// after the first has been polled again. The first looks around, and the others wait for its word.
-    pub(super) async fn gather(&self) {
+    async fn gather(&self) {
         let told = self.0.gathered.notified();
         if self.0.is_gathering.swap(true, Ordering::SeqCst) {
             return told.await;
@@ -65,8 +81,28 @@ impl Drop for Word<'_> {
 pub(super) struct Rider(Wave);
 
 impl Rider {
+    /// Waits for rows, together with all others who are out. Whoever comes to it first runs the batch for all.
+    pub(super) async fn ride<T, L>(self, loading: L) -> Result<T, JoinError>
+    where
+        T: Send + 'static,
+        L: Future<Output = T> + Send + 'static,
+    {
+        let wave = self.0.clone();
+        let mut ride = Ride { loading: Some(Box::pin(loading)), apart: None, wave: &wave };
+        // Polled here first, which notes the key: all fields of one level do so in one go, since none of them gets past the yield
+        // before the last has come to it. Only then does a batch set out.
+        let loaded = if let Poll::Ready(loaded) = futures_util::poll!(&mut ride) {
+            loaded
+        } else {
+            wave.gather().await;
+            ride.await
+        };
+        self.land().await;
+        loaded
+    }
+
     /// Waits until all who are out have what they went for. All go on in the same moment.
-    pub(super) async fn land(self) {
+    async fn land(self) {
         let wave = self.0.clone();
         let landed = wave.0.landed.notified();
         drop(self);
@@ -74,6 +110,37 @@ impl Rider {
             // Told once, when nobody was out. To look again would be wrong: the next wave may be out by then.
             landed.await;
         }
+    }
+}
+
+/// A wait for rows, in which a batch may be run for others too: then it goes on in a task of its own, since they would lose their keys
+/// if whoever runs it gave up. Whoever is alone takes nothing from anybody.
+struct Ride<'w, T, L> {
+    loading: Option<Pin<Box<L>>>,
+    apart: Option<JoinHandle<T>>,
+    wave: &'w Wave,
+}
+
+impl<T, L> Future for Ride<'_, T, L>
+where
+    T: Send + 'static,
+    L: Future<Output = T> + Send + 'static,
+{
+    type Output = Result<T, JoinError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { loading, apart, wave } = self.get_mut();
+        if let Some(here) = loading {
+            let before = wave.0.batches.load(Ordering::SeqCst);
+            if let Poll::Ready(loaded) = here.as_mut().poll(cx) {
+                return Poll::Ready(Ok(loaded));
+            }
+            let has_set_out = wave.0.batches.load(Ordering::SeqCst) != before;
+            if has_set_out && wave.0.out.load(Ordering::SeqCst) > 1 {
+                *apart = loading.take().map(task::spawn);
+            }
+        }
+        apart.as_mut().map_or(Poll::Pending, |apart| Pin::new(apart).poll(cx))
     }
 }
 
@@ -108,6 +175,40 @@ mod tests {
         assert!(futures_util::poll!(&mut stays).is_pending());
         drop(leaves);
         assert!(futures_util::poll!(&mut stays).is_ready());
+    }
+
+    #[tokio::test]
+    async fn a_batch_for_several_outlives_whoever_runs_it() {
+        let wave = Wave::default();
+        let (first, second) = (wave.join(), wave.join());
+        let (go, gone) = tokio::sync::oneshot::channel();
+        let (told, heard) = tokio::sync::oneshot::channel();
+        let batch = wave.clone();
+        let mut runs = Box::pin(first.ride(async move {
+            batch.sets_out();
+            let _ = gone.await;
+            let _ = told.send("loaded");
+        }));
+        assert!(futures_util::poll!(&mut runs).is_pending());
+        drop(runs);
+        let _ = go.send(());
+        assert_eq!(second.ride(heard).await.ok(), Some(Ok("loaded")));
+    }
+
+    #[tokio::test]
+    async fn a_batch_for_one_ends_with_them() {
+        let wave = Wave::default();
+        let held = Arc::new(());
+        let (batch, mine) = (wave.clone(), held.clone());
+        let mut runs = Box::pin(wave.join().ride(async move {
+            batch.sets_out();
+            std::future::pending::<()>().await;
+            drop(mine);
+        }));
+        assert!(futures_util::poll!(&mut runs).is_pending());
+        assert_eq!(Arc::strong_count(&held), 2);
+        drop(runs);
+        assert_eq!(Arc::strong_count(&held), 1, "nobody asks for it any more");
     }
 
     #[tokio::test]
