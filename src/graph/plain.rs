@@ -11,7 +11,7 @@ use async_graphql::{
     indexmap::IndexMap,
     parser::types::{Field, Selection},
     registry::Registry,
-    resolver_utils,
+    resolver_utils::{self, EnumType},
 };
 use async_graphql_value::RAW_VALUE_TOKEN;
 use serde::Serialize;
@@ -107,7 +107,8 @@ macro_rules! leaves {
         })+
         $(impl Leaf for $enum {
             fn write(self, out: &mut Vec<u8>) {
-                json(&resolver_utils::enum_value(self), out);
+                let item = <$enum>::items().iter().find(|item| item.value == self);
+                json(&item.map(|item| item.name), out);
             }
         })+
     };
