@@ -88,7 +88,9 @@ impl Rider {
         L: Future<Output = T> + Send + 'static,
     {
         let wave = self.0.clone();
-        let mut ride = Ride { loading: Some(Box::pin(loading)), apart: None, wave: &wave };
+        // Not to be held up in the middle by tokio's sharing of time: a batch that has taken its keys sets out in the same moment.
+        let loading = Box::pin(tokio::task::unconstrained(loading));
+        let mut ride = Ride { loading: Some(loading), apart: None, wave: &wave };
         // Polled here first, which notes the key: all fields of one level do so in one go, since none of them gets past the yield
         // before the last has come to it. Only then does a batch set out.
         let loaded = if let Poll::Ready(loaded) = futures_util::poll!(&mut ride) {
@@ -114,7 +116,7 @@ impl Rider {
 }
 
 /// A wait for rows, in which a batch may be run for others too: then it goes on in a task of its own, since they would lose their keys
-/// if whoever runs it gave up. Whoever is alone takes nothing from anybody.
+/// if whoever runs it gave up. Whoever is the only one out takes nothing from anybody.
 struct Ride<'w, T, L> {
     loading: Option<Pin<Box<L>>>,
     apart: Option<JoinHandle<T>>,

@@ -11,7 +11,7 @@ use std::{
 use anyhow::Context;
 use deadpool::{
     Runtime,
-    managed::{Object, Pool},
+    managed::{Object, Pool, QueueMode},
 };
 use secrecy::SecretString;
 
@@ -294,6 +294,8 @@ fn pool(
     Pool::builder(manager)
         .max_size(size)
         .runtime(Runtime::Tokio1)
+        // Who was busy last is busy next: what its connection has still to send travels soonest, and the others rest.
+        .queue_mode(QueueMode::Lifo)
         .wait_timeout(Some(wait))
         .create_timeout(Some(connect))
         .recycle_timeout(Some(connect))

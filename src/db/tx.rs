@@ -159,7 +159,9 @@ impl<R: Role> Tx<R> {
         }
         self.told();
         // There is nothing that its end could fail to keep, so it is nobody's to wait for.
-        self.connection.take().map(Wire::rest);
+        if let Some(wire) = self.connection.take() {
+            Wire::rest(wire);
+        }
         result
     }
 

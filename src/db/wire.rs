@@ -1,6 +1,6 @@
 //! A connection of the pool, on which the end of a read may still be to come. Nobody waits for that end, so it travels with
-//! whatever the connection does next; where nothing comes for a moment, it is sent alone. Until then the transaction holds no snapshot and
-//! no row, and keeps the tables that it read from being altered. Must not know roles or tables.
+//! whatever the connection does next; where nothing comes for a moment, it is sent alone. Until then the transaction holds no row, and
+//! keeps the tables that it read from being altered. Must not know roles or tables.
 
 use std::{
     sync::{
@@ -19,11 +19,15 @@ use crate::{db::connect::Target, kernel::task};
 
 /// How long an end waits for something to travel with.
 const LINGER: Duration = Duration::from_millis(5);
+/// How many ends in a row may travel. A transaction-mode pooler takes its own connection back only where one is sent alone, and others may
+/// wait for that.
+const CARRIED_MAX: u8 = 8;
 
-/// Statements are prepared once for each connection, and planned once: PostgreSQL would plan anew, each time, whatever has a
+/// Said to each new connection. Statements are prepared once for each connection, and planned once: PostgreSQL would plan anew, each time, whatever has a
 /// `LIMIT $n` or an `= ANY($n)`, since it can't know that these are small. A pooler that hands connections on from one transaction to
-/// the next may lose this, which costs time alone.
-const PLANS: &str = "SET plan_cache_mode = force_generic_plan";
+/// the next may lose this, which costs time alone. And a transaction of which nothing more is heard, since this machine was lost,
+/// keeps nobody waiting for longer than a minute.
+const MANNERS: &str = "SET plan_cache_mode = force_generic_plan; SET idle_in_transaction_session_timeout = '60s'";
 
 /// Opens the pool's connections.
 pub(in crate::db) struct Wires {
@@ -40,7 +44,7 @@ impl Wires {
 
     async fn open(&self) -> ConnectionResult<Wire> {
         let mut connection = self.target.connect().await?;
-        connection.batch_execute(PLANS).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
+        connection.batch_execute(MANNERS).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
         let counter = self.statements.clone();
         connection.set_instrumentation(move |event: InstrumentationEvent<'_>| {
             if matches!(event, InstrumentationEvent::StartQuery { .. }) {
@@ -48,7 +52,7 @@ impl Wires {
             }
         });
         let (statements, is_swept) = (self.statements.clone(), self.is_swept.clone());
-        Ok(Wire { connection, lingers: AtomicBool::new(false), statements, is_swept })
+        Ok(Wire { connection, lingers: AtomicBool::new(false), carried: 0, statements, is_swept })
     }
 }
 
@@ -72,6 +76,8 @@ pub(in crate::db) struct Wire {
     connection: AsyncPgConnection,
     /// A read is over, and its end was not sent.
     lingers: AtomicBool,
+    /// Ends that travelled since one was sent alone.
+    carried: u8,
     statements: Arc<AtomicU64>,
     /// Somebody will look after the pool's idle connections. One for all of them.
     is_swept: Arc<AtomicBool>,
@@ -84,8 +90,10 @@ impl Wire {
     /// A connection that is known to be closed: nothing was sent.
     pub(in crate::db) fn begin(&mut self, batch: &str) -> QueryResult<()> {
         if std::mem::take(self.lingers.get_mut()) {
+            self.carried += 1;
             return self.send(&format!("COMMIT; {batch}"));
         }
+        self.carried = 0;
         self.send(batch)
     }
 
@@ -119,6 +127,9 @@ impl Wire {
     pub(in crate::db) fn rest(wire: Object<Wires>) {
         wire.lingers.store(true, Ordering::SeqCst);
         wire.statements.fetch_add(1, Ordering::Relaxed);
+        if wire.carried >= CARRIED_MAX {
+            return wire.settle();
+        }
         let (is_swept, pool) = (wire.is_swept.clone(), Object::pool(&wire));
         drop(wire);
         // Whoever comes before the sweeper has said so is seen by it.

@@ -1,4 +1,5 @@
-//! Background work that keeps its log context. Bare `tokio::spawn` is banned by `clippy.toml`: it loses the span.
+//! Background work that keeps its log context, or says that it has none. Bare `tokio::spawn` is banned by `clippy.toml`: it loses
+//! the span unsaid.
 
 use std::{any::Any, future::Future};
 
