@@ -35,7 +35,7 @@ struct State {
 }
 
 impl Wave {
-    /// Says that a batch sets out, whose keys are all who are out by now.
+    /// Says that a batch sets out, with the keys that were noted by now.
     pub(super) fn sets_out(&self) {
         self.0.batches.fetch_add(1, Ordering::SeqCst);
     }

@@ -19,14 +19,14 @@ use crate::{db::connect::Target, kernel::task};
 
 /// How long an end waits for something to travel with.
 const LINGER: Duration = Duration::from_millis(5);
-/// How many ends in a row may travel. A transaction-mode pooler takes its own connection back only where one is sent alone, and others may
-/// wait for that.
+/// How many ends in a row may travel. A transaction-mode pooler takes its own connection back only where one is sent alone, and
+/// others may wait for that.
 const CARRIED_MAX: u8 = 8;
 
-/// Said to each new connection. Statements are prepared once for each connection, and planned once: PostgreSQL would plan anew, each time, whatever has a
-/// `LIMIT $n` or an `= ANY($n)`, since it can't know that these are small. A pooler that hands connections on from one transaction to
-/// the next may lose this, which costs time alone. And a transaction of which nothing more is heard, since this machine was lost,
-/// keeps nobody waiting for longer than a minute.
+/// Said to each new connection. Statements are prepared once for it, and planned once: PostgreSQL would plan anew, each time,
+/// whatever has a `LIMIT $n` or an `= ANY($n)`, since it can't know that these are small. And a transaction of which nothing more
+/// is heard, since this machine was lost, keeps nobody waiting for longer than a minute. A pooler that hands connections on from one
+/// transaction to the next may lose either: planning then costs time, and the server's own timeout holds.
 const MANNERS: &str = "SET plan_cache_mode = force_generic_plan; SET idle_in_transaction_session_timeout = '60s'";
 
 /// Opens the pool's connections.

@@ -8,13 +8,12 @@ use tracing::Instrument;
 
 /// Runs `work` on the runtime, inside the span of the caller.
 pub fn spawn<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
-    #[expect(clippy::disallowed_methods, reason = "the one place that spawns")]
-    tokio::spawn(work.in_current_span())
+    apart(work.in_current_span())
 }
 
 /// Runs `work` on the runtime, outside of every span: for what has nothing to do with whoever set it off.
 pub fn apart<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
-    #[expect(clippy::disallowed_methods, reason = "as above")]
+    #[expect(clippy::disallowed_methods, reason = "the one place that spawns")]
     tokio::spawn(work)
 }
 
