@@ -152,7 +152,7 @@ struct Escaped<'a, 'w>(&'a mut Writer<'w>);
 impl Write for Escaped<'_, '_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let mut rest = text;
-        while let Some(at) = rest.find(|c: char| c == '"' || c == '\\' || c < ' ') {
+        while let Some(at) = rest.bytes().position(|byte| byte == b'"' || byte == b'\\' || byte < b' ') {
             let (plain, special) = rest.split_at(at);
             self.0.write_str(plain)?;
             let mut characters = special.chars();

@@ -2,7 +2,8 @@
 
 use std::io::{self, Write};
 
-use tracing_subscriber::{EnvFilter, Layer, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing::Subscriber;
+use tracing_subscriber::{EnvFilter, Layer, fmt, layer::SubscriberExt, registry::LookupSpan, util::SubscriberInitExt};
 
 use crate::{
     cli::{
@@ -24,14 +25,22 @@ pub(super) fn start(json: bool, traces: Option<&Traces>) -> anyhow::Result<()> {
     let filter = wanted.unwrap_or_else(|| EnvFilter::new("info,genai=off"));
     // Whatever else is asked for: lines do not repeat what traces show.
     let filter = filter.add_directive(format!("{}=off", trace::TARGET).parse()?);
-    let writer = || Redacted(std::io::stderr());
-    let lines = if json {
-        fmt::layer().fmt_fields(Members).event_format(Lines).with_writer(writer).with_filter(filter).boxed()
-    } else {
-        fmt::layer().compact().with_target(false).with_writer(writer).with_filter(filter).boxed()
-    };
-    tracing_subscriber::registry().with(traces.map(Traces::layer)).with(lines).try_init()?;
+    let registry = tracing_subscriber::registry();
+    match traces {
+        Some(traces) => registry.with(traces.layer()).with(lines(json).with_filter(filter)).try_init()?,
+        // Where lines are all that there is, no other span is made, and each is asked about once.
+        None => registry.with(lines(json)).with(filter).try_init()?,
+    }
     Ok(())
+}
+
+fn lines<S: Subscriber + for<'s> LookupSpan<'s>>(json: bool) -> Box<dyn Layer<S> + Send + Sync> {
+    let writer = || Redacted(std::io::stderr());
+    if json {
+        fmt::layer().fmt_fields(Members).event_format(Lines).with_writer(writer).boxed()
+    } else {
+        fmt::layer().compact().with_target(false).with_writer(writer).boxed()
+    }
 }
 
 /// What a mail address and a number are shown as.
@@ -39,6 +48,9 @@ const ADDRESS: &str = "(address)";
 const NUMBER: &str = "(number)";
 /// A `+` with so many digits behind it is a phone number.
 const DIGITS: usize = 7;
+
+/// What every address and every number has one of.
+const MARKS: [u8; 3] = [b'+', b'@', b'%'];
 
 /// Writes lines without phone numbers and mail addresses. They should not get here at all; where a provider's or a library's own
 /// words hold one, it ends here.
@@ -60,7 +72,8 @@ impl<W: Write> Write for Redacted<W> {
 
 /// The line without what it should not show; `None` where there is nothing of the kind. A line of JSON stays one.
 fn redacted(line: &str) -> Option<String> {
-    if !line.contains(['+', '@', '%']) {
+    // All bytes are looked at, though the first would do: without a way out, many are at a time.
+    if !line.bytes().fold(false, |so_far, byte| so_far | MARKS.contains(&byte)) {
         return None;
     }
     let (mut shown, mut rest) = (String::with_capacity(line.len()), line);
