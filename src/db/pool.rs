@@ -126,9 +126,7 @@ impl Db {
         scope: &TenantScope,
         work: impl AsyncFnOnce(&mut Tx<Tenant>) -> Outcome<T>,
     ) -> Outcome<T> {
-        let mut tx = self.begin(Mode::Read, Some(scope)).await?;
-        let result = work(&mut tx).await;
-        tx.end(result).await
+        self.run(Mode::Read, Some(scope), None, work).await
     }
 
     /// Reads in a tenant's name, from the copy where there is one that has come far enough. For what is only shown.
@@ -141,14 +139,13 @@ impl Db {
         work: impl AsyncFnOnce(&mut Tx<Tenant>) -> Outcome<T>,
     ) -> Outcome<T> {
         let Some(replica) = &self.replica else { return self.read(scope, work).await };
-        let needed = replica.needed(scope.tenant()).await;
-        if needed.is_none() {
-            // From here on it is known.
-            self.note_now(replica, None).await;
-        }
-        let Some(mut tx) = replica.begin(scope, needed).await else { return self.read(scope, work).await };
-        let result = work(&mut tx).await;
-        replica.judged(tx.end(result).await)
+        let run = async move {
+            let Some(mut tx) = self.begin_copy(replica, scope).await else { return self.read(scope, work).await };
+            let result = work(&mut tx).await;
+            replica.judged(tx.end(result).await)
+        };
+        // Boxed, as in `run`.
+        Box::pin(run).await
     }
 
     /// Writes in a tenant's name: all of `work`, or nothing. Under a read-only lease the database itself refuses.
@@ -161,9 +158,7 @@ impl Db {
         work: impl AsyncFnOnce(&mut Tx<Tenant>) -> Outcome<T>,
     ) -> Outcome<T> {
         let mode = if scope.is_read_only() { Mode::Read } else { Mode::Write };
-        let mut tx = self.begin(mode, Some(scope)).await?;
-        let result = work(&mut tx).await;
-        self.end(tx, result, Some(scope.tenant())).await
+        self.run(mode, Some(scope), Some(Some(scope.tenant())), work).await
     }
 
     /// Administers the platform.
@@ -175,10 +170,14 @@ impl Db {
         _scope: &AdminScope,
         work: impl AsyncFnOnce(&mut Tx<Admin>) -> Outcome<T>,
     ) -> Outcome<T> {
-        let mut tx = self.begin(Mode::Write, None).await?;
-        let result = work(&mut tx).await;
-        let has_written = self.replica.is_none() || replica::has_written(tx.conn()).await.unwrap_or(true);
-        if has_written { self.end(tx, result, None).await } else { tx.end(result).await }
+        let run = async move {
+            let mut tx = self.begin(Mode::Write, None).await?;
+            let result = work(&mut tx).await;
+            let has_written = self.replica.is_none() || replica::has_written(tx.conn()).await.unwrap_or(true);
+            if has_written { self.end(tx, result, None).await } else { tx.end(result).await }
+        };
+        // Boxed, as in `run`.
+        Box::pin(run).await
     }
 
     /// Finds out who somebody is. Needs no scope: it is what scopes come from. Its role reads accounts, tenants and
@@ -187,9 +186,7 @@ impl Db {
     /// # Errors
     /// As [`Db::read`].
     pub async fn identify<T>(&self, work: impl AsyncFnOnce(&mut Tx<Identity>) -> Outcome<T>) -> Outcome<T> {
-        let mut tx = self.begin(Mode::Read, None).await?;
-        let result = work(&mut tx).await;
-        tx.end(result).await
+        self.run(Mode::Read, None, None, work).await
     }
 
     /// As [`Db::identify`], and notes something at the door, of a person or visitor of `tenant`: a sign-in, its end, a visit.
@@ -201,9 +198,7 @@ impl Db {
         tenant: Option<TenantId>,
         work: impl AsyncFnOnce(&mut Tx<Identity>) -> Outcome<T>,
     ) -> Outcome<T> {
-        let mut tx = self.begin(Mode::Write, None).await?;
-        let result = work(&mut tx).await;
-        self.end(tx, result, tenant).await
+        self.run(Mode::Write, None, Some(tenant), work).await
     }
 
     /// Looks for the server's own open work over all tenants.
@@ -211,9 +206,7 @@ impl Db {
     /// # Errors
     /// As [`Db::read`].
     pub async fn housekeep<T>(&self, work: impl AsyncFnOnce(&mut Tx<Worker>) -> Outcome<T>) -> Outcome<T> {
-        let mut tx = self.begin(Mode::Write, None).await?;
-        let result = work(&mut tx).await;
-        tx.end(result).await
+        self.run(Mode::Write, None, None, work).await
     }
 
     /// What the operator's scraper reads of the pool, as of now.
@@ -245,6 +238,27 @@ impl Db {
         }
     }
 
+    /// Runs `work` in a transaction, and notes for the copy what it has written, where it is said whose that is.
+    async fn run<R: Role, T>(
+        &self,
+        mode: Mode,
+        scope: Option<&TenantScope>,
+        writes: Option<Whose>,
+        work: impl AsyncFnOnce(&mut Tx<R>) -> Outcome<T>,
+    ) -> Outcome<T> {
+        let run = async move {
+            let mut tx = self.begin(mode, scope).await?;
+            let result = work(&mut tx).await;
+            match writes {
+                Some(whose) => self.end(tx, result, whose).await,
+                None => tx.end(result).await,
+            }
+        };
+        // Boxed: whatever asks the database, and each layer around it, would have room for all of this. async-graphql makes one
+        // future of all fields of a type, as large as the largest, and moves it several times before it begins.
+        Box::pin(run).await
+    }
+
     /// Begins a transaction. A pooled connection may have died unseen (the database was restarted): then all idle ones
     /// are dropped and a new one is tried, once. Nothing has run by then, so nothing can run twice.
     async fn begin<R: Role>(&self, mode: Mode, scope: Option<&TenantScope>) -> Outcome<Tx<R>> {
@@ -258,6 +272,16 @@ impl Db {
         begun.map_err(|error| unreachable(&anyhow::Error::new(error).context("beginning a transaction")))
     }
 
+    /// Begins a read at the copy; `None` where the database itself has to be asked.
+    async fn begin_copy(&self, replica: &Replica, scope: &TenantScope) -> Option<Tx<Tenant>> {
+        let needed = replica.needed(scope.tenant()).await;
+        if needed.is_none() {
+            // From here on it is known.
+            self.note_now(replica, None).await;
+        }
+        replica.begin(scope, needed).await
+    }
+
     /// Notes for the copy how far the database has written by now, where it can be asked.
     async fn note_now(&self, replica: &Replica, whose: Whose) {
         let Ok(mut connection) = self.checkout().await else { return };
@@ -269,13 +293,17 @@ impl Db {
     /// Ends a transaction that may have written, and notes for the copy how far.
     async fn end<R: Role, T>(&self, tx: Tx<R>, result: Outcome<T>, whose: Whose) -> Outcome<T> {
         let Some(replica) = &self.replica else { return tx.end(result).await };
-        let (value, place) = tx.end_and(result, async |connection| replica::written(connection).await).await?;
-        match place {
-            Ok(place) => replica.note(whose, place).await,
-            // That connection broke after the commit; another one says at least as much.
-            Err(_) => self.note_now(replica, whose).await,
-        }
-        Ok(value)
+        let told = async move {
+            let (value, place) = tx.end_and(result, async |connection| replica::written(connection).await).await?;
+            match place {
+                Ok(place) => replica.note(whose, place).await,
+                // That connection broke after the commit; another one says at least as much.
+                Err(_) => self.note_now(replica, whose).await,
+            }
+            Ok(value)
+        };
+        // Boxed, as above.
+        Box::pin(told).await
     }
 
     pub(in crate::db) async fn checkout(&self) -> Outcome<PooledConnection> {

@@ -57,16 +57,17 @@ impl Wires {
 }
 
 impl Manager for Wires {
-    type Type = Wire;
+    /// Boxed, since it goes from hand to hand.
+    type Type = Box<Wire>;
     type Error = ConnectionError;
 
     /// Boxed, since every future that waits for a connection would have room for this.
-    async fn create(&self) -> ConnectionResult<Wire> {
-        Box::pin(self.open()).await
+    async fn create(&self) -> ConnectionResult<Box<Wire>> {
+        Ok(Box::new(Box::pin(self.open()).await?))
     }
 
     /// A closed connection is noticed without a round trip.
-    async fn recycle(&self, wire: &mut Wire, _: &Metrics) -> RecycleResult<ConnectionError> {
+    async fn recycle(&self, wire: &mut Box<Wire>, _: &Metrics) -> RecycleResult<ConnectionError> {
         if wire.connection.is_broken() { Err(RecycleError::message("it was closed")) } else { Ok(()) }
     }
 }

@@ -128,7 +128,9 @@ impl Graph {
                 Err(refused) => *refused,
             }
         };
-        let response = self.finished(isolation::answered(run.instrument(span.clone())).await, &id);
+        // Boxed, since a request's future is moved from layer to layer before it begins, and this is the most of it.
+        let run = Box::pin(run.instrument(span.clone()));
+        let response = self.finished(isolation::answered(run).await, &id);
         measure::note(&span, &response);
         measure::count(&services.metrics, kind, &response, begun.elapsed());
         response
