@@ -182,6 +182,11 @@ async fn begin(
 ) -> Outcome<Option<(MessageRow, Outcome<Opening>)>> {
     let models = &engine.settings.models;
     let now = cx.now();
+    if tenant.monthly_token_quota.is_none() {
+        // The asker waits for this. Should the database's machine die with it unwritten, the reply goes on all the same and is
+        // stored, with what it used, at its end. What is reserved of a quota is waited for.
+        tx.may_be_lost()?;
+    }
     let start = ReplyStart {
         status: MessageStatus::Streaming,
         prompt_hash: prompt.hash,

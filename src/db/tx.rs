@@ -219,6 +219,16 @@ impl<R: Role> Tx<R> {
         self.wire().conn()
     }
 
+    /// Does not wait, at its end, until what it wrote is on the disk: where PostgreSQL's own machine dies within about half a second,
+    /// all of it is lost. For what tells of work in progress.
+    ///
+    /// # Errors
+    /// A connection that is closed.
+    pub fn may_be_lost(&mut self) -> Outcome<()> {
+        // Nobody waits for its answer either. It can't be refused: everybody may set it.
+        Ok(self.wire().send("SET LOCAL synchronous_commit = off")?)
+    }
+
     /// As [`Tx::conn`], for statements that need nothing of each other and may be joined: each is sent without waiting for the
     /// answers to those before it. In which order they come is not said: one that is still to be prepared may come last.
     #[expect(clippy::expect_used, reason = "as above")]

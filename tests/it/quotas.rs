@@ -216,3 +216,32 @@ async fn a_reply_whose_node_died_is_settled_with_what_it_noted() {
     assert_eq!(newest(&gateway).await, (100, 2, true));
     assert_eq!(month(&gateway).await, (152, 0, 102, 1));
 }
+
+/// The asker waits for a reply's begin. It alone is not waited for until it is on the disk, and only where nothing is held of a quota
+/// by it: should the database's machine die, the message is there, and the end will be.
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_begin_of_a_reply_may_be_lost_with_the_databases_machine() {
+    let model = FakeModel::start(Script::Bytes(format!("{}{}", delta("Yes."), end()))).await;
+    let gateway = Gateway::with_model(model.base_url.clone()).await;
+    let admin = gateway.tenant("acme").await.admin().await;
+    let owner = owner(&gateway.database).await;
+    // Whether a commit waits was said for this transaction, or is as the server has it.
+    let watch = "CREATE TABLE waits (said text, is_own boolean); GRANT INSERT ON waits TO frontdesk_tenant;
+        CREATE FUNCTION watch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            INSERT INTO waits SELECT NEW.role || ' ' || NEW.status, source = 'session' AND setting = 'off'
+                FROM pg_settings WHERE name = 'synchronous_commit';
+            RETURN NULL;
+        END $$;
+        CREATE TRIGGER watch AFTER INSERT OR UPDATE ON messages FOR EACH ROW EXECUTE FUNCTION watch()";
+    owner.batch_execute(watch).await.expect("watched");
+    for (quota, expected) in [(None, ["ASSISTANT STREAMING"].as_slice()), (Some(1_000_000), &[])] {
+        allow(&gateway, quota).await;
+        let conversation = admin.conversation().await;
+        assert_eq!(last_of(&admin, &conversation, "Hello").await["__typename"], "ReplyCompleted");
+        let rows = owner.query("DELETE FROM waits RETURNING said, is_own", &[]).await.expect("rows");
+        assert!(rows.iter().any(|row| row.get::<_, &str>(0) == "ASSISTANT COMPLETE"), "all of it was seen");
+        let mut lost: Vec<&str> = rows.iter().filter(|row| row.get(1)).map(|row| row.get(0)).collect();
+        lost.dedup();
+        assert_eq!(lost, expected, "{quota:?}");
+    }
+}

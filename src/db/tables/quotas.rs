@@ -38,15 +38,23 @@ pub async fn left(tx: &mut Tx<Tenant>, month: NaiveDate, quota: i32) -> Outcome<
     Ok(i64::from(quota).saturating_sub(used).saturating_sub(reserved))
 }
 
-/// Reserves more tokens of a month, or, below zero, gives some back.
+/// Reserves more tokens of a month, or, below zero, gives some back of what was reserved.
 ///
 /// # Errors
 /// Database faults.
 pub async fn reserve(tx: &Tx<Tenant>, month: NaiveDate, tokens: i64) -> Outcome<()> {
     let tenant = tx.tenant();
-    open(tx, month).await?;
-    diesel::update(token_months::table.find((tenant, month)))
-        .set(token_months::reserved.eq(token_months::reserved + tokens))
+    let more = token_months::reserved.eq(token_months::reserved + tokens);
+    if tokens < 0 {
+        // No row may begin like this, not even one that is there already.
+        diesel::update(token_months::table.find((tenant, month))).set(more).kept().execute(&mut tx.line()).await?;
+        return Ok(());
+    }
+    diesel::insert_into(token_months::table)
+        .values((token_months::tenant_id.eq(tenant), token_months::month.eq(month), token_months::reserved.eq(tokens)))
+        .on_conflict((token_months::tenant_id, token_months::month))
+        .do_update()
+        .set(more)
         .kept()
         .execute(&mut tx.line())
         .await?;
