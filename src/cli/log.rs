@@ -50,7 +50,7 @@ const NUMBER: &str = "(number)";
 const DIGITS: usize = 7;
 
 /// What every address and every number has one of.
-const MARKS: [u8; 3] = [b'+', b'@', b'%'];
+const MARKS: [char; 3] = ['+', '@', '%'];
 
 /// Writes lines without phone numbers and mail addresses. They should not get here at all; where a provider's or a library's own
 /// words hold one, it ends here.
@@ -73,7 +73,7 @@ impl<W: Write> Write for Redacted<W> {
 /// The line without what it should not show; `None` where there is nothing of the kind. A line of JSON stays one.
 fn redacted(line: &str) -> Option<String> {
     // All bytes are looked at, though the first would do: without a way out, many are at a time.
-    if !line.bytes().fold(false, |so_far, byte| so_far | MARKS.contains(&byte)) {
+    if !line.bytes().fold(false, |so_far, byte| so_far | MARKS.contains(&byte.into())) {
         return None;
     }
     let (mut shown, mut rest) = (String::with_capacity(line.len()), line);
@@ -88,7 +88,7 @@ fn redacted(line: &str) -> Option<String> {
 
 /// What stands before the next address or number, what to show in its place, and what stands behind it.
 fn next(text: &str) -> Option<(&str, &'static str, &str)> {
-    for (at, mark) in text.match_indices(['+', '@', '%']) {
+    for (at, mark) in text.match_indices(MARKS) {
         let (before, after) = (text.get(..at)?, text.get(at + mark.len()..)?);
         if mark == "@" {
             let (local, domain) = (tail(before), head(after, |c| c.is_alphanumeric() || ".-".contains(c)));

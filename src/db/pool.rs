@@ -302,7 +302,7 @@ impl Db {
             }
             Ok(value)
         };
-        // Boxed, as above.
+        // Boxed: few have a copy, and each transaction would have room for this.
         Box::pin(told).await
     }
 

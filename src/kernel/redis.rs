@@ -81,7 +81,8 @@ impl Redis {
         }
         let config =
             AsyncConnectionConfig::new().set_connection_timeout(Some(ANSWER)).set_response_timeout(Some(ANSWER));
-        match self.client.get_multiplexed_async_connection_with_config(&config).await {
+        // Boxed: it is rare, and whoever asks, each request among them, would have room for it.
+        match Box::pin(self.client.get_multiplexed_async_connection_with_config(&config)).await {
             Ok(link) => {
                 *rests_until = None;
                 *self.link.lock().unwrap_or_else(PoisonError::into_inner) = Some(link.clone());

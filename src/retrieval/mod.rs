@@ -142,7 +142,8 @@ impl Retrieval {
                     outcome = Empty, otel.status_code = Empty, error.type = Empty,
                 );
                 let asked = self.ask_index(cx, &settings, sealed, question, limit).instrument(span.clone());
-                let found = timeout(self.patience, asked).await.unwrap_or(Err(Trouble::Late));
+                // Boxed: most look at documents of their own, and would have room for this.
+                let found = Box::pin(timeout(self.patience, asked)).await.unwrap_or(Err(Trouble::Late));
                 if let Err(trouble) = &found {
                     trace::ended(&span, trouble.outcome(), true);
                 }

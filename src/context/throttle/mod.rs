@@ -91,8 +91,7 @@ impl Throttle {
     /// Which of them is refused: `RATE_LIMITED` with the seconds to wait.
     pub(super) async fn take(&self, draws: &[Draw]) -> Result<(), (&'static str, Refusal)> {
         let shared = match &self.shared {
-            // Boxed, here and below: each request's future would have room for it.
-            Some(shared) => Box::pin(shared.take(draws)).await,
+            Some(shared) => shared.take(draws).await,
             None => None,
         };
         let wait = shared.unwrap_or_else(|| self.local.take(draws));
@@ -105,7 +104,7 @@ impl Throttle {
     /// Takes back what was counted: it is not of those that are to be few.
     pub async fn forgive(&self, draws: &[Draw]) {
         if let Some(shared) = &self.shared
-            && Box::pin(shared.forgive(draws)).await
+            && shared.forgive(draws).await
         {
             return;
         }

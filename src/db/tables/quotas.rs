@@ -44,17 +44,14 @@ pub async fn left(tx: &mut Tx<Tenant>, month: NaiveDate, quota: i32) -> Outcome<
 /// Database faults.
 pub async fn reserve(tx: &Tx<Tenant>, month: NaiveDate, tokens: i64) -> Outcome<()> {
     let tenant = tx.tenant();
-    let more = token_months::reserved.eq(token_months::reserved + tokens);
-    if tokens < 0 {
-        // No row may begin like this, not even one that is there already.
-        diesel::update(token_months::table.find((tenant, month))).set(more).kept().execute(&mut tx.line()).await?;
-        return Ok(());
-    }
+    // Whoever gives something back has reserved it: the row is there. PostgreSQL looks at the one that it would insert all the same,
+    // and none begins below zero.
+    let first = token_months::reserved.eq(tokens.max(0));
     diesel::insert_into(token_months::table)
-        .values((token_months::tenant_id.eq(tenant), token_months::month.eq(month), token_months::reserved.eq(tokens)))
+        .values((token_months::tenant_id.eq(tenant), token_months::month.eq(month), first))
         .on_conflict((token_months::tenant_id, token_months::month))
         .do_update()
-        .set(more)
+        .set(token_months::reserved.eq(token_months::reserved + tokens))
         .kept()
         .execute(&mut tx.line())
         .await?;

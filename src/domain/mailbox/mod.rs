@@ -52,7 +52,8 @@ pub async fn disconnect(cx: &TenantCx) -> Outcome<Provisioned> {
             Ok((settings::now(tx, cx.scope().tenant()).await?, tokens))
         })
         .await?;
-    give_back(cx, tokens).await;
+    // Boxed: each mutation's future would have room for it.
+    Box::pin(give_back(cx, tokens)).await;
     Ok(is)
 }
 

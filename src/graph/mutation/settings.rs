@@ -71,7 +71,7 @@ impl SettingsMutation {
     /// Disconnects the tenant's mailbox. Its tokens are forgotten and given back to Google; conversations stay.
     #[graphql(directive = auth::apply(Access::TenantAdmin))]
     async fn disconnect_email(&self, ctx: &Context<'_>) -> Result<EmailSettings> {
-        Ok(EmailSettings::new(&Box::pin(mailbox::disconnect(context::administered(ctx)?)).await?))
+        Ok(EmailSettings::new(&mailbox::disconnect(context::administered(ctx)?).await?))
     }
 
     /// Changes where the tenant's assistant looks for passages to answer from.

@@ -64,7 +64,7 @@ impl KnowledgeQuery {
         if !(1..=PASSAGES_MAX).contains(&limit) {
             return Err(Refusal::input("limit", format!("`limit` must be from 1 to {PASSAGES_MAX}.")).into());
         }
-        let passages = Box::pin(context::engine(ctx)?.retrieval().search(cx, &question, limit.into())).await?;
+        let passages = context::engine(ctx)?.retrieval().search(cx, &question, limit.into()).await?;
         Ok(passages.into_iter().map(RetrievedPassage::from).collect())
     }
 }
