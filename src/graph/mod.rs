@@ -1,6 +1,7 @@
 //! The graph: types, resolvers, and the checks a document passes before any of them runs. Resolvers are thin: they parse,
 //! call one function, and shape the answer. Must not know HTTP, and reaches the database only through a context.
 
+pub mod answer;
 pub mod auth;
 mod check;
 mod connection;
@@ -35,7 +36,7 @@ pub use documents::{Asked, DocumentId, DocumentSettings, Manifest, Trust};
 pub use limits::Limits;
 pub use mutation::Mutation;
 pub use query::Query;
-pub use serve::{Graph, GraphSettings, Introspection, is_request_error};
+pub use serve::{Graph, GraphSettings, Introspection};
 pub use subscription::Subscription;
 
 /// The schema's Rust type.

@@ -4,20 +4,20 @@
 //! argument, a directive) goes the library's way, the whole object with it; so do documents that select something twice, which the
 //! library merges. Must not know any object.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, io::Write};
 
 use async_graphql::{
-    ContainerType, Context, ContextSelectionSet, ID, Name, OutputType, Positioned, ScalarType, ServerResult, Value,
-    indexmap::IndexMap,
+    ContainerType, Context, ContextSelectionSet, ID, OutputType, Positioned, ScalarType, ServerResult, Value,
     parser::types::{Field, Selection},
     registry::Registry,
     resolver_utils::{self, EnumType},
 };
-use async_graphql_value::RAW_VALUE_TOKEN;
-use serde::Serialize;
 
 use crate::{
-    graph::scalars::{DateTime, PhoneNumber},
+    graph::{
+        answer::{self, named, quoted},
+        scalars::{DateTime, PhoneNumber},
+    },
     kernel::vocabulary::{
         AuditOutcome, Channel, ConversationStatus, DeliveryStatus, LeadStatus, MeetingStatus, MessageRole,
         MessageStatus, PromptStatus, Role,
@@ -48,25 +48,25 @@ pub(super) trait Leaf {
 
 impl Leaf for ID {
     fn write(self, out: &mut Vec<u8>) {
-        json(&self.0, out);
+        quoted(&self.0, out);
     }
 }
 
 impl Leaf for &ID {
     fn write(self, out: &mut Vec<u8>) {
-        json(&self.0, out);
+        quoted(&self.0, out);
     }
 }
 
 impl Leaf for &String {
     fn write(self, out: &mut Vec<u8>) {
-        json(self, out);
+        quoted(self, out);
     }
 }
 
 impl Leaf for &str {
     fn write(self, out: &mut Vec<u8>) {
-        json(self, out);
+        quoted(self, out);
     }
 }
 
@@ -102,20 +102,28 @@ macro_rules! leaves {
     (scalars $($scalar:ty),+; enums $($enum:ty),+) => {
         $(impl Leaf for $scalar {
             fn write(self, out: &mut Vec<u8>) {
-                json(&ScalarType::to_value(&self), out);
+                answer::value(&ScalarType::to_value(&self), out);
             }
         })+
         $(impl Leaf for $enum {
             fn write(self, out: &mut Vec<u8>) {
-                let item = <$enum>::items().iter().find(|item| item.value == self);
-                json(&item.map(|item| item.name), out);
+                for item in <$enum>::items().iter().filter(|item| item.value == self) {
+                    named(item.name, out);
+                }
             }
         })+
     };
 }
 
+impl Leaf for DateTime {
+    fn write(self, out: &mut Vec<u8>) {
+        // Writing into memory can't fail.
+        let _ = write!(out, "\"{self}\"");
+    }
+}
+
 leaves!(
-    scalars bool, i32, DateTime, PhoneNumber;
+    scalars bool, i32, PhoneNumber;
     enums AuditOutcome, Channel, ConversationStatus, DeliveryStatus, LeadStatus, MeetingStatus, MessageRole, MessageStatus,
     PromptStatus, Role
 );
@@ -139,10 +147,10 @@ fn select<T: Plain>(ctx: &ContextSelectionSet<'_>, it: &T, before: usize, out: &
                 if out.len() > before {
                     out.push(b',');
                 }
-                json(field.node.response_key().node.as_str(), out);
+                named(&field.node.response_key().node, out);
                 out.push(b':');
                 if field.node.name.node == "__typename" {
-                    json(&*it.introspection_type_name(), out);
+                    named(&it.introspection_type_name(), out);
                 } else {
                     it.plain(&ctx.with_field(field), out)?;
                 }
@@ -183,14 +191,7 @@ fn written(
     ctx.data_opt::<Straight>()?;
     let mut out = Vec::with_capacity(OBJECT * objects);
     write(&mut out)?;
-    let text = String::from_utf8(out).ok()?;
-    // What the library passes on as it is.
-    Some(Value::Object(IndexMap::from_iter([(Name::new(RAW_VALUE_TOKEN), Value::String(text))])))
-}
-
-fn json<T: Serialize + ?Sized>(it: &T, out: &mut Vec<u8>) {
-    // Texts, and values made of them, are always JSON; and writing into memory can't fail.
-    let _ = serde_json::to_writer(out, it);
+    Some(answer::ready(out))
 }
 
 /// One object, written at once where that goes.

@@ -1,7 +1,9 @@
 //! Scalars of our own.
 
+use std::fmt::{self, Display, Formatter};
+
 use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
-use chrono::{Datelike, SecondsFormat, Utc};
+use chrono::{Datelike, Utc};
 
 use crate::kernel::phone;
 
@@ -47,12 +49,36 @@ impl ScalarType for DateTime {
     }
 
     fn to_value(&self) -> Value {
-        Value::String(self.0.to_rfc3339_opts(SecondsFormat::AutoSi, true))
+        Value::String(self.to_string())
+    }
+}
+
+impl Display for DateTime {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        // What chrono shows a developer is RFC 3339, of a second's fraction as much as there is; it needs no text of its own for it.
+        write!(f, "{:?}", self.0)
     }
 }
 
 impl From<chrono::DateTime<Utc>> for DateTime {
     fn from(at: chrono::DateTime<Utc>) -> Self {
         Self(at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::SecondsFormat;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_moment_is_written_as_rfc_3339(micros in any::<i64>(), unit in prop::sample::select(vec![1, 1_000, 1_000_000])) {
+            // All that PostgreSQL can hold.
+            let at = chrono::DateTime::from_timestamp_micros((micros / 64 + 1) / unit * unit).expect("a moment");
+            prop_assert_eq!(DateTime(at).to_string(), at.to_rfc3339_opts(SecondsFormat::AutoSi, true));
+        }
     }
 }

@@ -277,11 +277,3 @@ fn too_long(kind: OperationType, patience: Duration) -> Refusal {
         format!("The operation took longer than the limit of {limit} s and was given up. Ask for less at once.");
     Refusal::new(ErrorCode::QueryTooComplex, message)
 }
-
-/// Whether a response says that nothing was executed: errors, none of them at a field, and no data.
-#[must_use]
-pub fn is_request_error(response: &Response) -> bool {
-    response.is_err()
-        && response.data == async_graphql::Value::Null
-        && response.errors.iter().all(|error| error.path.is_empty())
-}

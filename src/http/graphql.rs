@@ -2,21 +2,29 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Response as Answer, parser::types::OperationType};
+use async_graphql::{
+    Response as Answer,
+    Value::{self, Null},
+    parser::types::OperationType,
+};
 use async_graphql_axum::GraphQLResponse;
 use axum::{
     Extension,
+    body::Body,
     extract::{Request, State},
     http::{HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde::{Serialize, Serializer, ser::SerializeMap};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 use tracing::{Instrument, field::Empty};
 
 use crate::{
     context::RequestId,
-    graph::{Asked, is_request_error},
+    graph::{
+        Asked,
+        answer::{self, is_request_error},
+    },
     http::{
         Web,
         admission::{self, Denied, Why},
@@ -134,25 +142,29 @@ async fn one(
 /// Several operations, one after the other, as if each had come by itself. What Apollo's `BatchHttpLink` sends; no specification
 /// knows of it, so its answer is plain JSON.
 async fn batch(web: &Arc<Web>, id: &RequestId, proof: &Proof, all: Vec<Result<Asked, BadRequest>>) -> Response {
-    let mut answers = Vec::with_capacity(all.len());
+    let mut body = vec![b'['];
     let mut too_fast: Option<Answer> = None;
     for asked in all {
+        if body.len() > 1 {
+            body.push(b',');
+        }
         // Who was told to wait is not asked again, or they would wait for each of the rest.
         if let Some(refused) = &too_fast {
-            answers.push(json!(Said(refused)));
+            answer::write(refused, &mut body);
             continue;
         }
         // Each notes its own tenant, not all of them the request's.
         let span = tracing::info_span!("operation", tenant = Empty);
         match part(web, id, proof, asked).instrument(span).await {
-            Ok(answer) => answers.push(json!(Said(&answer))),
+            Ok(answer) => answer::write(&answer, &mut body),
             Err(denied) => {
-                answers.push(json!(Said(&denied.answer)));
+                answer::write(&denied.answer, &mut body);
                 too_fast = (denied.why == Why::TooFast).then_some(*denied.answer);
             }
         }
     }
-    let mut response = shaped(StatusCode::OK, &Value::Array(answers), Form::Json);
+    body.push(b']');
+    let mut response = shaped(StatusCode::OK, body, Form::Json);
     say_wait(&mut response, too_fast.as_ref().and_then(wait));
     response
 }
@@ -176,27 +188,19 @@ async fn part(
 fn deny(denied: Denied, form: Form) -> Response {
     match (denied.why, form.is_stream()) {
         (Why::TooFast, _) => too_fast(&denied.answer, form),
-        (Why::Unreadable(status), _) => shaped(status, &Said(&denied.answer), plain(form)),
+        (Why::Unreadable(status), _) => shaped(status, text(&denied.answer), plain(form)),
         // Before there is a stream: urql, which takes the last event of a stream twice, would send the document twice.
-        (Why::Missing, true) => shaped(status_of(&denied.answer), &Said(&denied.answer), plain(form)),
+        (Why::Missing, true) => shaped(status_of(&denied.answer), text(&denied.answer), plain(form)),
         (Why::Wrong, true) => stream::once(*denied.answer, form),
         (_, false) => respond(*denied.answer, form),
     }
 }
 
-/// An answer as JSON: without `data`, where nothing was executed.
-pub(super) struct Said<'a>(pub(super) &'a Answer);
-
-impl Serialize for Said<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self(answer) = self;
-        if !is_request_error(answer) {
-            return answer.serialize(serializer);
-        }
-        let mut body = serializer.serialize_map(Some(1))?;
-        body.serialize_entry("errors", &answer.errors)?;
-        body.end()
-    }
+/// An answer as the body of a response.
+fn text(answer: &Answer) -> Vec<u8> {
+    let mut out = Vec::with_capacity(answer::length(answer));
+    answer::write(answer, &mut out);
+    out
 }
 
 /// A body as text. What the graph has to say can always be written as JSON.
@@ -214,7 +218,7 @@ fn respond(answer: Answer, form: Form) -> Response {
 
 /// The answer to somebody who asks too often. Nothing was even looked at, so the status says it in all forms.
 fn too_fast(answer: &Answer, form: Form) -> Response {
-    let mut response = shaped(StatusCode::TOO_MANY_REQUESTS, &Said(answer), plain(form));
+    let mut response = shaped(StatusCode::TOO_MANY_REQUESTS, text(answer), plain(form));
     say_wait(&mut response, wait(answer));
     response
 }
@@ -228,27 +232,30 @@ fn say_wait(response: &mut Response, wait: Option<u64>) {
 /// The longest wait that an error of the answer asks for, in seconds.
 fn wait(answer: &Answer) -> Option<u64> {
     let asked = answer.errors.iter().filter_map(|error| match error.extensions.as_ref()?.get("retryAfter")? {
-        async_graphql::Value::Number(seconds) => seconds.as_u64(),
+        Value::Number(seconds) => seconds.as_u64(),
         _ => None,
     });
     asked.max()
 }
 
-fn in_form(answer: Answer, form: Form) -> Response {
+fn in_form(mut answer: Answer, form: Form) -> Response {
     if !is_request_error(&answer) {
-        // Executed, whatever came of its fields: 200 in both forms.
+        // Executed, whatever came of its fields: 200 in both forms. The headers are those of the library.
+        let body = text(&answer);
+        answer.data = Null;
         let mut response = GraphQLResponse::from(answer).into_response();
+        *response.body_mut() = body.into();
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(form.content_type()));
         return response;
     }
     let status = if form == Form::Json { StatusCode::OK } else { status_of(&answer) };
-    shaped(status, &Said(&answer), form)
+    shaped(status, text(&answer), form)
 }
 
 fn status_of(answer: &Answer) -> StatusCode {
     let code = answer.errors.first().and_then(|error| error.extensions.as_ref()?.get("code").cloned());
     match code {
-        Some(async_graphql::Value::String(code)) => match code.as_str() {
+        Some(Value::String(code)) => match code.as_str() {
             "UNAUTHENTICATED" => StatusCode::UNAUTHORIZED,
             "FORBIDDEN" | "TENANT_INACTIVE" | "TENANT_REQUIRED" | "DOCUMENT_NOT_TRUSTED" => StatusCode::FORBIDDEN,
             "NOT_FOUND" => StatusCode::NOT_FOUND,
@@ -264,7 +271,8 @@ fn status_of(answer: &Answer) -> StatusCode {
 /// A request that holds no operation: the status says so in both forms.
 fn refuse(status: StatusCode, message: &str, form: Form, id: &RequestId) -> Response {
     let extensions = json!({ "code": ErrorCode::BadUserInput.as_str(), "requestId": &*id.0 });
-    shaped(status, &json!({ "errors": [{ "message": message, "extensions": extensions }] }), plain(form))
+    let body = json!({ "errors": [{ "message": message, "extensions": extensions }] });
+    shaped(status, json(&body), plain(form))
 }
 
 /// Before a stream begins, errors are plain JSON.
@@ -272,8 +280,8 @@ fn plain(form: Form) -> Form {
     if form.is_stream() { Form::Json } else { form }
 }
 
-fn shaped(status: StatusCode, body: &impl Serialize, form: Form) -> Response {
-    (status, [(header::CONTENT_TYPE, form.content_type())], json(body)).into_response()
+fn shaped(status: StatusCode, body: impl Into<Body>, form: Form) -> Response {
+    (status, [(header::CONTENT_TYPE, form.content_type())], body.into()).into_response()
 }
 
 fn allow(mut response: Response, methods: &'static str) -> Response {

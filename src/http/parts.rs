@@ -3,13 +3,11 @@
 //! come from.
 
 use async_graphql::Response as Answer;
-use serde::Serialize;
 use serde_json::json;
 
-use crate::http::{
-    graphql::{self, Said},
-    negotiate::Form,
-    stream::Framing,
+use crate::{
+    graph::answer,
+    http::{graphql, negotiate::Form, stream::Framing},
 };
 
 /// A reader takes a part for whole when it sees the next boundary: so each part ends with it, and none begins with it.
@@ -22,21 +20,21 @@ pub(super) const FRAMING: Framing = Framing {
     end: "--\r\n",
 };
 
-#[derive(Serialize)]
-struct Payload<'a> {
-    payload: Said<'a>,
-}
+const OPENING: &[u8] = b"\r\ncontent-type: application/json\r\n\r\n";
+const BOUNDARY: &[u8] = b"\r\n--graphql";
 
-fn next(answer: &Answer) -> String {
-    part(&Payload { payload: Said(answer) })
+fn next(answer: &Answer, out: &mut Vec<u8>) {
+    out.extend_from_slice(OPENING);
+    out.extend_from_slice(br#"{"payload":"#);
+    answer::write(answer, out);
+    out.push(b'}');
+    out.extend_from_slice(BOUNDARY);
 }
 
 /// Errors beside the payload are the transport's: nothing comes after them.
-fn cut(answer: &Answer) -> String {
-    part(&json!({ "payload": null, "errors": answer.errors }))
-}
-
-fn part(body: &impl Serialize) -> String {
-    let body = graphql::json(body);
-    format!("\r\ncontent-type: application/json\r\n\r\n{body}\r\n--graphql")
+fn cut(answer: &Answer, out: &mut Vec<u8>) {
+    let body = json!({ "payload": null, "errors": answer.errors });
+    out.extend_from_slice(OPENING);
+    out.extend_from_slice(graphql::json(&body).as_bytes());
+    out.extend_from_slice(BOUNDARY);
 }

@@ -3,10 +3,9 @@
 
 use async_graphql::Response as Answer;
 
-use crate::http::{
-    graphql::{Said, json},
-    negotiate::Form,
-    stream::Framing,
+use crate::{
+    graph::answer,
+    http::{negotiate::Form, stream::Framing},
 };
 
 const COMMENT: &str = ":\n\n";
@@ -21,7 +20,9 @@ pub(super) const FRAMING: Framing = Framing {
     end: "event: complete\ndata:\n\n",
 };
 
-fn next(answer: &Answer) -> String {
+fn next(answer: &Answer, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"event: next\ndata: ");
     // On one line, since JSON has no bare line breaks.
-    format!("event: next\ndata: {}\n\n", json(&Said(answer)))
+    answer::write(answer, out);
+    out.extend_from_slice(b"\n\n");
 }

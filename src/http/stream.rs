@@ -5,7 +5,7 @@ use std::{io, sync::Arc, time::Duration};
 
 use async_graphql::Response as Answer;
 use axum::{
-    body::Body,
+    body::{Body, Bytes},
     http::{HeaderName, header},
     response::{IntoResponse, Response},
 };
@@ -17,6 +17,7 @@ use futures_util::{
 
 use crate::{
     context::{OpenStream, RequestId},
+    graph::answer,
     http::{Web, caller::Proof, negotiate::Form, parts, sse, watch},
 };
 
@@ -28,9 +29,9 @@ pub(super) struct Framing {
     pub(super) content_type: &'static str,
     /// Sent at once: it flushes the headers through browsers and proxies that wait for a body.
     pub(super) opening: &'static str,
-    pub(super) answer: fn(&Answer) -> String,
+    pub(super) answer: fn(&Answer, &mut Vec<u8>),
     /// The last word where the server ends what its client would go on with.
-    pub(super) cut: fn(&Answer) -> String,
+    pub(super) cut: fn(&Answer, &mut Vec<u8>),
     pub(super) sign_of_life: &'static str,
     pub(super) end: &'static str,
 }
@@ -82,13 +83,18 @@ pub(super) fn respond(
 }
 
 fn framed(words: impl Stream<Item = Word> + Send + 'static, framing: &'static Framing) -> Response {
-    let next = words.map(|word| match word {
-        Word::Answer(answer) => Ok((framing.answer)(&answer)),
-        Word::Cut(answer) => Ok((framing.cut)(&answer)),
-        Word::BreakOff => Err(io::ErrorKind::ConnectionAborted.into()),
+    let next = words.map(|word| {
+        let (write, answer) = match word {
+            Word::Answer(answer) => (framing.answer, answer),
+            Word::Cut(answer) => (framing.cut, answer),
+            Word::BreakOff => return Err(io::ErrorKind::ConnectionAborted.into()),
+        };
+        let mut out = Vec::with_capacity(answer::length(&answer));
+        write(&answer, &mut out);
+        Ok(out.into())
     });
-    let opening = stream::iter([Ok(framing.opening.to_owned())]);
-    let end = stream::iter([Ok(framing.end.to_owned())]);
+    let opening = stream::iter([Ok(framing.opening.into())]);
+    let end = stream::iter([Ok(framing.end.into())]);
     let all = kept_alive(opening.chain(next).chain(end).boxed(), framing.sign_of_life);
     let headers = [
         (header::CONTENT_TYPE, framing.content_type),
@@ -99,13 +105,13 @@ fn framed(words: impl Stream<Item = Word> + Send + 'static, framing: &'static Fr
 }
 
 fn kept_alive(
-    words: BoxStream<'static, io::Result<String>>,
+    words: BoxStream<'static, io::Result<Bytes>>,
     sign: &'static str,
-) -> impl Stream<Item = io::Result<String>> + Send {
+) -> impl Stream<Item = io::Result<Bytes>> + Send {
     stream::unfold(words, move |mut words| async move {
         match tokio::time::timeout(KEEP_ALIVE, words.next()).await {
             Ok(word) => word.map(|word| (word, words)),
-            Err(_) => Some((Ok(sign.to_owned()), words)),
+            Err(_) => Some((Ok(sign.into()), words)),
         }
     })
 }

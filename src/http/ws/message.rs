@@ -8,7 +8,10 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    graph::{Asked, is_request_error},
+    graph::{
+        Asked,
+        answer::{self, is_request_error},
+    },
     http::{body, graphql},
 };
 
@@ -117,20 +120,22 @@ pub(super) fn pong(payload: Option<Value>) -> Message {
     }
 }
 
-#[derive(Serialize)]
-struct Frame<'a, T> {
-    id: &'a str,
-    r#type: &'static str,
-    payload: T,
-}
-
 /// An answer: `error`, which ends the operation, when nothing was executed; `next` otherwise.
 pub(super) fn answer(id: &str, answer: &Answer) -> (Message, bool) {
-    if is_request_error(answer) {
-        (text(&Frame { id, r#type: "error", payload: &answer.errors }), true)
+    let is_over = is_request_error(answer);
+    let mut out = Vec::with_capacity(answer::length(answer));
+    out.extend_from_slice(br#"{"id":"#);
+    answer::quoted(id, &mut out);
+    if is_over {
+        out.extend_from_slice(br#","type":"error","payload":"#);
+        out.extend_from_slice(graphql::json(&answer.errors).as_bytes());
     } else {
-        (text(&Frame { id, r#type: "next", payload: answer }), false)
+        out.extend_from_slice(br#","type":"next","payload":"#);
+        answer::write(answer, &mut out);
     }
+    out.push(b'}');
+    // JSON is text, whatever it says.
+    (Message::Text(String::from_utf8(out).unwrap_or_default().into()), is_over)
 }
 
 pub(super) fn complete(id: &str) -> Message {
