@@ -57,7 +57,8 @@ macro_rules! connection {
         #[doc = $connection_doc]
         pub struct $connection {
             edges: Vec<$edge>,
-            info: $crate::graph::connection::PageInfo,
+            has_next: bool,
+            has_previous: bool,
             total: Box<
                 dyn Fn() -> futures_util::future::BoxFuture<'static, $crate::kernel::failure::Outcome<i64>>
                     + Send
@@ -78,13 +79,8 @@ macro_rules! connection {
             {
                 let edges: Vec<_> =
                     slice.rows.into_iter().map(|row| $edge { place: place(&row), node: node(row) }).collect();
-                let info = $crate::graph::connection::PageInfo {
-                    has_next_page: slice.has_next,
-                    has_previous_page: slice.has_previous,
-                    start_cursor: edges.first().map(|edge| edge.place.encode()),
-                    end_cursor: edges.last().map(|edge| edge.place.encode()),
-                };
-                Self { edges, info, total: Box::new(move || Box::pin(total())) }
+                let (has_next, has_previous) = (slice.has_next, slice.has_previous);
+                Self { edges, has_next, has_previous, total: Box::new(move || Box::pin(total())) }
             }
         }
 
@@ -100,8 +96,13 @@ macro_rules! connection {
                 $crate::graph::plain::SwiftList(self.edges.iter().map(|edge| &edge.node).collect())
             }
             /// Where the page lies in the list.
-            async fn page_info(&self) -> &$crate::graph::connection::PageInfo {
-                &self.info
+            async fn page_info(&self) -> $crate::graph::connection::PageInfo {
+                $crate::graph::connection::PageInfo {
+                    has_next_page: self.has_next,
+                    has_previous_page: self.has_previous,
+                    start_cursor: self.edges.first().map(|edge| edge.place.encode()),
+                    end_cursor: self.edges.last().map(|edge| edge.place.encode()),
+                }
             }
             /// How many items the whole list has. Counted only when asked for.
             async fn total_count(&self) -> async_graphql::Result<i32> {

@@ -13,6 +13,7 @@ use diesel::{
     sql_types::{Array, BigInt},
 };
 use diesel_async::RunQueryDsl;
+use futures_util::TryStreamExt;
 
 use crate::{
     db::{
@@ -223,7 +224,7 @@ pub async fn pages(
     conversations: &[ConversationId],
     page: &Page,
 ) -> Outcome<HashMap<ConversationId, Slice<Arc<MessageRow>>>> {
-    let rows: Vec<MessageRow> = LatestOfEach {
+    let latest = LatestOfEach {
         columns: MessageRow::as_select(),
         tenant: tx.tenant(),
         conversations: conversations.to_vec(),
@@ -231,14 +232,15 @@ pub async fn pages(
         before: page.before.as_ref().map_or(i64::MAX, |place| place.id),
         limit: page.limit(),
         backwards: page.backwards,
-    }
-    .load(tx.conn())
-    .await?;
+    };
     let mut pages: HashMap<ConversationId, Vec<Arc<MessageRow>>> =
         conversations.iter().map(|id| (*id, Vec::new())).collect();
-    for row in rows {
+    // Taken one by one as they come: a list of all would be moved whenever it grows.
+    let mut rows = latest.load_stream::<MessageRow>(tx.conn()).await?;
+    while let Some(row) = rows.try_next().await? {
         pages.entry(row.conversation_id).or_default().push(Arc::new(row));
     }
+    drop(rows);
     Ok(pages.into_iter().map(|(id, rows)| (id, page.cut(rows))).collect())
 }
 
