@@ -4,8 +4,11 @@
 use std::sync::Arc;
 
 use argon2::{
-    Argon2,
-    password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
+    Algorithm, Argon2, Params, RECOMMENDED_SALT_LEN, Version,
+    password_hash::{
+        PasswordHasher, PasswordVerifier,
+        phc::{Output, PasswordHash, Salt},
+    },
 };
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Semaphore;
@@ -29,10 +32,9 @@ impl Passwords {
     /// `parallel` hashes may run at once; each takes about 19 MiB.
     ///
     /// # Errors
-    /// When the decoy can't be hashed.
+    /// When there is no randomness for the decoy.
     pub fn new(parallel: usize) -> anyhow::Result<Self> {
-        let nobody: [u8; 32] = super::random()?;
-        Ok(Self { slots: Arc::new(Semaphore::new(parallel)), decoy: hash_now(&nobody)?.into() })
+        Ok(Self { slots: Arc::new(Semaphore::new(parallel)), decoy: decoy()?.into() })
     }
 
     /// Checks that a new password is long enough.
@@ -91,4 +93,36 @@ fn hash_now(password: &[u8]) -> anyhow::Result<String> {
         .hash_password(password)
         .map(|hash| hash.to_string())
         .map_err(|error| anyhow::anyhow!("hashing a password: {error}"))
+}
+
+/// A hash of nothing. It has the parameters of a new one, so that it takes as long to look at; to hash something for it would take 19 MiB
+/// at each start.
+fn decoy() -> anyhow::Result<String> {
+    let (salt, output): ([u8; RECOMMENDED_SALT_LEN], [u8; Params::DEFAULT_OUTPUT_LEN]) =
+        (super::random()?, super::random()?);
+    let hash = PasswordHash {
+        algorithm: Algorithm::default().ident(),
+        version: Some(Version::default().into()),
+        params: Params::default().try_into()?,
+        salt: Some(Salt::new(&salt)?),
+        hash: Some(Output::new(&output)?),
+    };
+    Ok(hash.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_decoy_takes_as_long_to_look_at_as_any_hash() {
+        let (decoy, real) = (decoy().expect("a decoy"), hash_now(b"whatever").expect("a hash"));
+        let (decoy, real) = (PasswordHash::new(&decoy).expect("a hash"), PasswordHash::new(&real).expect("a hash"));
+        assert_eq!((decoy.algorithm, decoy.version, &decoy.params), (real.algorithm, real.version, &real.params));
+        assert_eq!(decoy.salt.map(|salt| salt.len()), real.salt.map(|salt| salt.len()));
+        assert_eq!(decoy.hash.map(|hash| hash.len()), real.hash.map(|hash| hash.len()));
+        // What is looked at is hashed: a string that can't be read would be turned down at once.
+        let refused = Argon2::default().verify_password(b"whatever", &decoy);
+        assert_eq!(refused, Err(argon2::password_hash::Error::PasswordInvalid));
+    }
 }
