@@ -45,14 +45,15 @@ impl Wires {
     async fn open(&self) -> ConnectionResult<Wire> {
         let mut connection = self.target.connect().await?;
         connection.batch_execute(MANNERS).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
-        let counter = self.statements.clone();
+        let (statements, is_swept, is_counted) =
+            (self.statements.clone(), self.is_swept.clone(), Arc::new(AtomicBool::new(false)));
+        let (counter, was_counted) = (statements.clone(), is_counted.clone());
         connection.set_instrumentation(move |event: InstrumentationEvent<'_>| {
-            if matches!(event, InstrumentationEvent::StartQuery { .. }) {
+            if matches!(event, InstrumentationEvent::StartQuery { .. }) && !was_counted.swap(false, Ordering::Relaxed) {
                 counter.fetch_add(1, Ordering::Relaxed);
             }
         });
-        let (statements, is_swept) = (self.statements.clone(), self.is_swept.clone());
-        Ok(Wire { connection, lingers: AtomicBool::new(false), carried: 0, statements, is_swept })
+        Ok(Wire { connection, lingers: AtomicBool::new(false), carried: 0, statements, is_counted, is_swept })
     }
 }
 
@@ -80,6 +81,8 @@ pub(in crate::db) struct Wire {
     /// Ends that travelled since one was sent alone.
     carried: u8,
     statements: Arc<AtomicU64>,
+    /// What is sent next was counted before.
+    is_counted: Arc<AtomicBool>,
     /// Somebody will look after the pool's idle connections. One for all of them.
     is_swept: Arc<AtomicBool>,
 }
@@ -118,9 +121,11 @@ impl Wire {
 
     /// Sends the end that is to come.
     fn settle(&self) {
-        if self.lingers.swap(false, Ordering::SeqCst) && self.send("COMMIT").is_ok() {
-            // It was counted when the read was over: at which moment it is sent depends on others.
-            self.statements.fetch_sub(1, Ordering::Relaxed);
+        if self.lingers.swap(false, Ordering::SeqCst) {
+            // When the read was over: at which moment its end is sent depends on others.
+            self.is_counted.store(true, Ordering::Relaxed);
+            // Where it can't be sent, the connection is closed, and the transaction gone.
+            let _ = self.send("COMMIT");
         }
     }
 
