@@ -7,7 +7,7 @@ use crate::{
     context::TenantCx,
     db::{
         tables::{
-            messages::{self, MessageRow},
+            messages::{self, MessageRow, ReplyStart},
             quotas, tenants,
             usage::{self, NewUsage},
         },
@@ -51,7 +51,41 @@ pub(super) enum Reserved {
     Gone,
 }
 
+impl Question<'_> {
+    /// Tokens that it may use, where nothing bounds them but the tenant's wish.
+    fn most(&self) -> i64 {
+        i64::from(self.prompt) + self.wish.map_or(OUTPUT, i64::from)
+    }
+}
+
 impl Bill {
+    /// Begins a reply and reserves what its first question may use, where no quota has to be looked at: in one go. Nothing comes back
+    /// when it was ended meanwhile.
+    ///
+    /// # Errors
+    /// Database faults.
+    pub(super) async fn begin(
+        tx: &Tx<Tenant>,
+        reply: &MessageRow,
+        question: &Question<'_>,
+        start: ReplyStart,
+    ) -> Outcome<Option<(MessageRow, Self)>> {
+        let (month, holds) = (quotas::month(reply.created_at), question.most());
+        let start = ReplyStart {
+            model: question.model.map(str::to_owned),
+            prompt_tokens: Some(stored(question.prompt.into())),
+            reserved_tokens: Some(stored(holds)),
+            ..start
+        };
+        // First the reply, then the month: as it is settled.
+        let (row, ()) = try_join!(messages::start_reply(tx, reply.id, &start), quotas::reserve(tx, month, holds))?;
+        if row.is_none() {
+            // It will never be settled.
+            quotas::reserve(tx, month, -holds).await?;
+        }
+        Ok(row.map(|row| (row, Self { reserved: holds })))
+    }
+
     /// Reserves what one more question may use, beside what those before it are known to have `used`. Where little is left of
     /// the month, the model may write less.
     ///

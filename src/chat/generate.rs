@@ -7,7 +7,7 @@ use futures_util::try_join;
 
 use crate::{
     chat::{
-        bill::{self, Bill, Question},
+        bill::{self, Bill, Question, Reserved},
         compose::{Opening, Place, compose},
         draft::Written,
         engine::{Engine, NODE_LOST, key},
@@ -37,7 +37,7 @@ use crate::{
         ids::MessageId,
         vocabulary::{FinishReason, MessageRole, MessageStatus, ReplyFailure},
     },
-    llm::{self, Grounding, ModelRequest, Said, ToolSpec, Usage},
+    llm::{self, Grounding, Line, ModelRequest, Said, ToolSpec, Usage},
     tools,
 };
 
@@ -170,31 +170,64 @@ async fn gather(
     Ok(Gathered { tenant, chosen, prompt, tools, history })
 }
 
-/// Says what the model is told, as far as it fits, and by whom; marks the reply as being written, and reserves what the
-/// first question may use. `None` when it was ended meanwhile. A key that does not open fails the reply once it has begun.
+/// Marks the reply as being written, and reserves what the first question may use. `None` when it was ended meanwhile. A key that does
+/// not open fails the reply once it has begun.
 async fn begin(
     engine: &Engine,
     cx: &TenantCx,
     tx: &mut Tx<Tenant>,
     reply: &MessageRow,
-    Gathered { tenant, chosen, prompt, tools, history }: Gathered,
+    gathered: Gathered,
     found: &[Passage],
 ) -> Outcome<Option<(MessageRow, Outcome<Opening>)>> {
-    let models = &engine.settings.models;
     let now = cx.now();
-    if tenant.monthly_token_quota.is_none() {
+    let quota = gathered.tenant.monthly_token_quota;
+    let start = ReplyStart {
+        status: MessageStatus::Streaming,
+        prompt_hash: gathered.prompt.hash.clone(),
+        sources: passages::kept(found),
+        lease_expires_at: now + LEASE,
+        updated_at: now,
+        model: None,
+        prompt_tokens: None,
+        reserved_tokens: None,
+    };
+    if quota.is_none() {
         // The asker waits for this. Should the database's machine die with it unwritten, the reply goes on all the same and is
         // stored, with what it used, at its end. What is reserved of a quota is waited for.
         tx.may_be_lost()?;
     }
-    let start = ReplyStart {
-        status: MessageStatus::Streaming,
-        prompt_hash: prompt.hash,
-        sources: passages::kept(found),
-        lease_expires_at: now + LEASE,
-        updated_at: now,
+    let (line, request) = match told(engine, cx, gathered, found) {
+        Ok(told) => told,
+        Err(failure) => {
+            let begun = messages::start_reply(tx, reply.id, &start).await?;
+            return Ok(begun.map(|row| (row, Err(failure))));
+        }
     };
-    let Some(row) = messages::start_reply(tx, reply.id, &start).await? else { return Ok(None) };
+    let (prompt, wish) = (llm::estimate(&request), request.max_output);
+    let question = Question { model: line.model(), prompt, wish };
+    let begun = if line.is_metered() && quota.is_none() {
+        let begun = Bill::begin(tx, reply, &question, start).await?;
+        begun.map(|(row, bill)| (row, bill, Some(Reserved::Granted(wish))))
+    } else {
+        messages::start_reply(tx, reply.id, &start).await?.map(|row| (row, Bill::default(), None))
+    };
+    let Some((row, mut bill, mut reserved)) = begun else { return Ok(None) };
+    if line.is_metered() && quota.is_some() {
+        reserved = Some(bill.reserving(tx, reply, &question, Usage::default(), quota).await?);
+    }
+    let reserved = reserved.map(|reserved| (prompt, reserved));
+    Ok(Some((row, Ok(Opening { line, request, bill, reserved }))))
+}
+
+/// What the model is told, as far as it fits, and by whom.
+fn told(
+    engine: &Engine,
+    cx: &TenantCx,
+    Gathered { tenant, chosen, prompt, tools, history }: Gathered,
+    found: &[Passage],
+) -> Outcome<(Arc<Line>, ModelRequest)> {
+    let models = &engine.settings.models;
     let faq = prompt.sections.iter().find(|section| section.key == prompts::FAQ).map(|section| section.content.clone());
     let grounding = Grounding {
         faq,
@@ -202,10 +235,7 @@ async fn begin(
         contacts: tenant.contact_email.into_iter().chain(tenant.phone_number).collect(),
         passages: found.iter().map(|passage| passage.text.clone()).collect(),
     };
-    let wish = match chosen.open(cx) {
-        Ok(wish) => wish,
-        Err(failure) => return Ok(Some((row, Err(failure)))),
-    };
+    let wish = chosen.open(cx)?;
     let request = ModelRequest {
         system: passages::told(prompt.text, found),
         turns: llm::fit(turns(history), models.context_tokens()),
@@ -213,14 +243,7 @@ async fn begin(
         max_output: wish.max_output,
         grounding,
     };
-    let (line, mut bill, mut reserved) = (models.line(&wish), Bill::default(), None);
-    if line.is_metered() {
-        let prompt = llm::estimate(&request);
-        let asked = Question { model: line.model(), prompt, wish: wish.max_output };
-        let quota = tenant.monthly_token_quota;
-        reserved = Some((prompt, bill.reserving(tx, reply, &asked, Usage::default(), quota).await?));
-    }
-    Ok(Some((row, Ok(Opening { line, request, bill, reserved }))))
+    Ok((models.line(&wish), request))
 }
 
 fn turns(history: Vec<MessageRow>) -> Vec<Said> {

@@ -217,6 +217,34 @@ async fn a_reply_whose_node_died_is_settled_with_what_it_noted() {
     assert_eq!(month(&gateway).await, (152, 0, 102, 1));
 }
 
+/// What a reply may use is reserved as it begins. One that somebody else ended while it waited for its turn holds nothing of the month, or
+/// nobody would ever give it back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_that_was_ended_before_its_turn_holds_nothing() {
+    let model = FakeModel::start(Script::ByHand).await;
+    let gateway = Gateway::with_model(model.base_url.clone()).await;
+    let admin = gateway.tenant("acme").await.admin().await;
+    let conversation = admin.conversation().await;
+    let mut events = admin.chat(&conversation, "Hello").await;
+    let call = model.call().await;
+    call.text("Yes.").await;
+    events.expect("MessageAdded").await;
+    events.expect("ReplyStarted").await;
+    events.expect("ReplyDelta").await;
+    let send = format!(
+        "mutation {{ sendMessage(input: {{ conversationId: \"{conversation}\", content: \"And?\" }}) {{ reply {{ status }} }} }}"
+    );
+    assert_eq!(admin.data(&send).await["sendMessage"]["reply"]["status"], "PENDING");
+    let end = "UPDATE messages SET status = 'FAILED', lease_expires_at = NULL WHERE status = 'PENDING'";
+    assert_eq!(owner(&gateway.database).await.execute(end, &[]).await.expect("ended"), 1);
+    call.finish().await;
+    events.expect("ReplyCompleted").await;
+    gateway.web.engine.drain(Duration::from_secs(10)).await;
+    let (used, reserved, ledger, entries) = month(&gateway).await;
+    assert_eq!((used, reserved, entries), (ledger, 0, 1));
+    assert_eq!(model.calls().await, 0, "nobody asked for the second");
+}
+
 /// The asker waits for a reply's begin. It alone is not waited for until it is on the disk, and only where nothing is held of a quota
 /// by it: should the database's machine die, the message is there, and the end will be.
 #[tokio::test(flavor = "multi_thread")]

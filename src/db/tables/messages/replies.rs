@@ -35,6 +35,10 @@ pub struct ReplyStart {
     pub sources: serde_json::Value,
     pub lease_expires_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
+    // What `reserve` notes, where it is known by now.
+    pub model: Option<String>,
+    pub prompt_tokens: Option<i32>,
+    pub reserved_tokens: Option<i32>,
 }
 
 /// How a reply ended.
@@ -60,7 +64,7 @@ pub struct ReplyEnd {
 ///
 /// # Errors
 /// Database faults.
-pub async fn start_reply(tx: &mut Tx<Tenant>, id: MessageId, start: &ReplyStart) -> Outcome<Option<MessageRow>> {
+pub async fn start_reply(tx: &Tx<Tenant>, id: MessageId, start: &ReplyStart) -> Outcome<Option<MessageRow>> {
     let tenant = tx.tenant();
     Ok(diesel::update(
         messages::table
@@ -71,7 +75,7 @@ pub async fn start_reply(tx: &mut Tx<Tenant>, id: MessageId, start: &ReplyStart)
     .set(start)
     .returning(MessageRow::as_returning())
     .kept()
-    .get_result(tx.conn())
+    .get_result(&mut tx.line())
     .await
     .optional()?)
 }
