@@ -25,12 +25,6 @@ const OUTPUT: i64 = 4_096;
 /// A question whose answer could not be longer is not asked.
 const WORTHWHILE: i64 = 64;
 
-/// What a reply in progress holds of its month's tokens.
-#[derive(Default)]
-pub(super) struct Bill {
-    reserved: i64,
-}
-
 /// A question that is to be asked.
 pub(super) struct Question<'a> {
     /// Of which model, where that is known.
@@ -58,90 +52,82 @@ impl Question<'_> {
     }
 }
 
-impl Bill {
-    /// Begins a reply and reserves what its first question may use, where no quota has to be looked at: in one go. Nothing comes back
-    /// when it was ended meanwhile.
-    ///
-    /// # Errors
-    /// Database faults.
-    pub(super) async fn begin(
-        tx: &Tx<Tenant>,
-        reply: &MessageRow,
-        question: &Question<'_>,
-        start: ReplyStart,
-    ) -> Outcome<Option<(MessageRow, Self)>> {
-        let (month, holds) = (quotas::month(reply.created_at), question.most());
-        let start = ReplyStart {
-            model: question.model.map(str::to_owned),
-            prompt_tokens: Some(stored(question.prompt.into())),
-            reserved_tokens: Some(stored(holds)),
-            ..start
-        };
-        // First the reply, then the month: as it is settled.
-        let (row, ()) = try_join!(messages::start_reply(tx, reply.id, &start), quotas::reserve(tx, month, holds))?;
-        if row.is_none() {
-            // It will never be settled.
-            quotas::reserve(tx, month, -holds).await?;
-        }
-        Ok(row.map(|row| (row, Self { reserved: holds })))
+/// Begins a reply and reserves what its first question may use, where no quota has to be looked at: in one go. Nothing comes back
+/// when it was ended meanwhile.
+///
+/// # Errors
+/// Database faults.
+pub(super) async fn begin(
+    tx: &Tx<Tenant>,
+    reply: &MessageRow,
+    question: &Question<'_>,
+    start: ReplyStart,
+) -> Outcome<Option<MessageRow>> {
+    let (month, holds) = (quotas::month(reply.created_at), question.most());
+    let start = ReplyStart {
+        model: question.model.map(str::to_owned),
+        prompt_tokens: Some(stored(question.prompt.into())),
+        reserved_tokens: Some(stored(holds)),
+        ..start
+    };
+    // Either may come first: nobody holds the row of a reply that has not begun and waits for a month.
+    let (row, ()) = try_join!(messages::start_reply(tx, reply.id, &start), quotas::reserve(tx, month, holds))?;
+    if row.is_none() {
+        // It will never be settled.
+        quotas::reserve(tx, month, -holds).await?;
     }
+    Ok(row)
+}
 
-    /// Reserves what one more question may use, beside what those before it are known to have `used`. Where little is left of
-    /// the month, the model may write less.
-    ///
-    /// # Errors
-    /// Database faults.
-    pub(super) async fn reserve(
-        &mut self,
-        cx: &TenantCx,
-        reply: &MessageRow,
-        question: &Question<'_>,
-        used: Usage,
-    ) -> Outcome<Reserved> {
-        cx.write(async |tx| {
-            let quota = tenants::own(tx).await?.monthly_token_quota;
-            // First the reply, then the month: as it is settled.
-            if !messages::lock_open(tx, reply.id).await? {
-                return Ok(Reserved::Gone);
-            }
-            self.reserving(tx, reply, question, used, quota).await
-        })
-        .await
-    }
+/// Reserves what one more question may use, beside what those before it are known to have `used`. Where little is left of the
+/// month, the model may write less.
+///
+/// # Errors
+/// Database faults.
+pub(super) async fn reserve(
+    cx: &TenantCx,
+    reply: &MessageRow,
+    question: &Question<'_>,
+    used: Usage,
+) -> Outcome<Reserved> {
+    cx.write(async |tx| {
+        let quota = tenants::own(tx).await?.monthly_token_quota;
+        // First the reply, then the month: as it is settled. What it holds stands in its row, and nowhere else: its begin may be lost.
+        let Some(held) = messages::lock_open(tx, reply.id).await? else { return Ok(Reserved::Gone) };
+        reserving(tx, reply, question, (used, held), quota).await
+    })
+    .await
+}
 
-    /// The same for a reply whose row the transaction holds, of a tenant with this `quota`. To be dropped with a transaction that
-    /// fails.
-    ///
-    /// # Errors
-    /// Database faults.
-    pub(super) async fn reserving(
-        &mut self,
-        tx: &mut Tx<Tenant>,
-        reply: &MessageRow,
-        question: &Question<'_>,
-        used: Usage,
-        quota: Option<i32>,
-    ) -> Outcome<Reserved> {
-        let (month, held) = (quotas::month(reply.created_at), self.reserved);
-        let prompt = i64::from(question.prompt);
-        let (asked, spent) = (i64::from(used.prompt) + prompt, i64::from(used.prompt) + i64::from(used.completion));
-        let wish = question.wish.map_or(OUTPUT, i64::from);
-        let output = match quota {
-            Some(quota) => wish.min(quotas::left(tx, month, quota).await? + held - spent - prompt),
-            None => wish,
-        };
-        if output < WORTHWHILE.min(wish) {
-            return Ok(Reserved::UsedUp(used_up()));
-        }
-        let holds = spent + prompt + output;
-        let tx = &*tx;
-        try_join!(
-            messages::reserve(tx, reply.id, question.model, stored(asked), stored(holds)),
-            quotas::reserve(tx, month, holds - held),
-        )?;
-        self.reserved = holds;
-        Ok(Reserved::Granted(if quota.is_some() { u32::try_from(output).ok() } else { question.wish }))
+/// The same for a reply whose row the transaction holds, and by which so many tokens are held, of a tenant with this `quota`.
+///
+/// # Errors
+/// Database faults.
+pub(super) async fn reserving(
+    tx: &mut Tx<Tenant>,
+    reply: &MessageRow,
+    question: &Question<'_>,
+    (used, held): (Usage, i32),
+    quota: Option<i32>,
+) -> Outcome<Reserved> {
+    let (month, held) = (quotas::month(reply.created_at), i64::from(held));
+    let prompt = i64::from(question.prompt);
+    let (asked, spent) = (i64::from(used.prompt) + prompt, i64::from(used.prompt) + i64::from(used.completion));
+    let wish = question.wish.map_or(OUTPUT, i64::from);
+    let output = match quota {
+        Some(quota) => wish.min(quotas::left(tx, month, quota).await? + held - spent - prompt),
+        None => wish,
+    };
+    if output < WORTHWHILE.min(wish) {
+        return Ok(Reserved::UsedUp(used_up()));
     }
+    let holds = spent + prompt + output;
+    let tx = &*tx;
+    try_join!(
+        messages::reserve(tx, reply.id, question.model, stored(asked), stored(holds)),
+        quotas::reserve(tx, month, holds - held),
+    )?;
+    Ok(Reserved::Granted(if quota.is_some() { u32::try_from(output).ok() } else { question.wish }))
 }
 
 fn used_up() -> Refusal {
@@ -177,9 +163,13 @@ pub(super) async fn settle(tx: &mut Tx<Tenant>, cx: &TenantCx, row: &MessageRow,
         };
         usage::settle(tx, &entry).await?;
     }
-    let Some(reserved) = row.reserved_tokens else { return Ok(()) };
     let used = used.map_or(0, |(prompt, completion)| i64::from(prompt.max(0)) + i64::from(completion.max(0)));
-    quotas::settle(tx, quotas::month(row.created_at), reserved.into(), used).await
+    // One whose begin was lost holds nothing, and has used what it used.
+    let reserved = i64::from(row.reserved_tokens.unwrap_or(0));
+    if (reserved, used) == (0, 0) {
+        return Ok(());
+    }
+    quotas::settle(tx, quotas::month(row.created_at), reserved, used).await
 }
 
 /// Whose message it answers, where a user's.

@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::{
     chat::{
-        bill::{Bill, Question, Reserved},
+        bill::{self, Question, Reserved},
         draft::{Draft, Written},
         engine::{Engine, key},
         events::Body,
@@ -45,8 +45,6 @@ pub(super) struct Place<'a> {
 pub(super) struct Opening {
     pub(super) line: Arc<Line>,
     pub(super) request: ModelRequest,
-    /// What the reply holds of its month.
-    pub(super) bill: Bill,
     /// What came of the reservation for the first question, and the tokens of its prompt; of a model that costs nothing, none.
     pub(super) reserved: Option<(u32, Reserved)>,
 }
@@ -54,7 +52,7 @@ pub(super) struct Opening {
 /// Writes into `draft` until the reply is whole or can't become so.
 pub(super) async fn compose(place: &Place<'_>, opening: Opening, draft: &Draft) -> How {
     let deadline = Instant::now() + place.engine.settings.patience.whole;
-    let Opening { line, mut request, mut bill, mut reserved } = opening;
+    let Opening { line, mut request, mut reserved } = opening;
     let (mut rounds, wish) = (0, request.max_output);
     loop {
         if rounds == ROUNDS {
@@ -66,7 +64,7 @@ pub(super) async fn compose(place: &Place<'_>, opening: Opening, draft: &Draft) 
             } else {
                 let prompt = llm::estimate(&request);
                 let question = Question { model: line.model(), prompt, wish };
-                match Box::pin(bill.reserve(place.cx, place.reply, &question, draft.used())).await {
+                match Box::pin(bill::reserve(place.cx, place.reply, &question, draft.used())).await {
                     Ok(reserved) => (prompt, reserved),
                     Err(failure) => return How::fault(failure),
                 }

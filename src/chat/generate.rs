@@ -7,7 +7,7 @@ use futures_util::try_join;
 
 use crate::{
     chat::{
-        bill::{self, Bill, Question, Reserved},
+        bill::{self, Question, Reserved},
         compose::{Opening, Place, compose},
         draft::Written,
         engine::{Engine, NODE_LOST, key},
@@ -207,17 +207,17 @@ async fn begin(
     let (prompt, wish) = (llm::estimate(&request), request.max_output);
     let question = Question { model: line.model(), prompt, wish };
     let begun = if line.is_metered() && quota.is_none() {
-        let begun = Bill::begin(tx, reply, &question, start).await?;
-        begun.map(|(row, bill)| (row, bill, Some(Reserved::Granted(wish))))
+        bill::begin(tx, reply, &question, start).await?
     } else {
-        messages::start_reply(tx, reply.id, &start).await?.map(|row| (row, Bill::default(), None))
+        messages::start_reply(tx, reply.id, &start).await?
     };
-    let Some((row, mut bill, mut reserved)) = begun else { return Ok(None) };
-    if line.is_metered() && quota.is_some() {
-        reserved = Some(bill.reserving(tx, reply, &question, Usage::default(), quota).await?);
-    }
-    let reserved = reserved.map(|reserved| (prompt, reserved));
-    Ok(Some((row, Ok(Opening { line, request, bill, reserved }))))
+    let Some(row) = begun else { return Ok(None) };
+    let reserved = match quota {
+        _ if !line.is_metered() => None,
+        None => Some((prompt, Reserved::Granted(wish))),
+        Some(_) => Some((prompt, bill::reserving(tx, reply, &question, (Usage::default(), 0), quota).await?)),
+    };
+    Ok(Some((row, Ok(Opening { line, request, reserved }))))
 }
 
 /// What the model is told, as far as it fits, and by whom.

@@ -122,7 +122,7 @@ impl Wire {
     /// Sends the end that is to come.
     fn settle(&self) {
         if self.lingers.swap(false, Ordering::SeqCst) {
-            // When the read was over: at which moment its end is sent depends on others.
+            // It was counted when the read was over: at which moment its end is sent depends on others.
             self.is_counted.store(true, Ordering::Relaxed);
             // Where it can't be sent, the connection is closed, and the transaction gone.
             let _ = self.send("COMMIT");

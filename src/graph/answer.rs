@@ -15,7 +15,7 @@ pub fn is_request_error(response: &Response) -> bool {
     response.is_err() && response.data == Value::Null && response.errors.iter().all(|error| error.path.is_empty())
 }
 
-/// About how long an answer's body is, in bytes: nothing has to be moved while it is written.
+/// About how long an answer's body is, in bytes, so that little has to be moved while it is written.
 #[must_use]
 pub fn length(answer: &Response) -> usize {
     SHORT + value_length(&answer.data)

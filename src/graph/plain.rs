@@ -107,8 +107,9 @@ macro_rules! leaves {
         })+
         $(impl Leaf for $enum {
             fn write(self, out: &mut Vec<u8>) {
-                for item in <$enum>::items().iter().filter(|item| item.value == self) {
-                    named(item.name, out);
+                match <$enum>::items().iter().find(|item| item.value == self) {
+                    Some(item) => named(item.name, out),
+                    None => out.extend_from_slice(b"null"),
                 }
             }
         })+

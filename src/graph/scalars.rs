@@ -76,7 +76,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_moment_is_written_as_rfc_3339(micros in any::<i64>(), unit in prop::sample::select(vec![1, 1_000, 1_000_000])) {
-            // All that PostgreSQL can hold.
+            // Some four thousand years before and after 1970.
             let at = chrono::DateTime::from_timestamp_micros((micros / 64 + 1) / unit * unit).expect("a moment");
             prop_assert_eq!(DateTime(at).to_string(), at.to_rfc3339_opts(SecondsFormat::AutoSi, true));
         }

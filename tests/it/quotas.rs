@@ -273,3 +273,38 @@ async fn only_the_begin_of_a_reply_may_be_lost_with_the_databases_machine() {
         assert_eq!(lost, expected, "{quota:?}");
     }
 }
+
+/// The database's machine died with a reply's begin unwritten and is back before its lease runs out: the row waits still and holds
+/// nothing, of the month nothing is known. What the reply used is counted, and it gives back no more than it holds.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_whose_begin_was_lost_is_settled_as_any_other() {
+    let model = FakeModel::start(Script::ByHand).await;
+    let gateway = Gateway::with_model(model.base_url.clone()).await;
+    let admin = gateway.tenant("acme").await.admin().await;
+    let owner = owner(&gateway.database).await;
+    let lose = "UPDATE messages SET status = 'PENDING', prompt_hash = NULL, model = NULL, prompt_tokens = NULL, reserved_tokens = NULL
+                WHERE status = 'STREAMING'; UPDATE token_months SET reserved = 0; DELETE FROM token_months WHERE used = 0";
+    let conversation = admin.conversation().await;
+    let events = admin.chat(&conversation, "Hello").await;
+    let call = model.call().await;
+    owner.batch_execute(lose).await.expect("lost");
+    call.text("Yes.").await;
+    call.finish().await;
+    assert_eq!(events.all().await.pop().expect("an end")["__typename"], "ReplyCompleted");
+    let (used, reserved, ledger, entries) = month(&gateway).await;
+    assert_eq!((used, reserved, ledger, entries), (25, 0, 25, 1));
+    // Between two questions: the second reserves for both.
+    let events = admin.chat(&conversation, "I am Ann.").await;
+    let call = model.call().await;
+    owner.batch_execute(lose).await.expect("lost");
+    call.raw(&calls(&[("call_1", "capture_lead", r#"{"name":"Ann"}"#)])).await;
+    drop(call);
+    let call = model.call().await;
+    let (_, reserved, ..) = month(&gateway).await;
+    assert!(reserved > 0, "for the second question");
+    call.text("Hello Ann.").await;
+    call.finish().await;
+    assert_eq!(events.all().await.pop().expect("an end")["__typename"], "ReplyCompleted");
+    let (used, reserved, ledger, entries) = month(&gateway).await;
+    assert_eq!((used, reserved, entries), (ledger, 0, 2));
+}

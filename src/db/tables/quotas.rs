@@ -70,7 +70,11 @@ async fn open(tx: &Tx<Tenant>, month: NaiveDate) -> Outcome<()> {
 /// Database faults.
 pub async fn settle(tx: &mut Tx<Tenant>, month: NaiveDate, reserved: i64, used: i64) -> Outcome<()> {
     let tenant = tx.tenant();
-    diesel::update(token_months::table.find((tenant, month)))
+    // The row is there, but where the database's machine lost it.
+    diesel::insert_into(token_months::table)
+        .values((token_months::tenant_id.eq(tenant), token_months::month.eq(month), token_months::used.eq(used)))
+        .on_conflict((token_months::tenant_id, token_months::month))
+        .do_update()
         .set((
             token_months::reserved.eq(token_months::reserved - reserved),
             token_months::used.eq(token_months::used + used),

@@ -201,17 +201,19 @@ async fn is_any_open_before(tx: &Tx<Tenant>, conversation: ConversationId, id: M
     Ok(diesel::select(diesel::dsl::exists(earlier)).get_result::<bool>(&mut tx.line()).await?)
 }
 
-/// Locks a reply until the end of the transaction. `false` when it is not open any more.
+/// Locks a reply until the end of the transaction; tells the tokens that it holds of its month. `None` when it is not open any more.
 ///
 /// # Errors
 /// Database faults.
-pub async fn lock_open(tx: &mut Tx<Tenant>, id: MessageId) -> Outcome<bool> {
+pub async fn lock_open(tx: &mut Tx<Tenant>, id: MessageId) -> Outcome<Option<i32>> {
     let tenant = tx.tenant();
     let open = messages::table
         .find(id)
         .filter(messages::tenant_id.eq(tenant))
         .filter(messages::lease_expires_at.is_not_null());
-    Ok(open.select(messages::id).for_update().get_result::<MessageId>(tx.conn()).await.optional()?.is_some())
+    let held =
+        open.select(messages::reserved_tokens).for_update().get_result::<Option<i32>>(tx.conn()).await.optional()?;
+    Ok(held.map(|held| held.unwrap_or(0)))
 }
 
 /// Notes which model is asked for a reply, and what it may use: tokens of all its prompts, by estimate, and all that it
