@@ -46,37 +46,44 @@ pub(super) enum Reserved {
 }
 
 impl Question<'_> {
-    /// Tokens that it may use, where nothing bounds them but the tenant's wish.
-    fn most(&self) -> i64 {
-        i64::from(self.prompt) + self.wish.map_or(OUTPUT, i64::from)
+    /// Tokens that its answer may have, where no quota bounds it.
+    fn output(&self) -> i64 {
+        self.wish.map_or(OUTPUT, i64::from)
     }
 }
 
-/// Begins a reply and reserves what its first question may use, where no quota has to be looked at: in one go. Nothing comes back
+/// Begins a reply and reserves what its first question may use: in one go, where no quota has to be looked at. Nothing comes back
 /// when it was ended meanwhile.
 ///
 /// # Errors
 /// Database faults.
 pub(super) async fn begin(
-    tx: &Tx<Tenant>,
+    tx: &mut Tx<Tenant>,
     reply: &MessageRow,
     question: &Question<'_>,
     start: ReplyStart,
-) -> Outcome<Option<MessageRow>> {
-    let (month, holds) = (quotas::month(reply.created_at), question.most());
+    quota: Option<i32>,
+) -> Outcome<Option<(MessageRow, Reserved)>> {
+    if quota.is_some() {
+        let Some(row) = messages::start_reply(tx, reply.id, &start).await? else { return Ok(None) };
+        let reserved = reserving(tx, reply, question, (Usage::default(), 0), quota).await?;
+        return Ok(Some((row, reserved)));
+    }
+    let (month, holds) = (quotas::month(reply.created_at), i64::from(question.prompt) + question.output());
     let start = ReplyStart {
         model: question.model.map(str::to_owned),
         prompt_tokens: Some(stored(question.prompt.into())),
         reserved_tokens: Some(stored(holds)),
         ..start
     };
+    let tx = &*tx;
     // Either may come first: nobody holds the row of a reply that has not begun and waits for a month.
     let (row, ()) = try_join!(messages::start_reply(tx, reply.id, &start), quotas::reserve(tx, month, holds))?;
     if row.is_none() {
         // It will never be settled.
         quotas::reserve(tx, month, -holds).await?;
     }
-    Ok(row)
+    Ok(row.map(|row| (row, Reserved::Granted(question.wish))))
 }
 
 /// Reserves what one more question may use, beside what those before it are known to have `used`. Where little is left of the
@@ -100,10 +107,7 @@ pub(super) async fn reserve(
 }
 
 /// The same for a reply whose row the transaction holds, and by which so many tokens are held, of a tenant with this `quota`.
-///
-/// # Errors
-/// Database faults.
-pub(super) async fn reserving(
+async fn reserving(
     tx: &mut Tx<Tenant>,
     reply: &MessageRow,
     question: &Question<'_>,
@@ -113,7 +117,7 @@ pub(super) async fn reserving(
     let (month, held) = (quotas::month(reply.created_at), i64::from(held));
     let prompt = i64::from(question.prompt);
     let (asked, spent) = (i64::from(used.prompt) + prompt, i64::from(used.prompt) + i64::from(used.completion));
-    let wish = question.wish.map_or(OUTPUT, i64::from);
+    let wish = question.output();
     let output = match quota {
         Some(quota) => wish.min(quotas::left(tx, month, quota).await? + held - spent - prompt),
         None => wish,

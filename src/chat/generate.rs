@@ -7,7 +7,7 @@ use futures_util::try_join;
 
 use crate::{
     chat::{
-        bill::{self, Question, Reserved},
+        bill::{self, Question},
         compose::{Opening, Place, compose},
         draft::Written,
         engine::{Engine, NODE_LOST, key},
@@ -37,7 +37,7 @@ use crate::{
         ids::MessageId,
         vocabulary::{FinishReason, MessageRole, MessageStatus, ReplyFailure},
     },
-    llm::{self, Grounding, Line, ModelRequest, Said, ToolSpec, Usage},
+    llm::{self, Grounding, Line, ModelRequest, Said, ToolSpec},
     tools,
 };
 
@@ -206,18 +206,13 @@ async fn begin(
     };
     let (prompt, wish) = (llm::estimate(&request), request.max_output);
     let question = Question { model: line.model(), prompt, wish };
-    let begun = if line.is_metered() && quota.is_none() {
-        bill::begin(tx, reply, &question, start).await?
+    let begun = if line.is_metered() {
+        let begun = bill::begin(tx, reply, &question, start, quota).await?;
+        begun.map(|(row, reserved)| (row, Some((prompt, reserved))))
     } else {
-        messages::start_reply(tx, reply.id, &start).await?
+        messages::start_reply(tx, reply.id, &start).await?.map(|row| (row, None))
     };
-    let Some(row) = begun else { return Ok(None) };
-    let reserved = match quota {
-        _ if !line.is_metered() => None,
-        None => Some((prompt, Reserved::Granted(wish))),
-        Some(_) => Some((prompt, bill::reserving(tx, reply, &question, (Usage::default(), 0), quota).await?)),
-    };
-    Ok(Some((row, Ok(Opening { line, request, reserved }))))
+    Ok(begun.map(|(row, reserved)| (row, Ok(Opening { line, request, reserved }))))
 }
 
 /// What the model is told, as far as it fits, and by whom.

@@ -240,7 +240,6 @@ pub async fn pages(
     while let Some(row) = rows.try_next().await? {
         pages.entry(row.conversation_id).or_default().push(Arc::new(row));
     }
-    drop(rows);
     Ok(pages.into_iter().map(|(id, rows)| (id, page.cut(rows))).collect())
 }
 
