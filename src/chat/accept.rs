@@ -110,7 +110,7 @@ async fn conversation(
         (conversations::insert(tx, &new).await?, true)
     };
     if is_new {
-        cx.audit(tx, "conversation.start", row.id).await?;
+        cx.audit(tx, "conversation.start", row.id);
     }
     Ok(row)
 }

@@ -173,7 +173,8 @@ impl Engine {
         let mut watcher = self.hub.watch(key(cx, row.conversation_id), None).await;
         cx.write(async |tx| {
             messages::request_stop(tx, id, cx.now()).await?;
-            cx.audit(tx, "reply.stop", id).await
+            cx.audit(tx, "reply.stop", id);
+            Ok(())
         })
         .await?;
         if !self.writings.stop(cx.scope().tenant(), id) {

@@ -6,7 +6,8 @@ use std::fmt::Display;
 use crate::{
     context::{AdminCore, PublicCx, TenantCore},
     db::{
-        tables::audit::{self, NewEntry},
+        entry::NewEntry,
+        tables::audit,
         tx::{Admin, Identity, Tenant, Tx},
     },
     kernel::{
@@ -25,39 +26,24 @@ pub fn said(fields: &[(&str, bool)]) -> Option<String> {
 
 impl TenantCore {
     /// Records `action` on `target`, and which of its fields were changed.
-    ///
-    /// # Errors
-    /// As [`TenantCore::audit`].
-    pub async fn audit_change(
+    pub fn audit_change(
         &self,
         tx: &mut Tx<Tenant>,
         action: &'static str,
         target: impl Display,
         detail: Option<String>,
-    ) -> Outcome<()> {
-        audit::record(tx, &NewEntry { detail, ..self.entry(action, target) }).await
+    ) {
+        audit::record(tx, NewEntry { detail, ..self.entry(action, target) });
     }
 
     /// Records that `action` on `target` was tried, and what became of it.
-    ///
-    /// # Errors
-    /// As [`TenantCore::audit`].
-    pub async fn audit_try(
-        &self,
-        tx: &mut Tx<Tenant>,
-        action: &'static str,
-        target: impl Display,
-        outcome: AuditOutcome,
-    ) -> Outcome<()> {
-        audit::record(tx, &NewEntry { outcome, ..self.entry(action, target) }).await
+    pub fn audit_try(&self, tx: &mut Tx<Tenant>, action: &'static str, target: impl Display, outcome: AuditOutcome) {
+        audit::record(tx, NewEntry { outcome, ..self.entry(action, target) });
     }
 
-    /// Records `action` on `target`.
-    ///
-    /// # Errors
-    /// Database faults; the write that it records is then rolled back too.
-    pub async fn audit(&self, tx: &mut Tx<Tenant>, action: &'static str, target: impl Display) -> Outcome<()> {
-        audit::record(tx, &self.entry(action, target)).await
+    /// Records `action` on `target`, as the transaction ends. Where that fails, so does what it records.
+    pub fn audit(&self, tx: &mut Tx<Tenant>, action: &'static str, target: impl Display) {
+        audit::record(tx, self.entry(action, target));
     }
 
     /// Records that somebody who does not belong to the tenant came in, or tried to: `detail` says for what. In a
@@ -68,7 +54,13 @@ impl TenantCore {
     pub async fn audit_visit(&self, action: &'static str, detail: String, outcome: AuditOutcome) -> Outcome<()> {
         let entry = NewEntry { detail: Some(detail), outcome, ..self.entry(action, self.scope.tenant()) };
         let tenant = Some(self.scope.tenant());
-        self.services.db.identify_and_note(tenant, async |tx| audit::at_door(tx, &entry).await).await
+        self.services
+            .db
+            .identify_and_note(tenant, async |tx| {
+                audit::at_door(tx, entry);
+                Ok(())
+            })
+            .await
     }
 
     fn entry(&self, action: &'static str, target: impl Display) -> NewEntry {
@@ -89,31 +81,19 @@ impl TenantCore {
 
 impl AdminCore {
     /// Records `action` on `target`; `about` is the tenant whose administrators may read of it.
-    ///
-    /// # Errors
-    /// As [`TenantCore::audit`].
-    pub async fn audit(
-        &self,
-        tx: &mut Tx<Admin>,
-        action: &'static str,
-        target: impl Display,
-        about: Option<TenantId>,
-    ) -> Outcome<()> {
-        self.audit_change(tx, action, target, about, None).await
+    pub fn audit(&self, tx: &mut Tx<Admin>, action: &'static str, target: impl Display, about: Option<TenantId>) {
+        self.audit_change(tx, action, target, about, None);
     }
 
     /// As [`AdminCore::audit`], and which of its fields were changed.
-    ///
-    /// # Errors
-    /// As [`TenantCore::audit`].
-    pub async fn audit_change(
+    pub fn audit_change(
         &self,
         tx: &mut Tx<Admin>,
         action: &'static str,
         target: impl Display,
         about: Option<TenantId>,
         detail: Option<String>,
-    ) -> Outcome<()> {
+    ) {
         let entry = NewEntry {
             at: self.now(),
             tenant_id: about,
@@ -126,23 +106,20 @@ impl AdminCore {
             detail,
             outcome: AuditOutcome::Done,
         };
-        audit::record(tx, &entry).await
+        audit::record(tx, entry);
     }
 }
 
 impl PublicCx {
     /// Records what somebody did at the door, or was refused.
-    ///
-    /// # Errors
-    /// As [`TenantCore::audit`].
-    pub async fn audit(
+    pub fn audit(
         &self,
         tx: &mut Tx<Identity>,
         action: &'static str,
         user: UserId,
         tenant: Option<TenantId>,
         outcome: AuditOutcome,
-    ) -> Outcome<()> {
+    ) {
         let entry = NewEntry {
             at: self.services.clock.now(),
             tenant_id: tenant,
@@ -155,6 +132,6 @@ impl PublicCx {
             detail: None,
             outcome,
         };
-        audit::at_door(tx, &entry).await
+        audit::at_door(tx, entry);
     }
 }

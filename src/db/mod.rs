@@ -4,6 +4,7 @@
 pub mod condition;
 mod connect;
 pub mod embedded;
+pub mod entry;
 mod error;
 mod guardrail;
 pub mod identity;

@@ -173,7 +173,8 @@ impl Db {
         let run = async move {
             let mut tx = self.begin(Mode::Write, None).await?;
             let result = work(&mut tx).await;
-            let has_written = self.replica.is_none() || replica::has_written(tx.conn()).await.unwrap_or(true);
+            let has_written =
+                self.replica.is_none() || tx.is_noted() || replica::has_written(tx.conn()).await.unwrap_or(true);
             if has_written { self.end(tx, result, None).await } else { tx.end(result).await }
         };
         // Boxed, as in `run`.

@@ -3,13 +3,14 @@
 //! transaction-mode pooler too. A transaction that is dropped half-way (a cancelled request) takes its connection with it,
 //! so that no work that is half done, and no tenant to go on in, ever returns to the pool.
 //!
-//! What needs no answer is not waited for: the batch travels with the first statement, and the end of a transaction that
-//! only read with whatever its connection does next (`wire.rs`). PostgreSQL takes what a connection sends in order; a statement whose batch
-//! failed finds no role, or a transaction that takes no more, and fails too.
+//! What needs no answer is not waited for: the batch travels with the first statement, what the audit log is to say with the `COMMIT`,
+//! and the end of a transaction that only read with whatever its connection does next (`wire.rs`). PostgreSQL takes what a
+//! connection sends in order; a statement whose batch failed finds no role, or a transaction that takes no more, and fails too.
 
 use std::{
     fmt::Write,
     marker::PhantomData,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -18,10 +19,12 @@ use std::{
 
 use diesel::QueryResult;
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
+use futures_util::{FutureExt, future::try_join_all};
+use tokio::task::unconstrained;
 use tracing::{Span, field::Empty};
 
 use crate::{
-    db::{error::unreachable, pool::PooledConnection, standings::Standings, wire::Wire},
+    db::{entry::NewEntry, error::unreachable, pool::PooledConnection, standings::Standings, wire::Wire},
     kernel::{
         failure::Outcome,
         ids::{ConversationId, TenantId},
@@ -103,6 +106,8 @@ pub struct Tx<R> {
     statements: AtomicU32,
     standings: Arc<Standings>,
     alters_standings: bool,
+    /// What the audit log is to say of it.
+    entries: Vec<NewEntry>,
 }
 
 impl<R: Role> Tx<R> {
@@ -127,6 +132,7 @@ impl<R: Role> Tx<R> {
             statements: AtomicU32::new(0),
             standings,
             alters_standings: false,
+            entries: Vec::new(),
         };
         let begin = match mode {
             Mode::Read => "BEGIN READ ONLY",
@@ -154,7 +160,7 @@ impl<R: Role> Tx<R> {
 
     /// Commits what succeeded, rolls back what did not, and gives the result on.
     pub(in crate::db) async fn end<T>(mut self, result: Outcome<T>) -> Outcome<T> {
-        if self.mode == Mode::Write || result.is_err() {
+        if self.mode == Mode::Write || result.is_err() || self.is_noted() {
             return self.end_and(result, async |_| ()).await.map(|(value, ())| value);
         }
         self.told();
@@ -172,10 +178,20 @@ impl<R: Role> Tx<R> {
         after: impl AsyncFnOnce(&mut AsyncPgConnection) -> A,
     ) -> Outcome<(T, A)> {
         self.told();
-        let statement = if result.is_ok() { "COMMIT" } else { "ROLLBACK" };
-        let ended = match self.mode {
-            Mode::Read => self.wire().send(statement),
-            Mode::Write => self.conn().batch_execute(statement).await,
+        let entries = std::mem::take(&mut self.entries);
+        let (result, ended) = match result {
+            Ok(value) if !entries.is_empty() => {
+                let (noted, ended) = self.note_and_commit(&entries).await;
+                (noted.map(|()| value).map_err(Into::into), ended)
+            }
+            result => {
+                let statement = if result.is_ok() { "COMMIT" } else { "ROLLBACK" };
+                let ended = match self.mode {
+                    Mode::Read => self.wire().send(statement),
+                    Mode::Write => self.conn().batch_execute(statement).await,
+                };
+                (result, ended)
+            }
         };
         // A connection that could not even end its transaction is not fit for the pool: `Drop` closes it.
         match (result, ended) {
@@ -188,9 +204,32 @@ impl<R: Role> Tx<R> {
                 self.release();
                 Err(failure)
             }
-            (Ok(_), Err(error)) => Err(unreachable(&anyhow::Error::new(error).context(statement))),
+            (Ok(_), Err(error)) => Err(unreachable(&anyhow::Error::new(error).context("COMMIT"))),
             (Err(failure), Err(_)) => Err(failure),
         }
+    }
+
+    /// Writes into the audit log what was done, and commits; tells what became of each. Where an entry can't be written nothing is
+    /// committed: PostgreSQL takes a `COMMIT` for a `ROLLBACK` where something failed before it.
+    async fn note_and_commit(&mut self, entries: &[NewEntry]) -> (QueryResult<()>, QueryResult<()>) {
+        let is_prepared = std::mem::replace(&mut self.wire().has_noted, false);
+        let (noted, ended) = {
+            let mut connection = self.line();
+            // tokio never makes it wait for its turn, so that what is prepared was sent when it has been polled once.
+            let mut noting = pin!(unconstrained(try_join_all(entries.iter().map(|entry| entry.insert(connection)))));
+            let noted = if is_prepared { noting.as_mut().now_or_never() } else { Some(noting.as_mut().await) };
+            match noted {
+                Some(Ok(_)) => (Ok(()), connection.batch_execute("COMMIT").await),
+                Some(Err(error)) => (Err(error), connection.batch_execute("ROLLBACK").await),
+                None => {
+                    let ended = connection.batch_execute("COMMIT").await;
+                    // Its answer came before that of the end.
+                    (noting.await.map(drop), ended)
+                }
+            }
+        };
+        self.wire().has_noted = noted.is_ok();
+        (noted, ended)
     }
 
     fn release(&mut self) {
@@ -200,6 +239,17 @@ impl<R: Role> Tx<R> {
     /// Notes in its span how many statements it was, without those that begin and end it.
     fn told(&mut self) {
         self.span.record("db.statements", *self.statements.get_mut());
+    }
+
+    /// Has the audit log say something of it, once all else is done.
+    pub(in crate::db) fn note(&mut self, entry: NewEntry) {
+        *self.statements.get_mut() += 1;
+        self.entries.push(entry);
+    }
+
+    /// Whether the audit log is to say something of it.
+    pub(in crate::db) const fn is_noted(&self) -> bool {
+        !self.entries.is_empty()
     }
 
     /// As [`Tx::conn`], for a statement that changes who somebody is or what they may do: what this process remembers of it is

@@ -53,7 +53,8 @@ impl Wires {
                 counter.fetch_add(1, Ordering::Relaxed);
             }
         });
-        Ok(Wire { connection, lingers: AtomicBool::new(false), carried: 0, statements, is_counted, is_swept })
+        let (lingers, carried, has_noted) = (AtomicBool::new(false), 0, false);
+        Ok(Wire { connection, lingers, carried, has_noted, statements, is_counted, is_swept })
     }
 }
 
@@ -80,6 +81,8 @@ pub(in crate::db) struct Wire {
     lingers: AtomicBool,
     /// Ends that travelled since one was sent alone.
     carried: u8,
+    /// The statement that adds to the audit log, which is the last before a `COMMIT`, was prepared on it.
+    pub(in crate::db) has_noted: bool,
     statements: Arc<AtomicU64>,
     /// What is sent next was counted before.
     is_counted: Arc<AtomicBool>,

@@ -77,7 +77,7 @@ pub async fn update(cx: &TenantCx, edit: &BookingEdit) -> Outcome<Booking> {
         if let Some(closed) = &closed {
             booking::replace_closed(tx, closed).await?;
         }
-        cx.audit_change(tx, "settings.booking", tenant, detail).await?;
+        cx.audit_change(tx, "settings.booking", tenant, detail);
         let now = booking::find_many(tx, &[tenant]).await?.remove(&tenant);
         now.ok_or_else(|| Failure::fault("a tenant without booking settings"))
     })

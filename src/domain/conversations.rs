@@ -47,7 +47,7 @@ pub async fn start(cx: &TenantCx, form: &ConversationForm) -> Outcome<Conversati
     cx.write(async |tx| {
         known(tx, form.lead).await?;
         let row = conversations::insert(tx, &conversation).await?;
-        cx.audit(tx, "conversation.start", row.id).await?;
+        cx.audit(tx, "conversation.start", row.id);
         Ok(row)
     })
     .await
@@ -83,7 +83,7 @@ pub async fn update(cx: &TenantCx, id: ConversationId, edit: &ConversationEdit) 
     cx.write(async |tx| {
         known(tx, edit.lead.flatten()).await?;
         let row = conversations::update(tx, id, &changes).await?.ok_or_else(|| Refusal::not_found("conversation"))?;
-        cx.audit_change(tx, "conversation.update", id, detail).await?;
+        cx.audit_change(tx, "conversation.update", id, detail);
         Ok(row)
     })
     .await

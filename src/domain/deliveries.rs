@@ -17,7 +17,7 @@ use crate::{
 pub async fn retry(cx: &TenantCx, id: DeliveryId) -> Outcome<DeliveryRow> {
     cx.write(async |tx| {
         if let Some(row) = deliveries::retry(tx, id).await? {
-            cx.audit(tx, "delivery.retry", id).await?;
+            cx.audit(tx, "delivery.retry", id);
             jobs::enqueue(cx, tx, None, &Job::Delivery { delivery: id, text: None }).await?;
             return Ok(row);
         }

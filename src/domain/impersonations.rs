@@ -55,7 +55,7 @@ pub async fn start(cx: &AdminCx, token: &VerifiedToken, form: &LeaseForm) -> Out
         let actor = users::find_any(tx, token.user()).await?;
         let actor = actor.ok_or_else(|| Failure::fault("an administrator without a row"))?;
         let row = impersonations::insert(tx, &lease).await?;
-        cx.audit(tx, "impersonation.start", row.id, Some(form.tenant)).await?;
+        cx.audit(tx, "impersonation.start", row.id, Some(form.tenant));
         let access_token = cx.services().tokens.issue(&Bearer {
             user: actor.id,
             email: &actor.email,
@@ -77,7 +77,7 @@ pub async fn start(cx: &AdminCx, token: &VerifiedToken, form: &LeaseForm) -> Out
 pub async fn end(cx: &AdminCx, id: ImpersonationId) -> Outcome<ImpersonationRow> {
     cx.administer(async |tx| {
         if let Some(row) = impersonations::end(tx, id, cx.now()).await? {
-            cx.audit(tx, "impersonation.end", id, Some(row.tenant_id)).await?;
+            cx.audit(tx, "impersonation.end", id, Some(row.tenant_id));
             return Ok(row);
         }
         let row = impersonations::find(tx, id).await?;

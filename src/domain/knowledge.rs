@@ -56,7 +56,7 @@ pub async fn add(cx: &TenantCx, form: &DocumentForm) -> Outcome<DocumentRow> {
             .into());
         }
         let row = knowledge::insert(tx, &document, &chunks, language).await?;
-        cx.audit(tx, "knowledge.add", row.id).await?;
+        cx.audit(tx, "knowledge.add", row.id);
         Ok(row)
     })
     .await
@@ -71,7 +71,8 @@ pub async fn delete(cx: &TenantCx, id: DocumentId) -> Outcome<()> {
         if !knowledge::delete(tx, id).await? {
             return Err(Refusal::not_found("document").into());
         }
-        cx.audit(tx, "knowledge.delete", id).await
+        cx.audit(tx, "knowledge.delete", id);
+        Ok(())
     })
     .await
 }

@@ -84,7 +84,7 @@ pub async fn capture(cx: &TenantCx, conversation: ConversationId, form: &LeadFor
             let (own, others): (Vec<_>, Vec<_>) = known.into_iter().partition(|row| row.id == own);
             let own = own.first().ok_or_else(missing_lead)?;
             if !is_its_own(&thread, own) {
-                return as_it_is(cx, tx, own).await;
+                return Ok(as_it_is(cx, tx, own));
             }
             return learn(cx, tx, own, &lead, &others.iter().collect::<Vec<_>>()).await;
         }
@@ -98,7 +98,7 @@ pub async fn capture(cx: &TenantCx, conversation: ConversationId, form: &LeadFor
         let link =
             ConversationChanges { status: None, lead_id: Some(Some(row.id)), subject: None, updated_at: cx.now() };
         conversations::update(tx, conversation, &link).await?;
-        cx.audit_change(tx, "conversation.update", conversation, Some("lead".to_owned())).await?;
+        cx.audit_change(tx, "conversation.update", conversation, Some("lead".to_owned()));
         Ok(row)
     })
     .await
@@ -133,13 +133,13 @@ fn checked(cx: &TenantCx, form: &LeadForm) -> Result<NewLead, Refusal> {
 async fn note_or_find(cx: &TenantCx, tx: &mut Tx<Tenant>, lead: &NewLead, learns: bool) -> Outcome<LeadRow> {
     for _ in 0..TRIES {
         if let Some(row) = leads::insert_if_new(tx, lead).await? {
-            cx.audit(tx, "lead.create", row.id).await?;
+            cx.audit(tx, "lead.create", row.id);
             return Ok(row);
         }
         let known = leads::lock_known(tx, lead.phone.as_deref(), lead.email.as_deref(), None).await?;
         if let Some(row) = known.iter().find(|row| row.phone == lead.phone).or(known.first()) {
             if !learns {
-                return as_it_is(cx, tx, row).await;
+                return Ok(as_it_is(cx, tx, row));
             }
             let others: Vec<_> = known.iter().filter(|other| other.id != row.id).collect();
             return learn(cx, tx, row, lead, &others).await;
@@ -148,9 +148,9 @@ async fn note_or_find(cx: &TenantCx, tx: &mut Tx<Tenant>, lead: &NewLead, learns
     Err(changed_meanwhile().into())
 }
 
-async fn as_it_is(cx: &TenantCx, tx: &mut Tx<Tenant>, known: &LeadRow) -> Outcome<LeadRow> {
-    cx.audit(tx, "lead.found", known.id).await?;
-    Ok(known.clone())
+fn as_it_is(cx: &TenantCx, tx: &mut Tx<Tenant>, known: &LeadRow) -> LeadRow {
+    cx.audit(tx, "lead.found", known.id);
+    known.clone()
 }
 
 /// Adds to a known lead what was not known of it. What is another than what is known, or is one of the `others`', is kept
@@ -176,10 +176,10 @@ async fn learn(
         updated_at: cx.now(),
     };
     let Some(news) = said(&changes) else {
-        return as_it_is(cx, tx, known).await;
+        return Ok(as_it_is(cx, tx, known));
     };
     let row = leads::update(tx, known.id, &changes).await?.ok_or_else(missing_lead)?;
-    cx.audit_change(tx, "lead.update", known.id, Some(news)).await?;
+    cx.audit_change(tx, "lead.update", known.id, Some(news));
     Ok(row)
 }
 
@@ -243,7 +243,7 @@ pub async fn update(cx: &TenantCx, id: LeadId, edit: &LeadEdit) -> Outcome<LeadR
             // The transaction ends with it, and so does the change.
             return Err(nothing_known().into());
         }
-        cx.audit_change(tx, "lead.update", id, detail).await?;
+        cx.audit_change(tx, "lead.update", id, detail);
         Ok(row)
     })
     .await
@@ -258,7 +258,8 @@ pub async fn delete(cx: &TenantCx, id: LeadId) -> Outcome<()> {
         if !leads::delete(tx, id).await? {
             return Err(missing_lead().into());
         }
-        cx.audit(tx, "lead.delete", id).await
+        cx.audit(tx, "lead.delete", id);
+        Ok(())
     })
     .await
 }

@@ -132,7 +132,7 @@ async fn conversation(
             subject: letter.mail.subject.clone(),
         };
         mails::thread(tx, &thread).await?;
-        cx.audit(tx, "conversation.start", row.id).await?;
+        cx.audit(tx, "conversation.start", row.id);
     }
     let lead_id = if row.lead_id.is_some() {
         None
@@ -147,7 +147,7 @@ async fn conversation(
     };
     let is_closed = row.status == ConversationStatus::Closed;
     if is_closed {
-        cx.audit_change(tx, "conversation.update", row.id, Some("status".to_owned())).await?;
+        cx.audit_change(tx, "conversation.update", row.id, Some("status".to_owned()));
     }
     let status = is_closed.then_some(ConversationStatus::Bot);
     let changes = ConversationChanges { status, lead_id, subject: None, updated_at: now };

@@ -103,7 +103,7 @@ pub async fn book(cx: &TenantCx, form: &MeetingForm) -> Outcome<MeetingRow> {
             updated_at: cx.now(),
         };
         let row = meetings::insert(tx, &meeting).await?;
-        cx.audit(tx, "meeting.book", row.id).await?;
+        cx.audit(tx, "meeting.book", row.id);
         Ok(row)
     })
     .await
@@ -116,7 +116,7 @@ pub async fn book(cx: &TenantCx, form: &MeetingForm) -> Outcome<MeetingRow> {
 pub async fn cancel(cx: &TenantCx, id: MeetingId) -> Outcome<MeetingRow> {
     cx.write(async |tx| {
         if let Some(row) = meetings::cancel(tx, id, cx.now()).await? {
-            cx.audit(tx, "meeting.cancel", id).await?;
+            cx.audit(tx, "meeting.cancel", id);
             return Ok(row);
         }
         Ok(meetings::find(tx, id).await?.ok_or_else(|| Refusal::not_found("meeting"))?)

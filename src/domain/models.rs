@@ -77,7 +77,7 @@ pub async fn update(cx: &TenantCx, edit: ModelEdit) -> Outcome<Provisioned> {
         let now = now(tx, tenant).await?;
         // Refused, the transaction ends, and so does the change.
         coherent(&now.settings.model)?;
-        cx.audit_change(tx, "settings.model", tenant, detail).await?;
+        cx.audit_change(tx, "settings.model", tenant, detail);
         Ok(now)
     })
     .await

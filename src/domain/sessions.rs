@@ -96,7 +96,7 @@ pub async fn login(cx: &PublicCx, email: &str, password: SecretString) -> Outcom
                 return Err(wrong().into());
             }
             sessions::insert(tx, &session).await?;
-            cx.audit(tx, "session.login", user.id, user.tenant_id, AuditOutcome::Done).await?;
+            cx.audit(tx, "session.login", user.id, user.tenant_id, AuditOutcome::Done);
             signed_in(cx, tx, UserRow { last_login_at: Some(now), ..user }, session.id, refresh_token).await
         })
         .await
@@ -129,7 +129,7 @@ pub async fn refresh(cx: &PublicCx, token: &str) -> Outcome<SignIn> {
                 tracing::warn!(session = %spent.session, "a spent refresh token came back; its session is ended");
                 if let Some(robbed) = sessions::revoke(tx, spent.session, now).await? {
                     let (user, tenant) = (robbed.user_id, robbed.tenant_id);
-                    cx.audit(tx, "session.reuse", user, tenant, AuditOutcome::Refused).await?;
+                    cx.audit(tx, "session.reuse", user, tenant, AuditOutcome::Refused);
                 }
                 return Ok(None);
             };
@@ -152,7 +152,8 @@ pub async fn logout(cx: &PublicCx, token: &VerifiedToken) -> Outcome<()> {
         .db
         .identify_and_note(token.tenant(), async |tx| {
             sessions::revoke(tx, token.session(), now).await?;
-            cx.audit(tx, "session.logout", token.user(), token.tenant(), AuditOutcome::Done).await
+            cx.audit(tx, "session.logout", token.user(), token.tenant(), AuditOutcome::Done);
+            Ok(())
         })
         .await
 }
@@ -184,7 +185,8 @@ pub async fn change_password(
         .identify_and_note(token.tenant(), async |tx| {
             users::set_password(tx, token.user(), &hash).await?;
             sessions::revoke_others(tx, token.user(), Some(token.session()), now).await?;
-            cx.audit(tx, "user.password", token.user(), token.tenant(), AuditOutcome::Done).await
+            cx.audit(tx, "user.password", token.user(), token.tenant(), AuditOutcome::Done);
+            Ok(())
         })
         .await
 }
@@ -210,7 +212,8 @@ pub async fn revoke(cx: &PublicCx, token: &VerifiedToken, id: Uuid) -> Outcome<(
             let ended = sessions::revoke(tx, id, now).await?;
             // Somebody else's stays as it was: the transaction does not stand.
             ended.filter(|row| row.user_id == token.user()).ok_or_else(|| Refusal::not_found("session"))?;
-            cx.audit(tx, "user.sessions.revoke", token.user(), token.tenant(), AuditOutcome::Done).await
+            cx.audit(tx, "user.sessions.revoke", token.user(), token.tenant(), AuditOutcome::Done);
+            Ok(())
         })
         .await
 }
@@ -225,7 +228,7 @@ pub async fn revoke_others(cx: &PublicCx, token: &VerifiedToken) -> Outcome<usiz
         .db
         .identify_and_note(token.tenant(), async |tx| {
             let ended = sessions::revoke_others(tx, token.user(), Some(token.session()), now).await?;
-            cx.audit(tx, "user.sessions.revoke", token.user(), token.tenant(), AuditOutcome::Done).await?;
+            cx.audit(tx, "user.sessions.revoke", token.user(), token.tenant(), AuditOutcome::Done);
             Ok(ended)
         })
         .await
@@ -243,7 +246,10 @@ fn note_refused(cx: &PublicCx, user: &UserRow) {
         let noted = cx
             .services
             .db
-            .identify_and_note(tenant, async |tx| cx.audit(tx, "session.login", id, tenant, refused).await)
+            .identify_and_note(tenant, async |tx| {
+                cx.audit(tx, "session.login", id, tenant, refused);
+                Ok(())
+            })
             .await;
         if noted.is_err() {
             tracing::warn!("a refused sign-in could not be recorded");

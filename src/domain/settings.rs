@@ -99,7 +99,7 @@ pub async fn update_sms(cx: &TenantCx, edit: SmsEdit) -> Outcome<Provisioned> {
         keep(cx.services(), tx, cx.scope().tenant(), api_key).await?;
         keep(cx.services(), tx, cx.scope().tenant(), token).await?;
         keep(cx.services(), tx, cx.scope().tenant(), shared).await?;
-        cx.audit_change(tx, "settings.sms", cx.scope().tenant(), detail).await?;
+        cx.audit_change(tx, "settings.sms", cx.scope().tenant(), detail);
         now(tx, cx.scope().tenant()).await
     })
     .await
@@ -140,7 +140,7 @@ pub async fn update_voice(cx: &TenantCx, edit: VoiceEdit) -> Outcome<Provisioned
     ]);
     cx.write(async |tx| {
         settings::change_voice(tx, &changes).await?;
-        cx.audit_change(tx, "settings.voice", cx.scope().tenant(), detail).await?;
+        cx.audit_change(tx, "settings.voice", cx.scope().tenant(), detail);
         now(tx, cx.scope().tenant()).await
     })
     .await
@@ -155,7 +155,7 @@ pub async fn update_email(cx: &TenantCx, is_enabled: Option<bool>) -> Outcome<Pr
     cx.write(async |tx| {
         settings::change_email(tx, &changes).await?;
         let detail = audit::said(&[("isEnabled", is_enabled.is_some())]);
-        cx.audit_change(tx, "settings.email", cx.scope().tenant(), detail).await?;
+        cx.audit_change(tx, "settings.email", cx.scope().tenant(), detail);
         now(tx, cx.scope().tenant()).await
     })
     .await
@@ -214,7 +214,7 @@ pub async fn update_retrieval(cx: &TenantCx, edit: RetrievalEdit) -> Outcome<Pro
         let now = now(tx, cx.scope().tenant()).await?;
         // Refused, the transaction ends, and so does the change.
         coherent(&now)?;
-        cx.audit_change(tx, "settings.retrieval", cx.scope().tenant(), detail).await?;
+        cx.audit_change(tx, "settings.retrieval", cx.scope().tenant(), detail);
         Ok(now)
     })
     .await

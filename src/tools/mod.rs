@@ -133,7 +133,11 @@ pub async fn call(cx: &TenantCx, call: Call<'_>) -> String {
     let outcome = if result.is_ok() { AuditOutcome::Done } else { AuditOutcome::Refused };
     let action = tool.map_or("tool.unknown", Tool::action);
     let target = call.conversation.map_or_else(|| cx.scope().tenant().to_string(), |id| id.to_string());
-    if let Err(failure) = cx.write(async |tx| cx.audit_try(tx, action, target, outcome).await).await {
+    let recorded = cx.write(async |tx| {
+        cx.audit_try(tx, action, target, outcome);
+        Ok(())
+    });
+    if let Err(failure) = recorded.await {
         tracing::error!(action, ?failure, "a tool's call could not be recorded");
     }
     match result {

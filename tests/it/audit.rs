@@ -1,8 +1,9 @@
 //! The audit log: what was done, by whom, and who came in from outside.
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::support::{Gateway, PASSWORD, code, login};
+use crate::support::{Gateway, PASSWORD, cluster::owner, code, login};
 
 const LOG: &str = "query($f: AuditFilter) { auditLog(filter: $f) { totalCount nodes \
                    { id at action target outcome impersonated detail requestId actor { email } tenant { subdomain } } } }";
@@ -63,6 +64,37 @@ async fn what_is_done_is_in_the_log_with_who_did_it() {
     let node = log["data"]["auditLog"]["nodes"][0]["id"].as_str().expect("an id");
     let found = admin.data(&format!("{{ node(id: \"{node}\") {{ ... on AuditEntry {{ action target }} }} }}")).await;
     assert_eq!(found["node"], json!({ "action": "lead.create", "target": "lead_2" }));
+}
+
+/// An entry travels with the end of what it records, where its connection has added one before, and is waited for where it has not.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_log_does_not_take_is_not_done() {
+    let gateway = Gateway::start().await;
+    let admin = gateway.tenant("acme").await.admin().await;
+    let create = |name: &str| format!("mutation {{ createLead(input: {{ name: \"{name}\" }}) {{ name }} }}");
+    admin.data(&create("Ann")).await;
+    let owner = owner(&gateway.database).await;
+    let refuse =
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'the log is full'; END $$;
+        CREATE TRIGGER refuse BEFORE INSERT ON audit_entries FOR EACH ROW WHEN (NEW.action = 'lead.create')
+        EXECUTE FUNCTION refuse()";
+    owner.batch_execute(refuse).await.expect("refused from now on");
+    for name in ["Bob", "Cid", "Dan"] {
+        assert_eq!(code(&admin.query(&create(name)).await), "INTERNAL", "{name}");
+    }
+    owner.batch_execute("DROP TRIGGER refuse ON audit_entries").await.expect("taken again");
+    for name in ["Eve", "Fay"] {
+        assert_eq!(admin.data(&create(name)).await["createLead"]["name"], name);
+    }
+    let leads = admin.data("{ leads(orderBy: { field: NAME, direction: ASC }) { nodes { name } } }").await;
+    assert_eq!(leads["leads"]["nodes"], json!([{ "name": "Ann" }, { "name": "Eve" }, { "name": "Fay" }]));
+    // Over all connections, the new ones too.
+    for round in 0..2 {
+        let creates: Vec<_> = (0..16).map(|number| create(&format!("Guy {round} {number}"))).collect();
+        join_all(creates.iter().map(|create| admin.data(create))).await;
+    }
+    let log = admin.ask(LOG, json!({ "f": { "action": "lead.create" } })).await;
+    assert_eq!(log["data"]["auditLog"]["totalCount"], 3 + 32);
 }
 
 #[tokio::test(flavor = "multi_thread")]

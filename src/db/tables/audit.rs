@@ -2,10 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use diesel_async::RunQueryDsl;
 
 use crate::{
     db::{
+        entry::NewEntry,
         schema::audit_entries,
         tables::page_of,
         tx::{Identity, Tx, Viewpoint},
@@ -36,42 +37,14 @@ pub struct EntryRow {
     pub outcome: AuditOutcome,
 }
 
-/// A row to be.
-#[derive(Insertable)]
-#[diesel(table_name = audit_entries, treat_none_as_default_value = false)]
-#[expect(missing_docs, reason = "as the row")]
-pub struct NewEntry {
-    pub at: DateTime<Utc>,
-    pub tenant_id: Option<TenantId>,
-    pub actor_id: Option<UserId>,
-    pub impersonation_id: Option<ImpersonationId>,
-    pub impersonated: bool,
-    pub action: &'static str,
-    pub target: Option<String>,
-    pub request_id: String,
-    pub detail: Option<String>,
-    pub outcome: AuditOutcome,
-}
-
 /// Records something done inside a tenant, or to the platform.
-///
-/// # Errors
-/// Database faults.
-pub async fn record<V: Viewpoint>(tx: &mut Tx<V>, entry: &NewEntry) -> Outcome<()> {
-    insert(tx.conn(), entry).await
+pub fn record<V: Viewpoint>(tx: &mut Tx<V>, entry: NewEntry) {
+    tx.note(entry);
 }
 
 /// Records what happens at the door: sign-ins, and who comes in on a visit.
-///
-/// # Errors
-/// Database faults.
-pub async fn at_door(tx: &mut Tx<Identity>, entry: &NewEntry) -> Outcome<()> {
-    insert(tx.conn(), entry).await
-}
-
-async fn insert(connection: &mut AsyncPgConnection, entry: &NewEntry) -> Outcome<()> {
-    diesel::insert_into(audit_entries::table).values(entry).execute(connection).await?;
-    Ok(())
+pub fn at_door(tx: &mut Tx<Identity>, entry: NewEntry) {
+    tx.note(entry);
 }
 
 /// Which entries to list.

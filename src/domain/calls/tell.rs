@@ -54,7 +54,7 @@ pub(super) async fn conversation(
     };
     let (mut conversation, is_new) = conversations::open_for_contact(tx, &new).await?;
     if is_new {
-        cx.audit(tx, "conversation.start", conversation.id).await?;
+        cx.audit(tx, "conversation.start", conversation.id);
     }
     if row.conversation_id != Some(conversation.id) {
         calls::link(tx, row.id, conversation.id).await?;

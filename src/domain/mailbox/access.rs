@@ -180,7 +180,7 @@ async fn failed(cx: &TenantCx, generation: i64, trouble: Trouble) -> Outcome<Clo
             for name in [ACCESS_TOKEN, REFRESH_TOKEN] {
                 secrets::remove(tx, cx.scope().tenant(), name).await?;
             }
-            cx.audit(tx, "email.revoked", cx.scope().tenant()).await?;
+            cx.audit(tx, "email.revoked", cx.scope().tenant());
         }
         mailboxes::change(tx, &changes).await
     })

@@ -128,7 +128,8 @@ pub async fn start(cx: &TenantCx, return_to: Option<&str>) -> Outcome<Connection
             expires_at,
         };
         mailboxes::ask(tx, &consent).await?;
-        cx.audit(tx, "email.ask", tenant).await
+        cx.audit(tx, "email.ask", tenant);
+        Ok(())
     })
     .await?;
     let state = services.tokens.issue_consent(tenant, user, id, expires_at)?;
@@ -260,7 +261,7 @@ async fn store(cx: &TenantCx, user: UserId, given: Given) -> Outcome<Tokens> {
         }
         let care = Job::MailboxCare { generation: row.generation + 1 };
         jobs::enqueue(cx, tx, None, &care).await?;
-        cx.audit(tx, "email.connect", tenant).await?;
+        cx.audit(tx, "email.connect", tenant);
         Ok(if is_same { Tokens::default() } else { old })
     })
     .await

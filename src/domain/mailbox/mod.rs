@@ -48,7 +48,7 @@ pub async fn disconnect(cx: &TenantCx) -> Outcome<Provisioned> {
             };
             let tokens = forget(cx, tx).await?;
             mailboxes::change(tx, &closed(cx, &row)).await?;
-            cx.audit(tx, "email.disconnect", cx.scope().tenant()).await?;
+            cx.audit(tx, "email.disconnect", cx.scope().tenant());
             Ok((settings::now(tx, cx.scope().tenant()).await?, tokens))
         })
         .await?;

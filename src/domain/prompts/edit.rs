@@ -36,7 +36,7 @@ macro_rules! edited {
             View::Tenant(cx) => {
                 cx.write(async |$tx| {
                     let row: BundleRow = $work.await?;
-                    cx.audit($tx, $action, row.id).await?;
+                    cx.audit($tx, $action, row.id);
                     Ok(row)
                 })
                 .await
@@ -44,7 +44,7 @@ macro_rules! edited {
             View::Platform(cx) => {
                 cx.administer(async |$tx| {
                     let row: BundleRow = $work.await?;
-                    cx.audit($tx, $action, row.id, None).await?;
+                    cx.audit($tx, $action, row.id, None);
                     Ok(row)
                 })
                 .await
@@ -245,7 +245,7 @@ pub async fn seed_base(cx: &AdminCx) -> Outcome<Option<BundleRow>> {
             return Ok(None);
         }
         let bundle = publish_new(tx, "Base prompt", &sections, cx.now()).await?;
-        cx.audit(tx, "prompt.publish", bundle.id, None).await?;
+        cx.audit(tx, "prompt.publish", bundle.id, None);
         Ok(Some(bundle))
     })
     .await
