@@ -41,7 +41,7 @@ impl AuditEntry {
 impl AuditEntry {
     /// The global id, such as `audit_31`.
     pub async fn id(&self) -> ID {
-        ID(self.row.id.to_string())
+        ID(self.row.id.global())
     }
     /// When.
     async fn at(&self) -> DateTime {

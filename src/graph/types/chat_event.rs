@@ -160,19 +160,19 @@ impl ChatEvent {
     /// An event as the graph shows it; its rows load what hangs on them afresh.
     pub fn new(event: Event, cx: &TenantCx) -> Self {
         let cursor = event.cursor.to_string();
-        let conversation_id = ID(event.conversation.to_string());
+        let conversation_id = ID(event.conversation.global());
         let show = |row| Message { row, cx: cx.renewed() };
         match event.body {
             Body::MessageAdded(row) => MessageAdded { cursor, conversation_id, message: show(row) }.into(),
             Body::ReplyStarted(row) => ReplyStarted { cursor, conversation_id, message: show(row) }.into(),
             Body::ReplyDelta { message, text } => {
-                ReplyDelta { cursor, conversation_id, message_id: ID(message.to_string()), text }.into()
+                ReplyDelta { cursor, conversation_id, message_id: ID(message.global()), text }.into()
             }
             Body::ToolCalled { message, name } => {
-                ToolCalled { cursor, conversation_id, message_id: ID(message.to_string()), name }.into()
+                ToolCalled { cursor, conversation_id, message_id: ID(message.global()), name }.into()
             }
             Body::ReplySnapshot { message, text } => {
-                ReplySnapshot { cursor, conversation_id, message_id: ID(message.to_string()), text }.into()
+                ReplySnapshot { cursor, conversation_id, message_id: ID(message.global()), text }.into()
             }
             Body::ReplyCompleted { message, finish } => {
                 ReplyCompleted { cursor, conversation_id, message: show(message), finish_reason: finish }.into()

@@ -41,7 +41,7 @@ pub struct Conversation {
 impl Conversation {
     /// The global id, such as `conversation_5`.
     pub async fn id(&self) -> ID {
-        ID(self.row.id.to_string())
+        ID(self.row.id.global())
     }
     /// Where it takes place.
     async fn channel(&self) -> Channel {

@@ -31,7 +31,7 @@ impl WebhookDelivery {
 impl WebhookDelivery {
     /// The global id, such as `delivery_9`.
     pub async fn id(&self) -> ID {
-        ID(self.row.id.to_string())
+        ID(self.row.id.global())
     }
     /// Who delivered it: `TELNYX`, `TWILIO` or `GMAIL`.
     async fn provider(&self) -> &str {

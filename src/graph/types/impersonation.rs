@@ -42,7 +42,7 @@ impl Impersonation {
 impl Impersonation {
     /// The global id, such as `impersonation_4`.
     pub async fn id(&self) -> ID {
-        ID(self.row.id.to_string())
+        ID(self.row.id.global())
     }
     /// The tenant that is looked into.
     async fn tenant(&self) -> Result<Tenant> {

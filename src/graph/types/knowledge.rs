@@ -22,7 +22,7 @@ pub struct KnowledgeDocument {
 impl KnowledgeDocument {
     /// The global id, such as `document_6`.
     pub async fn id(&self) -> ID {
-        ID(self.row.id.to_string())
+        ID(self.row.id.global())
     }
     /// Its title.
     async fn title(&self) -> &str {

@@ -35,7 +35,7 @@ pub struct Lead {
 impl Lead {
     /// The global id, such as `lead_81`.
     pub async fn id(&self) -> ID {
-        ID(self.row.id.to_string())
+        ID(self.row.id.global())
     }
     /// What they are called.
     async fn name(&self) -> Option<&str> {

@@ -27,7 +27,7 @@ pub struct Meeting {
 impl Meeting {
     /// The global id, such as `meeting_12`.
     pub async fn id(&self) -> ID {
-        ID(self.row.id.to_string())
+        ID(self.row.id.global())
     }
     /// When it begins.
     async fn starts_at(&self) -> DateTime {

@@ -35,7 +35,7 @@ pub struct Message {
 impl Message {
     /// The global id, such as `message_12`.
     pub async fn id(&self) -> ID {
-        ID(self.row.id.to_string())
+        ID(self.row.id.global())
     }
     /// The conversation it belongs to.
     async fn conversation(&self) -> Result<Conversation> {

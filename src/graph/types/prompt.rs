@@ -44,7 +44,7 @@ impl PromptBundle {
 impl PromptBundle {
     /// The global id, such as `prompt_3`.
     pub async fn id(&self) -> ID {
-        ID(self.row.id.to_string())
+        ID(self.row.id.global())
     }
     /// Its name.
     async fn name(&self) -> &str {

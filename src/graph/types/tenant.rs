@@ -61,7 +61,7 @@ impl Tenant {
 impl Tenant {
     /// The global id, such as `tenant_1042`.
     pub async fn id(&self) -> ID {
-        ID(self.row.id.to_string())
+        ID(self.row.id.global())
     }
     /// The display name.
     async fn name(&self) -> &str {

@@ -55,7 +55,7 @@ impl User {
 impl User {
     /// The global id, such as `user_7`.
     pub async fn id(&self) -> ID {
-        ID(self.row.id.to_string())
+        ID(self.row.id.global())
     }
     /// The address they sign in with.
     async fn email(&self) -> &str {
