@@ -9,7 +9,7 @@ use crate::{
     db::{
         tables::{
             conversations::{self, ConversationChanges, ConversationRow, NewConversation},
-            messages::{self, MessageRow, NewMessage},
+            messages::{self, MessageRow, NewMessage, TurnRow},
         },
         tx::{Tenant, Tx},
     },
@@ -42,7 +42,7 @@ pub struct Accepted {
     /// The message.
     pub message: MessageRow,
     /// The reply that it gets, waiting or on its way; none where a person answers.
-    pub reply: Option<MessageRow>,
+    pub reply: Option<TurnRow>,
     /// No reply before that one is open: it need not wait for its turn.
     pub is_next: bool,
     /// It was not there before.
@@ -155,11 +155,11 @@ async fn store(
     let replied = async { if by_hand { Ok(None) } else { await_reply(cx, tx, &message).await.map(Some) } };
     let (row, reply) = try_join!(conversations::update(tx, id, &touched), replied)?;
     let conversation = row.unwrap_or(conversation);
-    Ok(Accepted { conversation, message, reply, is_next: !is_waited_for, is_new: true })
+    Ok(Accepted { conversation, message: message.message, reply, is_next: !is_waited_for, is_new: true })
 }
 
 /// Stores the reply that a message gets, waiting to be written.
-pub(super) async fn await_reply(cx: &TenantCx, tx: &Tx<Tenant>, question: &MessageRow) -> Outcome<MessageRow> {
+pub(super) async fn await_reply(cx: &TenantCx, tx: &Tx<Tenant>, question: &MessageRow) -> Outcome<TurnRow> {
     let now = cx.now();
     let reply = NewMessage {
         tenant_id: cx.scope().tenant(),

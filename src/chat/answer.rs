@@ -17,7 +17,7 @@ use crate::{
     db::{
         tables::{
             conversations,
-            messages::{self, MessageRow},
+            messages::{self, TurnRow},
         },
         tx::{Tenant, Tx},
     },
@@ -36,7 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub enum Answered {
     /// There it is.
-    Whole(Box<MessageRow>),
+    Whole(Box<TurnRow>),
     /// None is wanted: a person answers, it was stopped, or the channel was switched off.
     Unwanted,
     /// Another node is writing it.
@@ -85,7 +85,7 @@ impl Engine {
     }
 }
 
-fn failed(reply: &MessageRow) -> Answered {
+fn failed(reply: &TurnRow) -> Answered {
     let why = reply.failure_reason.clone().unwrap_or_else(|| "the reply failed".to_owned());
     if reply.failure_cause.is_none_or(ReplyFailure::may_pass) { Answered::Later(why) } else { Answered::Never(why) }
 }
@@ -109,6 +109,6 @@ async fn take_up(cx: &TenantCx, tx: &mut Tx<Tenant>, question: MessageId) -> Out
         None => None,
         Some(row) => Some((row, false)),
     };
-    let question = asked.content.into();
+    let question = asked.message.content.into();
     Ok(reply.map(|(reply, is_ours)| (Work { conversation, question, reply, is_next: false }, is_ours)))
 }

@@ -7,7 +7,7 @@ use crate::{
     context::TenantCx,
     db::{
         tables::{
-            messages::{self, MessageRow, ReplyStart},
+            messages::{self, MessageRow, ReplyStart, TurnRow},
             quotas, tenants,
             usage::{self, NewUsage},
         },
@@ -59,7 +59,7 @@ impl Question<'_> {
 /// Database faults.
 pub(super) async fn begin(
     tx: &mut Tx<Tenant>,
-    reply: &MessageRow,
+    reply: &TurnRow,
     question: &Question<'_>,
     start: ReplyStart,
     quota: Option<i32>,
@@ -91,12 +91,7 @@ pub(super) async fn begin(
 ///
 /// # Errors
 /// Database faults.
-pub(super) async fn reserve(
-    cx: &TenantCx,
-    reply: &MessageRow,
-    question: &Question<'_>,
-    used: Usage,
-) -> Outcome<Reserved> {
+pub(super) async fn reserve(cx: &TenantCx, reply: &TurnRow, question: &Question<'_>, used: Usage) -> Outcome<Reserved> {
     cx.write(async |tx| {
         let quota = tenants::own(tx).await?.monthly_token_quota;
         // First the reply, then the month: as it is settled. What it holds stands in its row, and nowhere else: its begin may be lost.
@@ -109,7 +104,7 @@ pub(super) async fn reserve(
 /// The same for a reply whose row the transaction holds, and by which so many tokens are held, of a tenant with this `quota`.
 async fn reserving(
     tx: &mut Tx<Tenant>,
-    reply: &MessageRow,
+    reply: &TurnRow,
     question: &Question<'_>,
     (used, held): (Usage, i32),
     quota: Option<i32>,
@@ -142,7 +137,7 @@ fn used_up() -> Refusal {
 }
 
 /// What a reply whose node is gone used, as far as can be told: the node noted what it asked.
-pub(super) fn lost(row: &MessageRow, written: &str) -> Option<Usage> {
+pub(super) fn lost(row: &TurnRow, written: &str) -> Option<Usage> {
     row.reserved_tokens?;
     Some(Usage { prompt: row.prompt_tokens?, completion: stored(llm::estimate_tokens(written).into()) })
 }
@@ -152,7 +147,7 @@ pub(super) fn lost(row: &MessageRow, written: &str) -> Option<Usage> {
 ///
 /// # Errors
 /// Database faults.
-pub(super) async fn settle(tx: &mut Tx<Tenant>, cx: &TenantCx, row: &MessageRow, is_estimated: bool) -> Outcome<()> {
+pub(super) async fn settle(tx: &mut Tx<Tenant>, cx: &TenantCx, row: &TurnRow, is_estimated: bool) -> Outcome<()> {
     let used = row.prompt_tokens.zip(row.completion_tokens);
     if let Some((prompt, completion)) = used {
         let entry = NewUsage {

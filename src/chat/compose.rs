@@ -16,7 +16,7 @@ use crate::{
         measure,
     },
     context::TenantCx,
-    db::tables::messages::MessageRow,
+    db::tables::messages::TurnRow,
     kernel::{
         failure::{ErrorCode, Failure},
         ids::ConversationId,
@@ -38,7 +38,7 @@ pub(super) struct Place<'a> {
     pub(super) engine: &'a Engine,
     pub(super) cx: &'a TenantCx,
     pub(super) conversation: ConversationId,
-    pub(super) reply: &'a MessageRow,
+    pub(super) reply: &'a TurnRow,
 }
 
 /// What a model is to be asked, and by whom.

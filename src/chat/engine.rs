@@ -167,7 +167,7 @@ impl Engine {
             return Err(Refusal::input("messageId", "Only the assistant's replies can be stopped.").into());
         }
         if !matches!(row.status, MessageStatus::Pending | MessageStatus::Streaming) {
-            return Ok(row);
+            return Ok(row.message);
         }
         // Watched from before the stop, so that its end can't be missed.
         let mut watcher = self.hub.watch(key(cx, row.conversation_id), None).await;
@@ -181,7 +181,7 @@ impl Engine {
             self.hub.ask_to_stop(cx.scope().tenant(), id).await;
         }
         follow::until_ended(&mut watcher, id, Duration::from_secs(5)).await;
-        Ok(find().await?.unwrap_or(row))
+        Ok(find().await?.unwrap_or(row).message)
     }
 
     /// Tells the watchers of a conversation of a message that joined it.

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use chrono::{DateTime, Utc};
 
 use crate::{
-    db::tables::messages::MessageRow,
+    db::tables::messages::{MessageRow, TurnRow},
     kernel::{
         failure::{ErrorCode, Refusal},
         ids::{ConversationId, MessageId},
@@ -167,17 +167,17 @@ impl Body {
 
     /// The event that a finished reply's row stands for.
     #[must_use]
-    pub fn of_finished(row: MessageRow) -> Self {
+    pub fn of_finished(row: TurnRow) -> Self {
         use crate::kernel::vocabulary::MessageStatus::Failed;
         if row.status == Failed {
             let code = ErrorCode::parse(row.failure_code.as_deref().unwrap_or_default());
-            let reason = row.failure_reason.clone().unwrap_or_else(|| "The answer broke off.".to_owned());
+            let reason = row.failure_reason.unwrap_or_else(|| "The answer broke off.".to_owned());
             // One that ended without a word on why was ended by another than its writer.
             let cause = row.failure_cause.unwrap_or(ReplyFailure::Internal);
-            Self::ReplyFailed { message: Arc::new(row), code, cause, reason }
+            Self::ReplyFailed { message: Arc::new(row.message), code, cause, reason }
         } else {
             let finish = row.finish_reason.unwrap_or(FinishReason::Stop);
-            Self::ReplyCompleted { message: Arc::new(row), finish }
+            Self::ReplyCompleted { message: Arc::new(row.message), finish }
         }
     }
 

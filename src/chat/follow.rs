@@ -17,7 +17,7 @@ use crate::{
         hub::{Reading, Watcher},
     },
     context::TenantCx,
-    db::tables::messages::{self, MessageRow},
+    db::tables::messages::{self, TurnRow},
     kernel::{
         failure::Outcome,
         ids::MessageId,
@@ -111,7 +111,7 @@ impl Follower {
     }
 
     /// What one message's row says to somebody who was not there since `since`.
-    fn tell(&mut self, missed: &mut Missed, row: MessageRow, since: DateTime<Utc>, bodies: &mut Vec<Body>) {
+    fn tell(&mut self, missed: &mut Missed, row: TurnRow, since: DateTime<Utc>, bodies: &mut Vec<Body>) {
         let is_new = row.created_at > since;
         let is_recent = row.updated_at > missed.resumed.time() - TOLD_TWICE;
         match (row.role, row.status) {
@@ -138,7 +138,7 @@ impl Follower {
             if is_recent {
                 self.told.insert(row.id);
             }
-            bodies.push(Body::MessageAdded(Arc::new(row)));
+            bodies.push(Body::MessageAdded(Arc::new(row.message)));
         }
     }
 }
@@ -203,7 +203,7 @@ async fn told_again(cx: &TenantCx, watcher: &Watcher, accepted: Accepted) -> Out
     let question = accepted.message.id;
     let mut bodies = vec![Body::MessageAdded(Arc::new(accepted.message))];
     // Looked at after the watcher was set up: an end that this misses will be heard.
-    let reply: Option<MessageRow> = cx.read(async |tx| messages::reply_to(tx, question).await).await?;
+    let reply: Option<TurnRow> = cx.read(async |tx| messages::reply_to(tx, question).await).await?;
     match reply {
         Some(row) if matches!(row.status, MessageStatus::Pending | MessageStatus::Streaming) => {
             if let Some((message, text)) = watcher.live().filter(|(message, _)| *message == row.id) {

@@ -22,7 +22,7 @@ use crate::{
         tables::{
             conversations::{self, ConversationRow},
             knowledge::Passage,
-            messages::{self, MessageRow, ReplyEnd, ReplyStart},
+            messages::{self, MessageRow, ReplyEnd, ReplyStart, TurnRow},
             prompts as sections,
             tenants::{self, TenantRow},
         },
@@ -76,7 +76,7 @@ pub(super) struct Work {
     pub(super) conversation: ConversationRow,
     /// What it answers.
     pub(super) question: Arc<str>,
-    pub(super) reply: MessageRow,
+    pub(super) reply: TurnRow,
     /// Known to be no other reply's turn.
     pub(super) is_next: bool,
 }
@@ -152,12 +152,7 @@ struct Gathered {
     history: Vec<MessageRow>,
 }
 
-async fn gather(
-    cx: &TenantCx,
-    tx: &Tx<Tenant>,
-    conversation: &ConversationRow,
-    reply: &MessageRow,
-) -> Outcome<Gathered> {
+async fn gather(cx: &TenantCx, tx: &Tx<Tenant>, conversation: &ConversationRow, reply: &TurnRow) -> Outcome<Gathered> {
     let question = reply.reply_to_id.ok_or_else(|| Failure::fault("a reply without its question"))?;
     let (tenant, chosen, (base, own), tools, history) = try_join!(
         tenants::own(tx),
@@ -176,7 +171,7 @@ async fn begin(
     engine: &Engine,
     cx: &TenantCx,
     tx: &mut Tx<Tenant>,
-    reply: &MessageRow,
+    reply: &TurnRow,
     gathered: Gathered,
     found: &[Passage],
 ) -> Outcome<Option<(MessageRow, Outcome<Opening>)>> {

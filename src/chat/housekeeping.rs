@@ -16,7 +16,7 @@ use crate::{
     context::{RequestId, TenantCx},
     db::{
         identity,
-        tables::messages::{self, MessageRow, ReplyEnd},
+        tables::messages::{self, ReplyEnd, TurnRow},
     },
     kernel::{
         failure::{Failure, Outcome},
@@ -88,7 +88,7 @@ impl Engine {
 }
 
 /// The end of a reply whose node is gone.
-fn as_lost(cx: &TenantCx, row: MessageRow, told: Option<&str>) -> ReplyEnd {
+fn as_lost(cx: &TenantCx, row: TurnRow, told: Option<&str>) -> ReplyEnd {
     let (code, reason) = NODE_LOST;
     let is_stopped = row.stop_requested_at.is_some();
     let content = told.filter(|text| text.starts_with(&row.content)).map_or(row.content.clone(), str::to_owned);
@@ -96,7 +96,7 @@ fn as_lost(cx: &TenantCx, row: MessageRow, told: Option<&str>) -> ReplyEnd {
     ReplyEnd {
         status: if is_stopped { MessageStatus::Cancelled } else { MessageStatus::Failed },
         content,
-        model: row.model,
+        model: row.message.model,
         prompt_tokens: used.map(|used| used.prompt),
         completion_tokens: used.map(|used| used.completion),
         finish_reason: Some(if is_stopped { FinishReason::Cancelled } else { FinishReason::Error }),

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use tracing::Span;
 
 use crate::{
-    db::tables::messages::MessageRow,
+    db::tables::messages::TurnRow,
     kernel::{
         ids::TenantId,
         metrics::Metrics,
@@ -60,7 +60,7 @@ pub(super) fn first_token(metrics: &Metrics, took: TimeDelta) {
 }
 
 /// Counts a reply that ended, and notes in the span of its writing what came of it.
-pub(super) fn ended(metrics: &Metrics, tenant: TenantId, reply: &MessageRow) {
+pub(super) fn ended(metrics: &Metrics, tenant: TenantId, reply: &TurnRow) {
     let outcome = match reply.status {
         MessageStatus::Failed => reply.failure_cause.map_or(reply.status.as_str(), ReplyFailure::as_str),
         status => status.as_str(),

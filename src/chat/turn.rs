@@ -11,7 +11,7 @@ use crate::{
         lease::HEARTBEAT,
     },
     context::TenantCx,
-    db::tables::messages::{self, MessageRow},
+    db::tables::messages::{self, TurnRow},
 };
 
 /// What came of waiting.
@@ -25,7 +25,7 @@ pub(super) enum Turn {
 }
 
 /// Waits in line, minding a stop.
-pub(super) async fn wait(engine: &Engine, cx: &TenantCx, reply: &MessageRow, stop: &CancellationToken) -> Turn {
+pub(super) async fn wait(engine: &Engine, cx: &TenantCx, reply: &TurnRow, stop: &CancellationToken) -> Turn {
     let conversation = reply.conversation_id;
     let mut watcher = engine.hub.watch(key(cx, conversation), None).await;
     // Asked again also when nobody tells of an end.

@@ -113,7 +113,7 @@ pub(super) async fn heard(
     };
     let message = messages::insert(tx, &message).await?;
     conversations::touch(tx, id, now).await?;
-    Ok(message)
+    Ok(message.message)
 }
 
 /// In the transaction of the write, and held, so that the lead can't go meanwhile.

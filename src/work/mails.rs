@@ -136,5 +136,5 @@ async fn take_up(cx: &TenantCx, tx: &mut Tx<Tenant>, id: Uuid) -> Outcome<Option
     let arrived_at = answered.as_ref().and_then(|mail| mail.arrived_at).filter(|_| is_automatic);
     let old_since = arrived_at.filter(|at| cx.now() - *at > OLD);
     let marker = id.to_string();
-    Ok(Some(Ready { marker, is_automatic, text: message.content, thread, answered, is_second, old_since }))
+    Ok(Some(Ready { marker, is_automatic, text: message.message.content, thread, answered, is_second, old_since }))
 }

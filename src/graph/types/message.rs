@@ -159,7 +159,7 @@ impl SendMessagePayload {
         Self {
             conversation: Conversation { row: accepted.conversation, cx: cx.clone() },
             message: message(accepted.message),
-            reply: accepted.reply.map(message),
+            reply: accepted.reply.map(|reply| message(reply.message)),
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::{
     db::{
         kept::Keep,
         schema::messages,
-        tables::messages::MessageRow,
+        tables::messages::{MessageRow, TurnRow},
         tx::{Tenant, Tx, Worker},
     },
     kernel::{
@@ -235,7 +235,7 @@ pub async fn reserve(tx: &Tx<Tenant>, id: MessageId, model: Option<&str>, prompt
 ///
 /// # Errors
 /// Database faults.
-pub async fn end_reply(tx: &mut Tx<Tenant>, id: MessageId, end: &ReplyEnd) -> Outcome<Option<MessageRow>> {
+pub async fn end_reply(tx: &mut Tx<Tenant>, id: MessageId, end: &ReplyEnd) -> Outcome<Option<TurnRow>> {
     let tenant = tx.tenant();
     Ok(diesel::update(
         messages::table
@@ -244,7 +244,7 @@ pub async fn end_reply(tx: &mut Tx<Tenant>, id: MessageId, end: &ReplyEnd) -> Ou
             .filter(messages::lease_expires_at.is_not_null()),
     )
     .set(end)
-    .returning(MessageRow::as_returning())
+    .returning(TurnRow::as_returning())
     .kept()
     .get_result(tx.conn())
     .await
@@ -260,7 +260,7 @@ pub async fn revive(
     id: MessageId,
     now: DateTime<Utc>,
     lease: DateTime<Utc>,
-) -> Outcome<Option<MessageRow>> {
+) -> Outcome<Option<TurnRow>> {
     let tenant = tx.tenant();
     let end = ReplyEnd {
         status: MessageStatus::Pending,
@@ -282,7 +282,7 @@ pub async fn revive(
         .filter(messages::reply_to_id.is_not_null());
     Ok(diesel::update(failed)
         .set((end, messages::reserved_tokens.eq(None::<i32>)))
-        .returning(MessageRow::as_returning())
+        .returning(TurnRow::as_returning())
         .kept()
         .get_result(tx.conn())
         .await
@@ -293,13 +293,13 @@ pub async fn revive(
 ///
 /// # Errors
 /// Database faults.
-pub async fn lock_abandoned(tx: &mut Tx<Tenant>, id: MessageId, now: DateTime<Utc>) -> Outcome<Option<MessageRow>> {
+pub async fn lock_abandoned(tx: &mut Tx<Tenant>, id: MessageId, now: DateTime<Utc>) -> Outcome<Option<TurnRow>> {
     let tenant = tx.tenant();
     Ok(messages::table
         .find(id)
         .filter(messages::tenant_id.eq(tenant))
         .filter(messages::lease_expires_at.lt(now))
-        .select(MessageRow::as_select())
+        .select(TurnRow::as_select())
         .for_update()
         .first(tx.conn())
         .await
