@@ -5,7 +5,10 @@ use std::collections::VecDeque;
 use chrono::{DateTime, Utc};
 
 use crate::{
-    chat::events::{Body, Cursor, Event},
+    chat::{
+        events::{Body, Cursor, Event},
+        hub::run::{Piece, joined},
+    },
     kernel::ids::{ConversationId, MessageId},
 };
 
@@ -20,10 +23,11 @@ const KEPT_ENDS: usize = 64;
 
 /// A reply that is being written.
 #[derive(Debug, Clone)]
-pub(super) struct Live {
-    pub(super) message: MessageId,
-    /// Its text so far.
-    pub(super) text: String,
+struct Live {
+    message: MessageId,
+    /// Its text up to `since`; the rest is in the log's pieces.
+    text: String,
+    since: Cursor,
 }
 
 /// An event as the nodes share it: linked to the one before, so that a gap shows.
@@ -63,9 +67,11 @@ pub(super) enum Applied {
 
 pub(super) struct Log {
     pub(super) conversation: ConversationId,
-    events: VecDeque<Event>,
+    pieces: VecDeque<Piece>,
+    /// Events in all pieces.
+    events: usize,
     bytes: usize,
-    /// Everything behind this place is in `events`.
+    /// Everything behind this place is in `pieces`.
     floor: Cursor,
     /// The place of the newest event.
     pub(super) last: Cursor,
@@ -75,7 +81,7 @@ pub(super) struct Log {
     pub(super) edition: u64,
     /// Events were added here that the common log does not hold.
     pub(super) is_split: bool,
-    pub(super) live: Option<Live>,
+    live: Option<Live>,
     ended: VecDeque<MessageId>,
     pub(super) touched: DateTime<Utc>,
 }
@@ -85,7 +91,8 @@ impl Log {
         let place = Cursor::at(now);
         Self {
             conversation,
-            events: VecDeque::new(),
+            pieces: VecDeque::new(),
+            events: 0,
             bytes: 0,
             floor: place,
             last: place,
@@ -124,7 +131,7 @@ impl Log {
                 if !self.live.as_ref().is_some_and(|live| writes(live.message))
                     && let Some((message, text)) = theirs
                 {
-                    self.live = Some(Live { message, text });
+                    self.live = Some(Live { message, text, since: entry.cursor });
                 }
             }
         }
@@ -139,8 +146,9 @@ impl Log {
         live: Option<(MessageId, String)>,
         writes: &impl Fn(MessageId) -> bool,
     ) {
-        let ours = self.live.take().filter(|live| writes(live.message));
         let Some(first) = entries.first() else { return };
+        self.gather_live();
+        let ours = self.live.take().filter(|live| writes(live.message));
         self.begin_anew(first.before);
         self.chain = first.before;
         self.is_split = false;
@@ -152,7 +160,8 @@ impl Log {
             }
             self.apply(now, entry, writes);
         }
-        self.live = ours.or(live.map(|(message, text)| Live { message, text }));
+        let live = ours.map(|live| (live.message, live.text)).or(live);
+        self.live = live.map(|(message, text)| Live { message, text, since: self.last });
     }
 
     /// What the other nodes are to know after a time alone.
@@ -169,8 +178,9 @@ impl Log {
     }
 
     fn begin_anew(&mut self, at: Cursor) {
-        self.events.clear();
-        self.bytes = 0;
+        self.gather_live();
+        self.pieces.clear();
+        (self.events, self.bytes) = (0, 0);
         self.floor = at;
         self.last = at;
         self.edition += 1;
@@ -184,13 +194,8 @@ impl Log {
             return;
         }
         match &body {
-            Body::ReplyStarted(row) => self.live = Some(Live { message, text: row.content.clone() }),
             // Of a text whose beginning is not known, no end is offered as the whole.
-            Body::ReplyDelta { text, .. } => {
-                if let Some(live) = self.live.as_mut().filter(|live| live.message == message) {
-                    live.text.push_str(text);
-                }
-            }
+            Body::ReplyStarted(row) => self.live = Some(Live { message, text: row.content.clone(), since: cursor }),
             ends if ends.ends_reply() => {
                 self.live.take_if(|live| live.message == message);
                 self.ended.push_back(message);
@@ -200,13 +205,37 @@ impl Log {
             }
             _ => {}
         }
-        let event = Event { cursor, conversation: self.conversation, body };
-        self.bytes += event.size();
-        self.events.push_back(event);
-        while self.events.len() > KEPT_EVENTS || self.bytes > KEPT_BYTES {
-            let Some(dropped) = self.events.pop_front() else { break };
+        self.events += 1;
+        let rest = match self.pieces.back_mut() {
+            Some(piece) => piece.take_in(cursor, body),
+            None => Err(body),
+        };
+        match rest {
+            Ok(bytes) => self.bytes += bytes,
+            Err(body) => {
+                let piece = Piece::new(Event { cursor, conversation: self.conversation, body });
+                self.bytes += piece.size();
+                self.pieces.push_back(piece);
+            }
+        }
+        while self.events > KEPT_EVENTS || self.bytes > KEPT_BYTES {
+            let Some(dropped) = self.pieces.pop_front() else { break };
+            self.events -= dropped.len();
             self.bytes -= dropped.size();
-            self.floor = dropped.cursor;
+            self.floor = dropped.last();
+            if let Some(live) = &mut self.live {
+                dropped.read_on(live.message, live.since, &mut live.text);
+                live.since = live.since.max(self.floor);
+            }
+        }
+    }
+
+    /// Takes what the pieces have of the reply that is being written out of them, before they go.
+    fn gather_live(&mut self) {
+        if let Some((_, text)) = self.live()
+            && let Some(live) = &mut self.live
+        {
+            (live.text, live.since) = (text, self.last);
         }
     }
 
@@ -217,33 +246,29 @@ impl Log {
 
     /// What happened behind `place`; of a watcher that is far behind, in bigger bites.
     pub(super) fn behind(&self, place: Cursor) -> Vec<Event> {
-        let behind = self.events.partition_point(|event| event.cursor <= place);
-        let events = self.events.range(behind..).cloned();
-        if self.events.len() - behind > FAR_BEHIND { joined(events) } else { events.collect() }
+        let behind = self.pieces.partition_point(|piece| piece.last() <= place);
+        let pieces = || self.pieces.range(behind..);
+        let count = pieces().map(|piece| piece.len_behind(place)).sum();
+        if count > FAR_BEHIND {
+            return joined(pieces().map(|piece| piece.whole_behind(self.conversation, place)));
+        }
+        let mut events = Vec::with_capacity(count);
+        pieces().for_each(|piece| piece.behind(self.conversation, place, &mut events));
+        events
     }
 
     #[cfg(test)]
     pub(super) fn places(&self) -> Vec<Cursor> {
-        self.events.iter().map(|event| event.cursor).collect()
+        let mut events = Vec::new();
+        self.pieces.iter().for_each(|piece| piece.behind(self.conversation, Cursor::ZERO, &mut events));
+        events.iter().map(|event| event.cursor).collect()
     }
 
     /// The reply that is being written, and its text so far.
     pub(super) fn live(&self) -> Option<(MessageId, String)> {
-        self.live.as_ref().map(|live| (live.message, live.text.clone()))
+        let live = self.live.as_ref()?;
+        let mut text = live.text.clone();
+        self.pieces.iter().for_each(|piece| piece.read_on(live.message, live.since, &mut text));
+        Some((live.message, text))
     }
-}
-
-/// Deltas of one reply that follow each other, as one.
-fn joined(events: impl Iterator<Item = Event>) -> Vec<Event> {
-    let mut fewer: Vec<Event> = Vec::new();
-    for event in events {
-        if let Some(last) = fewer.last_mut()
-            && last.body.joins(&event.body)
-        {
-            last.cursor = event.cursor;
-            continue;
-        }
-        fewer.push(event);
-    }
-    fewer
 }

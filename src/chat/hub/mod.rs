@@ -4,6 +4,7 @@
 //! Must not know what a conversation says, nor who may hear it.
 
 mod log;
+mod run;
 mod sync;
 mod topic;
 mod wire;
