@@ -19,7 +19,7 @@ use std::{
 
 use diesel::QueryResult;
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
-use futures_util::{FutureExt, future::try_join_all};
+use futures_util::{FutureExt, future::join};
 use tokio::task::unconstrained;
 use tracing::{Span, field::Empty};
 
@@ -179,12 +179,12 @@ impl<R: Role> Tx<R> {
     ) -> Outcome<(T, A)> {
         self.told();
         let entries = std::mem::take(&mut self.entries);
-        let (result, ended) = match result {
-            Ok(value) if !entries.is_empty() => {
-                let (noted, ended) = self.note_and_commit(&entries).await;
+        let (result, ended) = match (result, entries.split_last()) {
+            (Ok(value), Some((last, others))) => {
+                let (noted, ended) = self.note_and_commit(last, others).await;
                 (noted.map(|()| value).map_err(Into::into), ended)
             }
-            result => {
+            (result, _) => {
                 let statement = if result.is_ok() { "COMMIT" } else { "ROLLBACK" };
                 let ended = match self.mode {
                     Mode::Read => self.wire().send(statement),
@@ -211,21 +211,24 @@ impl<R: Role> Tx<R> {
 
     /// Writes into the audit log what was done, and commits; tells what became of each. Where an entry can't be written nothing is
     /// committed: PostgreSQL takes a `COMMIT` for a `ROLLBACK` where something failed before it.
-    async fn note_and_commit(&mut self, entries: &[NewEntry]) -> (QueryResult<()>, QueryResult<()>) {
-        let is_prepared = std::mem::replace(&mut self.wire().has_noted, false);
+    async fn note_and_commit(&mut self, last: &NewEntry, others: &[NewEntry]) -> (QueryResult<()>, QueryResult<()>) {
+        let mut is_prepared = std::mem::replace(&mut self.wire().has_noted, false);
+        let mut connection = self.wire().line();
+        for entry in others {
+            if let Err(error) = entry.insert(connection).await {
+                return (Err(error), connection.batch_execute("ROLLBACK").await);
+            }
+            is_prepared = true;
+        }
         let (noted, ended) = {
-            let mut connection = self.line();
             // tokio never makes it wait for its turn, so that what is prepared was sent when it has been polled once.
-            let mut noting = pin!(unconstrained(try_join_all(entries.iter().map(|entry| entry.insert(connection)))));
+            let mut noting = pin!(unconstrained(last.insert(connection)));
             let noted = if is_prepared { noting.as_mut().now_or_never() } else { Some(noting.as_mut().await) };
             match noted {
-                Some(Ok(_)) => (Ok(()), connection.batch_execute("COMMIT").await),
+                Some(Ok(())) => (Ok(()), connection.batch_execute("COMMIT").await),
                 Some(Err(error)) => (Err(error), connection.batch_execute("ROLLBACK").await),
-                None => {
-                    let ended = connection.batch_execute("COMMIT").await;
-                    // Its answer came before that of the end.
-                    (noting.await.map(drop), ended)
-                }
+                // Both at once: an answer that nobody takes may hold up those behind it.
+                None => join(noting, connection.batch_execute("COMMIT")).await,
             }
         };
         self.wire().has_noted = noted.is_ok();
