@@ -33,7 +33,7 @@ pub use replies::{
     request_stop, reserve, revive, start_reply,
 };
 
-/// One message. Nodes tell each other of it in this form.
+/// One message. Nodes tell each other of it in this form: what leaves it has to stay for one more release, or an older node can't read it.
 #[derive(Debug, Clone, Queryable, Selectable, serde::Serialize, serde::Deserialize)]
 #[diesel(table_name = messages)]
 #[expect(missing_docs, reason = "the columns are described in the migration and in the graph")]
@@ -51,6 +51,7 @@ pub struct MessageRow {
     pub prompt_hash: Option<String>,
     pub sources: serde_json::Value,
     pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
 }
 
 /// A message with what is noted of it while it is answered, or written as an answer. A page of messages needs none of that, and to read
@@ -68,7 +69,6 @@ pub struct TurnRow {
     pub stop_requested_at: Option<DateTime<Utc>>,
     pub failure_cause: Option<ReplyFailure>,
     pub reserved_tokens: Option<i32>,
-    pub updated_at: DateTime<Utc>,
 }
 
 impl Deref for TurnRow {
