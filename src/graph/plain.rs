@@ -119,7 +119,7 @@ macro_rules! leaves {
 impl Leaf for DateTime {
     fn write(self, out: &mut Vec<u8>) {
         out.push(b'"');
-        Self::write(self, out);
+        self.write_rfc3339(out);
         out.push(b'"');
     }
 }
