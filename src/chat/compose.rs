@@ -86,7 +86,8 @@ pub(super) async fn compose(place: &Place<'_>, opening: Opening, draft: &Draft) 
         let Ok(results) = timeout_at(deadline, Box::pin(run(place, &request.tools, &round.calls))).await else {
             return How::model_failed(&ModelError::late("the tools kept us waiting"));
         };
-        request.turns.push(Said::Called { text: round.text, calls: round.calls });
+        let text = if round.has_text { draft.answer() } else { String::new() };
+        request.turns.push(Said::Called { text, calls: round.calls });
         request.turns.push(Said::Results(results));
         rounds += 1;
     }
@@ -94,7 +95,8 @@ pub(super) async fn compose(place: &Place<'_>, opening: Opening, draft: &Draft) 
 
 /// What came of one question to the model.
 struct Round {
-    text: String,
+    /// There is an answer in the draft.
+    has_text: bool,
     calls: Vec<ToolCall>,
     finish: FinishReason,
 }
@@ -107,7 +109,7 @@ async fn ask(
     draft: &Draft,
 ) -> Result<Round, ModelError> {
     let mut pieces = line.ask(request.clone(), place.engine.settings.patience, deadline);
-    let (mut text, mut calls) = (String::new(), Vec::new());
+    let (mut has_text, mut calls) = (false, Vec::new());
     while let Some(piece) = pieces.next().await {
         let piece = piece.inspect_err(|error| {
             if error.is_free() {
@@ -117,21 +119,21 @@ async fn ask(
         match piece? {
             Delta::Text(more) => {
                 // The one letter that PostgreSQL can't keep.
-                let more = more.replace('\0', "");
+                let more = if more.contains('\0') { more.replace('\0', "") } else { more };
                 if more.is_empty() {
                     continue;
                 }
-                if text.is_empty() && draft.is_empty() {
+                if draft.is_empty() {
                     measure::first_token(&place.cx.services().metrics, place.cx.now() - place.reply.created_at);
                 }
-                let told = draft.add(more.clone(), text.is_empty());
-                text.push_str(&more);
-                place.tell(Body::ReplyDelta { message: place.reply.id, text: told });
+                let text = draft.add(more, !has_text);
+                has_text = true;
+                place.tell(Body::ReplyDelta { message: place.reply.id, text });
             }
             Delta::Calls(made) => calls = made,
             Delta::End { finish, usage } => {
                 draft.answered(usage);
-                return Ok(Round { text, calls, finish });
+                return Ok(Round { has_text, calls, finish });
             }
         }
     }

@@ -19,6 +19,8 @@ pub(super) struct Written {
     asked: Option<Asked>,
     /// Bytes of the text that the database has.
     kept: usize,
+    /// Where the last answer with a text begins.
+    answer: usize,
 }
 
 /// A question whose cost nobody has told yet.
@@ -89,9 +91,19 @@ impl Draft {
     pub(super) fn add(&self, more: String, is_first: bool) -> String {
         let mut draft = self.lock();
         let is_apart = draft.text.is_empty() || draft.text.ends_with(char::is_whitespace);
-        let more = if is_first && !is_apart { format!("\n\n{more}") } else { more };
+        let gap = if is_first && !is_apart { "\n\n" } else { "" };
+        draft.text.push_str(gap);
+        if is_first {
+            draft.answer = draft.text.len();
+        }
         draft.text.push_str(&more);
-        more
+        if gap.is_empty() { more } else { format!("{gap}{more}") }
+    }
+
+    /// What was written since the last first piece.
+    pub(super) fn answer(&self) -> String {
+        let draft = self.lock();
+        draft.text.get(draft.answer..).unwrap_or_default().to_owned()
     }
 
     /// An answer is whole; what it cost, where the provider said so.

@@ -25,15 +25,37 @@ pub(super) enum Piece {
 pub(super) struct Run {
     message: MessageId,
     text: String,
-    /// Of each delta its place, and how much of the text there is with it.
-    ends: Vec<(Cursor, usize)>,
+    ends: Vec<End>,
+}
+
+/// Where a delta ends. Its place is in parts, since a cursor beside anything would take half as much again.
+struct End {
+    millis: i64,
+    number: u32,
+    /// How much of the text there is with it, in bytes.
+    until: u32,
+}
+
+impl End {
+    fn new(Cursor { millis, number }: Cursor, text: &str) -> Self {
+        // A run holds some kilobytes and one more delta.
+        Self { millis, number, until: u32::try_from(text.len()).unwrap_or(u32::MAX) }
+    }
+
+    const fn cursor(&self) -> Cursor {
+        Cursor { millis: self.millis, number: self.number }
+    }
+
+    const fn until(&self) -> usize {
+        self.until as usize
+    }
 }
 
 impl Piece {
     pub(super) fn new(event: Event) -> Self {
         match event.body {
             Body::ReplyDelta { message, text } => {
-                Self::Run(Run { message, ends: vec![(event.cursor, text.len())], text })
+                Self::Run(Run { message, ends: vec![End::new(event.cursor, &text)], text })
             }
             body => Self::Event(Event { body, ..event }),
         }
@@ -45,7 +67,7 @@ impl Piece {
             (Self::Run(run), Body::ReplyDelta { message, text }) if run.is_open_for(message) => {
                 let before = run.size();
                 run.text.push_str(&text);
-                run.ends.push((cursor, run.text.len()));
+                run.ends.push(End::new(cursor, &run.text));
                 Ok(run.size() - before)
             }
             (_, body) => Err(body),
@@ -117,7 +139,7 @@ impl Run {
     }
 
     fn last(&self) -> Cursor {
-        self.ends.last().map_or(Cursor::ZERO, |(cursor, _)| *cursor)
+        self.ends.last().map_or(Cursor::ZERO, End::cursor)
     }
 
     fn size(&self) -> usize {
@@ -126,20 +148,20 @@ impl Run {
 
     /// How many of its deltas are not behind `place`.
     fn known(&self, place: Cursor) -> usize {
-        self.ends.partition_point(|(cursor, _)| *cursor <= place)
+        self.ends.partition_point(|end| end.cursor() <= place)
     }
 
     /// Where the delta of a number begins.
     fn start(&self, number: usize) -> usize {
-        number.checked_sub(1).and_then(|before| self.ends.get(before)).map_or(0, |(_, end)| *end)
+        number.checked_sub(1).and_then(|before| self.ends.get(before)).map_or(0, End::until)
     }
 
     fn behind(&self, conversation: ConversationId, place: Cursor, events: &mut Vec<Event>) {
         let known = self.known(place);
         let mut start = self.start(known);
-        for &(cursor, end) in self.ends.iter().skip(known) {
-            events.push(self.delta(conversation, cursor, self.cut(start..end)));
-            start = end;
+        for end in self.ends.iter().skip(known) {
+            events.push(self.delta(conversation, end.cursor(), self.cut(start..end.until())));
+            start = end.until();
         }
     }
 
