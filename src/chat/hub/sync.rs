@@ -112,7 +112,12 @@ impl Hub {
             let told = wire.tell(link, topic.key, self.clock.now(), floor, vec![gap]).await?;
             // Nobody else wrote meanwhile: what is here is the whole of it.
             if let Some(entry) = told.first().filter(|entry| entry.before == chain) {
-                topic.log(|log| log.rejoin(entry.cursor));
+                topic.log(|log| {
+                    // Unless something was added here while Redis was asked; then the whole is read anew below.
+                    if log.last == floor {
+                        log.rejoin(entry.cursor);
+                    }
+                });
             }
         }
         self.load(wire, link, topic).await
