@@ -97,6 +97,41 @@ async fn what_the_log_does_not_take_is_not_done() {
     assert_eq!(log["data"]["auditLog"]["totalCount"], 3 + 32);
 }
 
+/// Who is moved is told of in both tenants' logs, or is not moved.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_several_entries_each_must_be_taken() {
+    let gateway = Gateway::start().await;
+    let (acme, rival) = (gateway.tenant("acme").await, gateway.tenant("rival").await);
+    let (root, staff) = (gateway.root().await, acme.staff().await);
+    let id = staff.data("{ me { id } }").await["me"]["id"].as_str().expect("an id").to_owned();
+    let owner = owner(&gateway.database).await;
+    let refuse =
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'the log is full'; END $$";
+    owner.batch_execute(refuse).await.expect("a function");
+    let to = |tenant: &str| {
+        format!(
+            "mutation {{ assignUserToTenant(userId: \"{id}\", tenantId: \"{tenant}\") {{ tenant {{ subdomain }} }} }}"
+        )
+    };
+    for refused in [acme.id, rival.id, acme.id] {
+        let refuse = format!(
+            "CREATE TRIGGER refuse BEFORE INSERT ON audit_entries FOR EACH ROW
+             WHEN (NEW.action = 'user.assign' AND NEW.tenant_id = {}) EXECUTE FUNCTION refuse()",
+            refused.0
+        );
+        owner.batch_execute(&refuse).await.expect("refused from now on");
+        assert_eq!(code(&root.query(&to(&rival.id.to_string())).await), "INTERNAL", "{refused}");
+        owner.batch_execute("DROP TRIGGER refuse ON audit_entries").await.expect("taken again");
+        assert_eq!(staff.data("{ tenant { subdomain } }").await["tenant"]["subdomain"], "acme");
+    }
+    let moved = root.data(&to(&rival.id.to_string())).await;
+    assert_eq!(moved["assignUserToTenant"]["tenant"]["subdomain"], "rival");
+    for tenant in [&acme, &rival] {
+        let log = tenant.admin().await.ask(LOG, json!({ "f": { "action": "user.assign" } })).await;
+        assert_eq!(log["data"]["auditLog"]["totalCount"], 1);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_comes_in_by_the_header_is_recorded_whatever_they_do() {
     let gateway = Gateway::start().await;

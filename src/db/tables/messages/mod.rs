@@ -54,8 +54,8 @@ pub struct MessageRow {
     pub updated_at: DateTime<Utc>,
 }
 
-/// A message with what is noted of it while it is answered, or written as an answer. A page of messages needs none of that, and to read
-/// it would cost a third more.
+/// A message with what is noted of it while it is answered, or written as an answer. A page of messages needs none of that; to read it there
+/// would cost half as much again.
 #[derive(Debug, Clone, Queryable, Selectable)]
 #[diesel(table_name = messages)]
 #[expect(missing_docs, reason = "the columns are described in the migration")]
