@@ -376,7 +376,9 @@ mod tests {
                     }
                     Step::Replaced(bodies, live) => {
                         let kept = plain.live.take().filter(|(message, _)| writes(*message));
-                        bodies.iter().for_each(|body| plain.hear(body));
+                        for body in &bodies {
+                            plain.hear(body);
+                        }
                         plain.live = kept.or(live.clone());
                         let mut before = place;
                         let entries = bodies.into_iter().map(|body| {

@@ -232,7 +232,9 @@ mod tests {
             let from = place(from);
             let expected: Vec<_> = events.into_iter().filter(|event| event.cursor > from).collect();
             let mut behind = Vec::new();
-            pieces.iter().for_each(|piece| piece.behind(PLACE, from, &mut behind));
+            for piece in &pieces {
+                piece.behind(PLACE, from, &mut behind);
+            }
             prop_assert_eq!(told(&behind), told(&expected));
             prop_assert_eq!(pieces.iter().map(|piece| piece.len_behind(from)).sum::<usize>(), expected.len());
             let ahead = pieces.iter().filter(|piece| piece.last() > from);
