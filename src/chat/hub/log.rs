@@ -30,6 +30,14 @@ struct Live {
     since: Cursor,
 }
 
+impl Live {
+    /// Takes what a piece of the log has of the text into it.
+    fn read(&mut self, piece: &Piece) {
+        self.text.push_str(piece.text_of(self.message, self.since));
+        self.since = self.since.max(piece.last());
+    }
+}
+
 /// An event as the nodes share it: linked to the one before, so that a gap shows.
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
@@ -224,18 +232,15 @@ impl Log {
             self.bytes -= dropped.size();
             self.floor = dropped.last();
             if let Some(live) = &mut self.live {
-                dropped.read_on(live.message, live.since, &mut live.text);
-                live.since = live.since.max(self.floor);
+                live.read(&dropped);
             }
         }
     }
 
     /// Takes what the pieces have of the reply that is being written out of them, before they go.
     fn gather_live(&mut self) {
-        if let Some((_, text)) = self.live()
-            && let Some(live) = &mut self.live
-        {
-            (live.text, live.since) = (text, self.last);
+        if let Some(live) = &mut self.live {
+            self.pieces.iter().for_each(|piece| live.read(piece));
         }
     }
 
@@ -266,20 +271,18 @@ impl Log {
 
     /// The reply that is being written, and its text so far.
     pub(super) fn live(&self) -> Option<(MessageId, String)> {
-        let live = self.live.as_ref()?;
-        let mut text = live.text.clone();
-        self.pieces.iter().for_each(|piece| piece.read_on(live.message, live.since, &mut text));
-        Some((live.message, text))
+        let mut live = self.live.clone()?;
+        self.pieces.iter().for_each(|piece| live.read(piece));
+        Some((live.message, live.text))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use proptest::prelude::*;
 
     use super::*;
+    use crate::chat::hub::tests::started;
 
     /// What may happen to a log.
     #[derive(Debug, Clone)]
@@ -288,14 +291,6 @@ mod tests {
         Birth,
         Gap(Option<(MessageId, String)>, Vec<MessageId>),
         Replaced(Vec<Body>, Option<(MessageId, String)>),
-    }
-
-    fn started(message: MessageId, content: &str) -> Body {
-        let row = serde_json::json!({
-            "id": message, "conversation_id": 7, "role": "ASSISTANT", "status": "STREAMING", "content": content, "sources": [],
-            "created_at": "2026-11-21T12:00:00Z", "updated_at": "2026-11-21T12:00:00Z",
-        });
-        Body::ReplyStarted(Arc::new(serde_json::from_value(row).expect("a row")))
     }
 
     fn ended(message: MessageId) -> Body {

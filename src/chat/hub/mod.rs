@@ -230,12 +230,13 @@ mod tests {
         hub.watch(key, after).now_or_never().unwrap()
     }
 
-    fn start(hub: &Arc<Hub>) {
+    /// A reply's begin, with what is kept of it.
+    pub(super) fn started(message: MessageId, content: &str) -> Body {
         let row = serde_json::json!({
-            "id": 1, "conversation_id": 7, "role": "ASSISTANT", "status": "STREAMING", "content": "", "sources": [],
+            "id": message, "conversation_id": 7, "role": "ASSISTANT", "status": "STREAMING", "content": content, "sources": [],
             "created_at": "2026-11-21T12:00:00Z", "updated_at": "2026-11-21T12:00:00Z",
         });
-        hub.publish(KEY, Body::ReplyStarted(Arc::new(serde_json::from_value(row).unwrap())));
+        Body::ReplyStarted(Arc::new(serde_json::from_value(row).unwrap()))
     }
 
     fn delta(hub: &Arc<Hub>, text: &str) {
@@ -278,7 +279,7 @@ mod tests {
     #[test]
     fn a_place_that_was_dropped_is_told_and_goes_on_with_the_text_so_far() {
         let (hub, _) = hub();
-        start(&hub);
+        hub.publish(KEY, started(MessageId(1), ""));
         let mut slow = watch(&hub, KEY, None);
         for _ in 0..log::KEPT_EVENTS + 10 {
             delta(&hub, "x");

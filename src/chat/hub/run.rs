@@ -123,12 +123,11 @@ impl Piece {
         }
     }
 
-    /// Adds what it has of a reply's text behind `place`.
-    pub(super) fn read_on(&self, message: MessageId, place: Cursor, text: &mut String) {
-        if let Self::Run(run) = self
-            && run.message == message
-        {
-            text.push_str(run.text_behind(place));
+    /// What it has of a reply's text behind `place`.
+    pub(super) fn text_of(&self, message: MessageId, place: Cursor) -> &str {
+        match self {
+            Self::Run(run) if run.message == message => run.text_behind(place),
+            _ => "",
         }
     }
 }
