@@ -86,17 +86,14 @@ pub(super) async fn compose(place: &Place<'_>, opening: Opening, draft: &Draft) 
         let Ok(results) = timeout_at(deadline, Box::pin(run(place, &request.tools, &round.calls))).await else {
             return How::model_failed(&ModelError::late("the tools kept us waiting"));
         };
-        let text = if round.has_text { draft.answer() } else { String::new() };
-        request.turns.push(Said::Called { text, calls: round.calls });
+        request.turns.push(Said::Called { text: draft.answer(), calls: round.calls });
         request.turns.push(Said::Results(results));
         rounds += 1;
     }
 }
 
-/// What came of one question to the model.
+/// What came of one question to the model, beside the text in the draft.
 struct Round {
-    /// There is an answer in the draft.
-    has_text: bool,
     calls: Vec<ToolCall>,
     finish: FinishReason,
 }
@@ -109,7 +106,8 @@ async fn ask(
     draft: &Draft,
 ) -> Result<Round, ModelError> {
     let mut pieces = line.ask(request.clone(), place.engine.settings.patience, deadline);
-    let (mut has_text, mut calls) = (false, Vec::new());
+    let mut calls = Vec::new();
+    draft.begin_answer();
     while let Some(piece) = pieces.next().await {
         let piece = piece.inspect_err(|error| {
             if error.is_free() {
@@ -126,14 +124,13 @@ async fn ask(
                 if draft.is_empty() {
                     measure::first_token(&place.cx.services().metrics, place.cx.now() - place.reply.created_at);
                 }
-                let text = draft.add(more, !has_text);
-                has_text = true;
+                let text = draft.add(more);
                 place.tell(Body::ReplyDelta { message: place.reply.id, text });
             }
             Delta::Calls(made) => calls = made,
             Delta::End { finish, usage } => {
                 draft.answered(usage);
-                return Ok(Round { has_text, calls, finish });
+                return Ok(Round { calls, finish });
             }
         }
     }

@@ -19,8 +19,8 @@ pub(super) struct Written {
     asked: Option<Asked>,
     /// Bytes of the text that the database has.
     kept: usize,
-    /// Where the last answer with a text begins.
-    answer: usize,
+    /// Where the answer to the last question begins, once there is any.
+    answer: Option<usize>,
 }
 
 /// A question whose cost nobody has told yet.
@@ -87,23 +87,27 @@ impl Draft {
         self.lock().asked = None;
     }
 
+    /// What is added from now on answers another question.
+    pub(super) fn begin_answer(&self) {
+        self.lock().answer = None;
+    }
+
     /// Adds a piece; gives what to tell of it. What a model says after its tools does not run into what it said before.
-    pub(super) fn add(&self, more: String, is_first: bool) -> String {
+    pub(super) fn add(&self, more: String) -> String {
         let mut draft = self.lock();
         let is_apart = draft.text.is_empty() || draft.text.ends_with(char::is_whitespace);
-        let gap = if is_first && !is_apart { "\n\n" } else { "" };
+        let gap = if draft.answer.is_none() && !is_apart { "\n\n" } else { "" };
         draft.text.push_str(gap);
-        if is_first {
-            draft.answer = draft.text.len();
-        }
+        let begins = draft.text.len();
+        draft.answer.get_or_insert(begins);
         draft.text.push_str(&more);
         if gap.is_empty() { more } else { format!("{gap}{more}") }
     }
 
-    /// What was written since the last first piece.
+    /// What there is of the answer to the last question.
     pub(super) fn answer(&self) -> String {
         let draft = self.lock();
-        draft.text.get(draft.answer..).unwrap_or_default().to_owned()
+        draft.answer.and_then(|begins| draft.text.get(begins..)).unwrap_or_default().to_owned()
     }
 
     /// An answer is whole; what it cost, where the provider said so.
