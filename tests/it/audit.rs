@@ -8,6 +8,14 @@ use crate::support::{Gateway, PASSWORD, cluster::owner, code, login};
 const LOG: &str = "query($f: AuditFilter) { auditLog(filter: $f) { totalCount nodes \
                    { id at action target outcome impersonated detail requestId actor { email } tenant { subdomain } } } }";
 
+const REFUSE: &str =
+    "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'the log is full'; END $$";
+
+/// Has the log take no entry of which `when` is true.
+fn refusing(when: &str) -> String {
+    format!("CREATE TRIGGER refuse BEFORE INSERT ON audit_entries FOR EACH ROW WHEN ({when}) EXECUTE FUNCTION refuse()")
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_done_is_in_the_log_with_who_did_it() {
     let gateway = Gateway::start().await;
@@ -74,11 +82,8 @@ async fn what_the_log_does_not_take_is_not_done() {
     let create = |name: &str| format!("mutation {{ createLead(input: {{ name: \"{name}\" }}) {{ name }} }}");
     admin.data(&create("Ann")).await;
     let owner = owner(&gateway.database).await;
-    let refuse =
-        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'the log is full'; END $$;
-        CREATE TRIGGER refuse BEFORE INSERT ON audit_entries FOR EACH ROW WHEN (NEW.action = 'lead.create')
-        EXECUTE FUNCTION refuse()";
-    owner.batch_execute(refuse).await.expect("refused from now on");
+    owner.batch_execute(REFUSE).await.expect("a function");
+    owner.batch_execute(&refusing("NEW.action = 'lead.create'")).await.expect("refused from now on");
     for name in ["Bob", "Cid", "Dan"] {
         assert_eq!(code(&admin.query(&create(name)).await), "INTERNAL", "{name}");
     }
@@ -105,20 +110,14 @@ async fn of_several_entries_each_must_be_taken() {
     let (root, staff) = (gateway.root().await, acme.staff().await);
     let id = staff.data("{ me { id } }").await["me"]["id"].as_str().expect("an id").to_owned();
     let owner = owner(&gateway.database).await;
-    let refuse =
-        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'the log is full'; END $$";
-    owner.batch_execute(refuse).await.expect("a function");
+    owner.batch_execute(REFUSE).await.expect("a function");
     let to = |tenant: &str| {
         format!(
             "mutation {{ assignUserToTenant(userId: \"{id}\", tenantId: \"{tenant}\") {{ tenant {{ subdomain }} }} }}"
         )
     };
     for refused in [acme.id, rival.id, acme.id] {
-        let refuse = format!(
-            "CREATE TRIGGER refuse BEFORE INSERT ON audit_entries FOR EACH ROW
-             WHEN (NEW.action = 'user.assign' AND NEW.tenant_id = {}) EXECUTE FUNCTION refuse()",
-            refused.0
-        );
+        let refuse = refusing(&format!("NEW.action = 'user.assign' AND NEW.tenant_id = {}", refused.0));
         owner.batch_execute(&refuse).await.expect("refused from now on");
         assert_eq!(code(&root.query(&to(&rival.id.to_string())).await), "INTERNAL", "{refused}");
         owner.batch_execute("DROP TRIGGER refuse ON audit_entries").await.expect("taken again");
