@@ -16,7 +16,7 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 use tokio::sync::OnceCell;
 
-use crate::support::{Gateway, Plan, cluster, phones::set_sms, redis::Redis};
+use crate::support::{Gateway, Plan, cluster, phones::set_sms, redis::Redis, spent};
 
 const SECRET_KEY: &str = "9f2c61d07be84a35c1d0f7a86e52b934d80b1fe673a94c258f06db7129e4c5a3";
 const JWT_SECRET_KEY: &str = "5be19d3c7f02a846e8b1704cd96a3f25c07d81e94b6f2a530d9ec871b4a6f3e2";
@@ -39,6 +39,7 @@ async fn sound_database() -> String {
         drop(admin);
         gateway.stop().await;
         cluster::until_nobody_is_in(&gateway.database).await;
+        spent::not_with_this_test(&gateway.database);
         gateway.database.clone()
     });
     cluster::copy_of(template.await).await

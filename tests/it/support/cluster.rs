@@ -17,7 +17,7 @@ use frontdesk::db::{
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::OnceCell;
 
-use super::pooler::Pooler;
+use super::{pooler::Pooler, spent};
 
 struct Cluster {
     postgres: EmbeddedPg,
@@ -85,25 +85,23 @@ pub async fn until_somebody_waits(database: &str) {
 
 /// An empty database.
 pub async fn empty_database() -> String {
-    let name = format!("t_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::SeqCst));
-    owner("postgres").await.batch_execute(&format!("CREATE DATABASE {name}")).await.expect("create");
-    name
+    create("").await
 }
 
 /// A migrated database of one's own.
 pub async fn database() -> String {
-    let template = TEMPLATE.get_or_init(make_template).await;
-    let name = format!("t_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::SeqCst));
-    let create = format!("CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy");
-    owner("postgres").await.batch_execute(&create).await.expect("create from the template");
-    name
+    copy_of(TEMPLATE.get_or_init(make_template).await).await
 }
 
 /// A copy of a database that nobody uses any more.
 pub async fn copy_of(database: &str) -> String {
+    create(&format!("TEMPLATE {database} STRATEGY file_copy")).await
+}
+
+async fn create(how: &str) -> String {
     let name = format!("t_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::SeqCst));
-    let create = format!("CREATE DATABASE {name} TEMPLATE {database} STRATEGY file_copy");
-    owner("postgres").await.batch_execute(&create).await.expect("create from a copy");
+    owner("postgres").await.batch_execute(&format!("CREATE DATABASE {name} {how}")).await.expect("create");
+    spent::with_this_test(&name);
     name
 }
 
@@ -120,6 +118,7 @@ async fn make_template() -> String {
         }
     }
     let name = empty_database().await;
+    spent::not_with_this_test(&name);
     let db = migrate::open(&open_settings(&name)).await.expect("migrate the template");
     db.close();
     until_nobody_is_in(&name).await;

@@ -18,6 +18,7 @@ pub mod pooler;
 pub mod process;
 pub mod redis;
 pub mod socket;
+pub mod spent;
 pub mod telnyx;
 
 pub use actor::{Actor, Answer, CHAT, Tenant, code, login, said};
