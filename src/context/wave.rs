@@ -10,6 +10,7 @@ use std::{
     task::{Context, Poll},
 };
 
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use tokio::{
     sync::Notify,
     task::{JoinError, JoinHandle},
@@ -57,7 +58,8 @@ impl Wave {
         let _word = Word(self);
         let mut joined = self.0.joined.load(Ordering::SeqCst);
         loop {
-            tokio::task::yield_now().await;
+            // Over only once it was woken itself: another field of the same object may have this one polled before its time.
+            FuturesUnordered::from_iter([tokio::task::yield_now()]).next().await;
             let now = self.0.joined.load(Ordering::SeqCst);
             if now == joined {
                 return;
@@ -156,6 +158,8 @@ impl Drop for Rider {
 
 #[cfg(test)]
 mod tests {
+    use tokio::task::yield_now;
+
     use super::*;
 
     #[tokio::test]
@@ -167,8 +171,11 @@ mod tests {
         let _second = wave.join();
         let mut second = Box::pin(wave.gather());
         assert!(futures_util::poll!(&mut second).is_pending());
+        assert!(futures_util::poll!(&mut first).is_pending(), "polled again, but no moment has passed");
+        yield_now().await;
         assert!(futures_util::poll!(&mut first).is_pending(), "somebody came");
         assert!(futures_util::poll!(&mut second).is_pending());
+        yield_now().await;
         assert!(futures_util::poll!(&mut first).is_ready(), "nobody came");
         assert!(futures_util::poll!(&mut second).is_ready(), "told so");
         // Whoever looks around and leaves lets the others go on.
