@@ -15,10 +15,13 @@ use futures_util::{
     stream::{self, BoxStream},
 };
 
+use tokio_util::task::AbortOnDropHandle;
+
 use crate::{
     context::{OpenStream, RequestId},
     graph::answer,
     http::{Web, caller::Proof, negotiate::Form, parts, sse, watch},
+    kernel::task,
 };
 
 /// After how long a silence a sign of life is sent.
@@ -63,20 +66,22 @@ pub(super) fn respond(
     (form, id): (Form, RequestId),
 ) -> Response {
     let closing = web.closing.clone().cancelled_owned();
-    let cut = Box::pin(async move {
+    // In a task of its own: nobody polls a response whose reader has stopped to read, and its right ends all the same.
+    let cut = AbortOnDropHandle::new(task::spawn(async move {
         let revoked = std::pin::pin!(watch::until_revoked(&web, &proof));
         match futures_util::future::select(revoked, std::pin::pin!(closing)).await {
             Either::Left((refusal, _)) => Word::Cut(web.graph.refused(&refusal, &id.0)),
             Either::Right(_) => Word::BreakOff,
         }
-    });
+    }));
     let state = Some((answers, cut, open));
     let words = stream::unfold(state, |state| async move {
         let (mut answers, cut, open) = state?;
-        match futures_util::future::select(answers.next(), cut).await {
-            Either::Left((Some(answer), cut)) => Some((Word::Answer(answer), Some((answers, cut, open)))),
-            Either::Left((None, _)) => None,
-            Either::Right((last, _)) => Some((last, None)),
+        // The end goes before what has come meanwhile.
+        match futures_util::future::select(cut, answers.next()).await {
+            Either::Left((last, _)) => Some((last.unwrap_or(Word::BreakOff), None)),
+            Either::Right((Some(answer), cut)) => Some((Word::Answer(answer), Some((answers, cut, open)))),
+            Either::Right((None, _)) => None,
         }
     });
     framed(words, framing(form))

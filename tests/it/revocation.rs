@@ -3,8 +3,10 @@
 
 use std::time::Duration;
 
-use frontdesk::http::WebSettings;
+use frontdesk::http::{WebSettings, router};
+use futures_util::StreamExt;
 use serde_json::json;
+use tower_service::Service;
 
 use crate::support::{Actor, Gateway, PASSWORD, Plan, socket::Events};
 
@@ -118,6 +120,55 @@ async fn whatever_ends_a_right_ends_its_streams_on_every_node() {
     the lease is ended: 4403 UNAUTHENTICATED: "This impersonation has ended. Ask for a new one with your own token."
     the visit is ended: 4403 UNAUTHENTICATED: "This chat has ended. Start a new one with startVisitorSession."
     "#);
+}
+
+/// Nobody asks for more of a response whose reader has stopped to read.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_stops_reading_learns_nothing_of_what_is_said_after_their_right_has_ended() {
+    let gateway = Gateway::start().await;
+    let acme = gateway.tenant("acme").await;
+    let (admin, staff) = (acme.admin().await, acme.staff().await);
+    let conversation = admin.conversation().await;
+    admin
+        .data(&format!(
+            "mutation {{ updateConversation(id: \"{conversation}\", input: {{ status: HUMAN }}) {{ id }} }}"
+        ))
+        .await;
+    let say = async |content: &str| {
+        let input = format!("{{ conversationId: \"{conversation}\", content: \"{content}\" }}");
+        admin.data(&format!("mutation {{ sendMessage(input: {input}) {{ message {{ id }} }} }}")).await;
+    };
+    let document = format!(
+        "subscription {{ conversationEvents(conversationId: \"{conversation}\") {{ ... on MessageAdded {{ message {{ content }} }} }} }}"
+    );
+    let request = axum::http::Request::post("/graphql/stream")
+        .extension(axum::extract::ConnectInfo(gateway.address))
+        .header("content-type", "application/json")
+        .header("authorization", format!("Bearer {}", staff.token.as_deref().expect("a token")))
+        .body(axum::body::Body::from(json!({ "query": document }).to_string()))
+        .expect("a request");
+    let response = router(gateway.web.clone()).call(request).await.expect("an answer");
+    let mut pieces = response.into_body().into_data_stream();
+    let mut heard = String::new();
+    pieces.next().await.expect("a sign of life").expect("bytes");
+    tokio::select! {
+        _ = pieces.next() => panic!("nothing was said"),
+        () = gateway.until_watched() => {}
+    }
+    say("Before").await;
+    while !heard.contains("Before") {
+        heard += &String::from_utf8_lossy(&pieces.next().await.expect("more").expect("bytes"));
+    }
+    let mut socket = staff.watch(&conversation, None).await;
+    staff.data("mutation { logout }").await;
+    assert_eq!(socket.closed().await.0, 4403);
+    for number in 1..=20 {
+        say(&format!("After {number}")).await;
+    }
+    while let Some(piece) = pieces.next().await {
+        heard += &String::from_utf8_lossy(&piece.expect("bytes"));
+    }
+    assert!(heard.contains("UNAUTHENTICATED") && !heard.contains("After 20"), "{heard}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
