@@ -25,28 +25,29 @@ impl<S> Idle<S> {
         Self { stream, limit, until: Box::pin(sleep(limit)) }
     }
 
-    fn is_alive(&mut self) {
-        self.until.as_mut().reset(Instant::now() + self.limit);
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Idle<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        // Whoever serves a connection always listens to it, also while it answers.
-        if let Poll::Ready(read) = Pin::new(&mut self.stream).poll_read(cx, buffer) {
-            self.is_alive();
-            return Poll::Ready(read);
+    /// What came of moving bytes, either way. Both wait for the limit: whoever has something to send, and more to read than it has
+    /// read, listens no longer.
+    fn within_limit<T>(&mut self, cx: &mut Context<'_>, moved: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if moved.is_ready() {
+            self.until.as_mut().reset(Instant::now() + self.limit);
+            return moved;
         }
         ready!(self.until.as_mut().poll(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
+impl<S: AsyncRead + Unpin> AsyncRead for Idle<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        self.within_limit(cx, read)
+    }
+}
+
 impl<S: AsyncWrite + Unpin> AsyncWrite for Idle<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes));
-        self.is_alive();
-        Poll::Ready(written)
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.within_limit(cx, written)
     }
 
     fn poll_write_vectored(
@@ -54,9 +55,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Idle<S> {
         cx: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, bytes));
-        self.is_alive();
-        Poll::Ready(written)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bytes);
+        self.within_limit(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {

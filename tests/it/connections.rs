@@ -6,7 +6,7 @@ use frontdesk::http::{ListenSettings, WebSettings};
 use reqwest::StatusCode;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     time::timeout,
 };
 
@@ -71,6 +71,20 @@ async fn whoever_is_silent_or_never_comes_to_an_end_is_hung_up_on() {
     // One that did ask something is answered, and hung up on when it asks nothing more.
     let answer = said(&gateway, b"GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_asks_on_and_on_and_reads_no_answer_is_hung_up_on() {
+    let idle = Duration::from_millis(200);
+    let gateway = with(ListenSettings { connections: 1, idle, ..ListenSettings::default() }).await;
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(4096).expect("a small window");
+    let mut stream = socket.connect(gateway.address).await.expect("a connection");
+    // More than all buffers between us hold.
+    let asks = b"GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n".repeat(500_000);
+    let sent = timeout(PATIENCE, stream.write_all(&asks)).await.expect("it hangs up");
+    assert!(sent.is_err());
+    assert!(is_well(&gateway).await, "its place is free");
 }
 
 #[tokio::test(flavor = "multi_thread")]
