@@ -28,6 +28,8 @@ pub(super) struct Rules {
     inputs: HashMap<String, HashMap<String, Type>>,
     /// Scalars whose values are texts.
     texts: HashSet<String>,
+    /// Values of enums.
+    values: HashSet<String>,
     /// Types that are no interface, union or input.
     objects: HashSet<String>,
 }
@@ -52,7 +54,7 @@ impl Rules {
         let document = parse_schema(sdl).context("the printed schema can't be read")?;
         let (mut fields, mut inputs) = (HashMap::new(), HashMap::new());
         let mut texts: HashSet<String> = TEXTS.iter().map(|&name| name.to_owned()).collect();
-        let mut objects = HashSet::new();
+        let (mut values, mut objects) = (HashSet::new(), HashSet::new());
         for definition in document.definitions {
             let TypeSystemDefinition::Type(definition) = definition else { continue };
             let list = match definition.node.kind {
@@ -72,12 +74,16 @@ impl Rules {
                     texts.insert(definition.node.name.node.to_string());
                     continue;
                 }
-                _ => continue,
+                TypeKind::Enum(of) => {
+                    values.extend(of.values.into_iter().map(|value| value.node.value.node.to_string()));
+                    continue;
+                }
+                TypeKind::Union(_) => continue,
             };
             let rules = list.into_iter().map(|field| (field.node.name.node.to_string(), FieldRule::of(&field.node)));
             fields.insert(definition.node.name.node.to_string(), rules.collect());
         }
-        Ok(Self { fields, inputs, texts, objects })
+        Ok(Self { fields, inputs, texts, values, objects })
     }
 
     pub(super) fn field(&self, parent: &str, name: &str) -> Option<&FieldRule> {
@@ -92,6 +98,11 @@ impl Rules {
     /// Whether it is a scalar of which a document's checks see only that a value is a text.
     pub(super) fn is_text(&self, scalar: &str) -> bool {
         self.texts.contains(scalar)
+    }
+
+    /// Whether it is how some enum writes one of its values.
+    pub(super) fn is_enum_value(&self, text: &str) -> bool {
+        self.values.contains(text)
     }
 
     /// Whether it is the name of an object's type.

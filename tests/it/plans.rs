@@ -47,6 +47,20 @@ async fn a_wrong_value_is_refused_the_same_before_and_after_a_right_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_text_where_an_enum_is_meant_vouches_for_itself_alone() {
+    let gateway = Gateway::start().await;
+    let admin = gateway.tenant("acme").await.admin().await;
+    let document = "mutation($email: String!, $role: String!) { createLead(input: { name: \"A\" }) { id } \
+                    createUser(input: { email: $email, password: \"0123456789\", role: $role }) { role } }";
+    let ask = async |email: &str, role: &str| admin.ask(document, json!({ "email": email, "role": role })).await;
+    assert_eq!(ask("e@x.example", "USER").await["data"]["createUser"]["role"], "USER");
+    assert_eq!(ask("f@x.example", "TENANT_ADMIN").await["data"]["createUser"]["role"], "TENANT_ADMIN");
+    let refused = ask("g@x.example", "NOBODY").await;
+    assert!(refused["data"].is_null(), "nothing ran: {refused}");
+    assert_eq!(admin.data("{ leads { totalCount } }").await["leads"]["totalCount"], 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_document_that_one_may_run_is_still_refused_to_another() {
     let gateway = Gateway::start().await;
     let (root, staff) = (gateway.root().await, gateway.tenant("acme").await.staff().await);
