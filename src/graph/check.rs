@@ -2,7 +2,7 @@
 //! and collects who may touch its fields. Fragments are walked once each, whatever the number of their spreads. Must not
 //! ask the database.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
 use async_graphql::{
     Name, Pos, Positioned, Request, ServerError, Variables,
@@ -21,7 +21,7 @@ use crate::{
         auth::Access,
         documents::News,
         doubles,
-        limits::Limits,
+        limits::{self, Limits},
         plans::Plan,
         rules::{self, Rules},
         scan::scan,
@@ -123,6 +123,7 @@ pub(super) fn check(
     let seen = scan(&request.query);
     within("tokens", limits.tokens, seen.tokens)?;
     within("nested brackets", limits.nesting, seen.nesting)?;
+    within("values in its variables", limits.values, limits::values(&request.variables))?;
     let document = parse_query(&request.query).map_err(|error| syntax(&error.into()))?;
     let operation = chosen(&document, request.operation_name.as_deref())?;
     // What the library does with a variable that was left out is not our affair to guess: nothing is left out any more,
@@ -329,8 +330,8 @@ impl<'d> Walk<'d> {
         let asked = ["first", "last"]
             .into_iter()
             .filter_map(|name| self.constant(&field.get_argument(name)?.node))
-            .find(|value| *value != ConstValue::Null);
-        match asked {
+            .find(|value| **value != ConstValue::Null);
+        match asked.as_deref() {
             None => DEFAULT_SIZE,
             // What is no size, or too large a one, is refused by the field itself.
             Some(ConstValue::Number(size)) => {
@@ -342,7 +343,7 @@ impl<'d> Walk<'d> {
 
     /// The rows that a list of ids may give.
     fn list_size(&self, field: &Field) -> usize {
-        match field.get_argument("ids").and_then(|value| self.constant(&value.node)) {
+        match field.get_argument("ids").and_then(|value| self.constant(&value.node)).as_deref() {
             Some(ConstValue::List(ids)) => ids.len().clamp(1, MAX_SIZE),
             _ => MAX_SIZE,
         }
@@ -351,18 +352,19 @@ impl<'d> Walk<'d> {
     fn skipped(&self, directives: &[Positioned<Directive>]) -> bool {
         directives.iter().any(|directive| {
             let said = directive.node.get_argument("if").and_then(|value| self.constant(&value.node));
-            match (directive.node.name.node.as_str(), said) {
-                ("skip", Some(ConstValue::Boolean(is_so))) => is_so,
+            match (directive.node.name.node.as_str(), said.as_deref()) {
+                ("skip", Some(ConstValue::Boolean(is_so))) => *is_so,
                 ("include", Some(ConstValue::Boolean(is_so))) => !is_so,
                 _ => false,
             }
         })
     }
 
-    fn constant(&self, value: &Value) -> Option<ConstValue> {
+    /// A variable's value is only looked at: it may be large, and used often.
+    fn constant(&self, value: &Value) -> Option<Cow<'d, ConstValue>> {
         match value {
-            Value::Variable(name) => self.variables.get(name).cloned(),
-            other => other.clone().into_const(),
+            Value::Variable(name) => self.variables.get(name).map(Cow::Borrowed),
+            other => other.clone().into_const().map(Cow::Owned),
         }
     }
 }
@@ -375,7 +377,7 @@ fn within(what: &str, limit: usize, value: usize) -> Result<(), Rejection> {
     Err(Rejection::of(RejectionKind::Invalid, &Refusal::new(ErrorCode::QueryTooComplex, message)))
 }
 
-fn invalid(message: impl Into<std::borrow::Cow<'static, str>>, pos: Option<Pos>) -> Rejection {
+fn invalid(message: impl Into<Cow<'static, str>>, pos: Option<Pos>) -> Rejection {
     let refusal = Refusal::new(ErrorCode::BadUserInput, message);
     Rejection { kind: RejectionKind::Invalid, error: Box::new(super::error::refused(&refusal, pos)) }
 }

@@ -1,10 +1,15 @@
 //! The limits of a document. Each is checked before anything runs; the refusal names the limit and the value.
 
+use async_graphql::Variables;
+use async_graphql_value::ConstValue;
+
 /// How large and deep an operation may be.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// Lexical tokens of the document.
     pub tokens: usize,
+    /// Values in the operation's variables, those in lists and objects too. The library copies a variable for each of its uses.
+    pub values: usize,
     /// Brackets inside brackets, before the document is parsed.
     pub nesting: usize,
     /// Fields inside fields.
@@ -31,6 +36,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             tokens: 4_000,
+            values: 2_000,
             nesting: 64,
             depth: 15,
             circle: 2,
@@ -43,4 +49,16 @@ impl Default for Limits {
             errors: 20,
         }
     }
+}
+
+/// How many values variables hold, each list and each object being one itself.
+pub(super) fn values(variables: &Variables) -> usize {
+    fn count(value: &ConstValue) -> usize {
+        match value {
+            ConstValue::List(items) => items.iter().map(count).sum::<usize>() + 1,
+            ConstValue::Object(fields) => fields.values().map(count).sum::<usize>() + 1,
+            _ => 1,
+        }
+    }
+    variables.values().map(count).sum()
 }

@@ -118,6 +118,25 @@ async fn hostile_documents_are_refused_before_any_sql() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_variable_may_not_hold_more_than_anybody_needs() {
+    let gateway = Gateway::planned(Plan { housekeeping: None, ..Plan::default() }).await;
+    let stranger = gateway.stranger();
+    let document = format!("query($x: Int) {}", many(500, |_| "leads(first: $x)".to_owned()));
+    let before = gateway.services.db.statements();
+    for (what, variable) in [
+        ("a list", json!(vec![0; 500_000])),
+        ("lists of objects", json!(vec![json!({ "a": [1, 2, 3] }); 500])),
+        ("a variable that nothing uses", json!({ "many": vec![""; 2_000] })),
+    ] {
+        let answer = stranger.ask(&document, json!({ "x": variable })).await;
+        assert_eq!(code(&answer), "QUERY_TOO_COMPLEX", "{what}: {answer}");
+        let message = answer["errors"][0]["message"].as_str().unwrap_or_default();
+        assert!(message.contains("values in its variables; the limit is 2000"), "{what}: {answer}");
+    }
+    assert_eq!(gateway.services.db.statements(), before, "nobody was asked");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_variable_that_was_left_out_is_what_its_default_says_to_us_and_to_the_library() {
     let gateway = Gateway::start().await;
     let acme = gateway.tenant("acme").await;
