@@ -158,6 +158,10 @@ pub(super) fn check(
     if operation.node.ty == OperationType::Mutation {
         within("mutations", limits.mutations, sum.roots)?;
     }
+    if operation.node.ty == OperationType::Subscription && sum.roots != 1 {
+        let message = "A subscription has one field at its root. Ask for each by an operation of its own.";
+        return Err(invalid(message, Some(operation.pos)));
+    }
     within("lists of types in each other", limits.circle, sum.circle)?;
     within("cost", limits.cost, sum.cost)?;
     let (kind, introspects, is_straight) = (operation.node.ty, walk.introspects, doubles::are_none(&document, rules));

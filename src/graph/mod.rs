@@ -17,6 +17,7 @@ mod node;
 mod plain;
 mod plans;
 mod query;
+mod root;
 mod rules;
 mod scalars;
 mod scan;

@@ -23,6 +23,7 @@ use crate::{
         measure,
         plain::Straight,
         plans::Plans,
+        root,
         rules::Rules,
         runner, sdl,
     },
@@ -204,7 +205,10 @@ impl Graph {
             Introspection::Administrators => cx.admit(Access::TenantAdmin).is_ok(),
             Introspection::Nobody => false,
         };
-        let request = checked.request.data(cx);
+        let mut request = checked.request.data(cx);
+        if let Some(document) = request.parsed_query().ok().and_then(root::in_place) {
+            request.set_parsed_query(document);
+        }
         let request = if checked.is_straight { request.data(Straight) } else { request };
         Ok(if is_open { request } else { request.disable_introspection() })
     }

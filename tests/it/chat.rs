@@ -74,6 +74,36 @@ async fn without_a_model_the_faq_answers_word_by_word_over_a_websocket() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_subscription_has_one_field_behind_whatever_fragments() {
+    let gateway = Gateway::start().await;
+    let admin = with_faq(&gateway).await;
+    let said = async |document: &str| {
+        let asked = admin.post("/graphql").header("accept", "text/event-stream").json(&json!({ "query": document }));
+        asked.send().await.expect("a stream").text().await.expect("to its end")
+    };
+    let chat = r#"chat(input: { content: "Is an anvil heavy?" }) { __typename ... on ReplyDelta { text } }"#;
+    for document in [
+        format!("subscription {{ ...Ask }} fragment Ask on Subscription {{ {chat} }}"),
+        format!("subscription($is: Boolean = true) {{ ... on Subscription @include(if: $is) {{ ... {{ {chat} }} }} }}"),
+    ] {
+        // The first is validated, the second is known.
+        for _ in 0..2 {
+            let text = said(&document).await;
+            assert!(text.contains("heavy ") && text.contains("ReplyCompleted"), "{document}: {text}");
+        }
+    }
+    for document in [
+        format!("subscription {{ a: {chat} b: {chat} }}"),
+        format!("subscription {{ ...Ask b: {chat} }} fragment Ask on Subscription {{ {chat} }}"),
+        format!("subscription {{ ... on Subscription @skip(if: true) {{ {chat} }} }}"),
+    ] {
+        let text = said(&document).await;
+        assert!(text.contains("one field at its root") && text.contains("BAD_USER_INPUT"), "{document}: {text}");
+    }
+    assert_eq!(admin.data("{ conversations { totalCount } }").await["conversations"]["totalCount"], 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_same_over_server_sent_events_with_one_request() {
     let gateway = Gateway::start().await;
     let admin = with_faq(&gateway).await;
