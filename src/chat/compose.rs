@@ -107,14 +107,17 @@ async fn ask(
 ) -> Result<Round, ModelError> {
     let mut pieces = line.ask(request.clone(), place.engine.settings.patience, deadline);
     let mut calls = Vec::new();
+    let mut has_begun = false;
     draft.begin_answer();
     while let Some(piece) = pieces.next().await {
         let piece = piece.inspect_err(|error| {
-            if error.is_free() {
+            // A provider that has begun has done work, whatever it says then.
+            if error.is_free() && !has_begun {
                 draft.refused();
             }
-        });
-        match piece? {
+        })?;
+        has_begun = true;
+        match piece {
             Delta::Text(more) => {
                 // The one letter that PostgreSQL can't keep.
                 let more = if more.contains('\0') { more.replace('\0', "") } else { more };

@@ -44,7 +44,8 @@ impl ModelError {
         self.cause.code()
     }
 
-    /// Whether the provider did no work: it could not be reached, or refused at once. Everything else is owed.
+    /// Whether the provider did no work, if nothing of an answer came before: it could not be reached, or refused. Everything
+    /// else is owed.
     #[must_use]
     pub fn is_free(&self) -> bool {
         self.is_free

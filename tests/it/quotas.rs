@@ -165,15 +165,27 @@ async fn a_reply_is_settled_however_it_ends() {
     last_of(&admin, &conversation, "Hello").await;
     let (prompt, completion, is_estimated) = newest(&gateway).await;
     assert!(prompt > 10 && (completion, is_estimated) == (3, true), "{prompt} {completion} {is_estimated}");
-    // It breaks off, and is billed for what it said; it refuses, and is billed for nothing.
-    model.script(Script::Bytes(delta("Half of it")));
-    assert_eq!(last_of(&admin, &conversation, "Hello").await["cause"], "CUT_OFF");
-    assert_eq!((newest(&gateway).await.1, newest(&gateway).await.2), (3, true));
-    let (used, _, ledger, entries) = month(&gateway).await;
-    assert_eq!((used, entries), (ledger, 4));
-    model.script(Script::Status(401, "{}".to_owned()));
-    assert_eq!(last_of(&admin, &conversation, "Hello").await["cause"], "MISCONFIGURED");
-    assert_eq!(month(&gateway).await, (used, 0, ledger, 4));
+    // It breaks off, with an error or without a word, and is billed for what it said.
+    let error = "data: {\"error\":{\"message\":\"overloaded\"}}\n\n";
+    for (rest, cause, entries) in [("", "CUT_OFF", 4), (error, "UNREACHABLE", 5)] {
+        model.script(Script::Bytes(format!("{}{rest}", delta("Half of it"))));
+        assert_eq!(last_of(&admin, &conversation, "Hello").await["cause"], cause);
+        let (prompt, completion, is_estimated) = newest(&gateway).await;
+        assert!(
+            prompt > 10 && (completion, is_estimated) == (3, true),
+            "{cause}: {prompt} {completion} {is_estimated}"
+        );
+        let (used, reserved, ledger, count) = month(&gateway).await;
+        assert_eq!((used, reserved, count), (ledger, 0, entries), "{cause}");
+    }
+    // It refuses before a word, by a status or by an error, and is billed for nothing.
+    let before = month(&gateway).await;
+    let error = "data: {\"error\":{\"code\":\"invalid_api_key\"}}\n\n";
+    for refusal in [Script::Status(401, "{}".to_owned()), Script::Bytes(error.to_owned())] {
+        model.script(refusal);
+        assert_eq!(last_of(&admin, &conversation, "Hello").await["cause"], "MISCONFIGURED");
+        assert_eq!(month(&gateway).await, before);
+    }
     // It is stopped; everybody has left by then.
     model.calls().await;
     model.script(Script::ByHand);
@@ -189,7 +201,7 @@ async fn a_reply_is_settled_however_it_ends() {
     gateway.web.engine.drain(Duration::from_secs(10)).await;
     assert_eq!((newest(&gateway).await.1, newest(&gateway).await.2), (2, true));
     let (used, reserved, ledger, entries) = month(&gateway).await;
-    assert_eq!((used, reserved, entries), (ledger, 0, 5));
+    assert_eq!((used, reserved, entries), (ledger, 0, 6));
 }
 
 #[tokio::test(flavor = "multi_thread")]
