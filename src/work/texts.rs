@@ -36,7 +36,7 @@ const LOST: &str = "The provider was asked, and its answer was lost. It may have
 
 /// What to do with a text, as its row stands.
 enum Stand {
-    /// To be sent, by this account.
+    /// To be sent, by this account; the row as it was before.
     Ready(TextRow, Box<Account>),
     /// Nothing is left to do.
     Over(Verdict),
@@ -71,23 +71,33 @@ pub(super) async fn send(tools: &Tools, cx: &TenantCx, held: &Held<'_>, id: Uuid
         })
         .await
     };
+    if let Err(Unsent::OptedOut(_)) = &sent {
+        cx.write(async |tx| texts::opt_out(tx, &text.recipient, cx.now()).await).await?;
+    }
     match sent {
         Ok(name) => end(TextStatus::Sent, Some(name), None).await,
-        Err(Unsent::Later(why, _)) if held.is_last_try() => end(TextStatus::Failed, None, Some(&why)).await,
-        Err(Unsent::Later(why, pause)) => {
-            cx.write(async |tx| wait(cx, tx, held, id, &why).await).await?;
+        Err(Unsent::Later(why, pause)) if !held.is_last_try() => {
+            // One that was asked for before stays so: it may have been sent then.
+            if text.status == TextStatus::Queued {
+                cx.write(async |tx| wait(cx, tx, held, id, &why).await).await?;
+            }
             Ok(Verdict::Later(why, pause))
         }
         Err(Unsent::Lost(why)) if text.provider == TextProvider::Telnyx && !held.is_last_try() => {
             Ok(Verdict::Later(why, None))
         }
         Err(Unsent::Lost(_)) => end(TextStatus::Unknown, None, Some(LOST)).await,
-        Err(Unsent::Never(why)) => end(TextStatus::Failed, None, Some(&why)).await,
-        Err(Unsent::OptedOut(why)) => {
-            cx.write(async |tx| texts::opt_out(tx, &text.recipient, cx.now()).await).await?;
-            end(TextStatus::Failed, None, Some(&why)).await
+        Err(Unsent::Later(why, _) | Unsent::Never(why) | Unsent::OptedOut(why)) => {
+            let (status, failure) = given_up(&text, &why);
+            end(status, None, Some(failure)).await
         }
     }
+}
+
+/// How a text ends that does not go out, and why; `text` as it stood before this try. One that was asked for before may have
+/// been sent then, whatever keeps us from it now.
+fn given_up<'a>(text: &TextRow, why: &'a str) -> (TextStatus, &'a str) {
+    if text.status == TextStatus::Sending { (TextStatus::Unknown, LOST) } else { (TextStatus::Failed, why) }
 }
 
 /// Puts a text that was not taken in line again, unless a receipt, or another node, knows better by now.
@@ -109,7 +119,7 @@ async fn call_off(cx: &TenantCx, tx: &mut Tx<Tenant>, text: &TextRow, status: Te
     }
 }
 
-/// Whether the provider would know the same text again.
+/// Whether the provider would know the same text again: it was asked for when its row was last changed.
 fn may_ask_again(tools: &Tools, cx: &TenantCx, text: &TextRow) -> bool {
     text.provider == TextProvider::Telnyx && cx.now() - text.updated_at < tools.texting.telnyx_remembers()
 }
@@ -119,8 +129,7 @@ async fn take_up(tools: &Tools, cx: &TenantCx, tx: &mut Tx<Tenant>, held: &Held<
     let text = texts::lock(tx, id).await?.ok_or_else(|| Refusal::not_found("text"))?;
     let was_asked_for = text.status == TextStatus::Sending;
     let over = async |tx: &mut Tx<Tenant>, failure: &str| {
-        // One that a provider was asked for may have been sent, whatever keeps us from asking again.
-        let (status, failure) = if was_asked_for { (TextStatus::Unknown, LOST) } else { (TextStatus::Failed, failure) };
+        let (status, failure) = given_up(&text, failure);
         let failure = Some(Some(failure.to_owned()));
         texts::progress(tx, id, &Progress { status, provider_id: None, failure, updated_at: cx.now() }).await?;
         call_off(cx, tx, &text, status).await?;
@@ -142,9 +151,12 @@ async fn take_up(tools: &Tools, cx: &TenantCx, tx: &mut Tx<Tenant>, held: &Held<
         Ok(account) => account,
         Err(missing) => return over(tx, missing).await,
     };
-    let progress =
-        Progress { status: TextStatus::Sending, provider_id: None, failure: Some(None), updated_at: cx.now() };
-    texts::progress(tx, id, &progress).await?;
+    // How long its provider knows it counts from the first time, so another one is not noted.
+    if !was_asked_for {
+        let progress =
+            Progress { status: TextStatus::Sending, provider_id: None, failure: Some(None), updated_at: cx.now() };
+        texts::progress(tx, id, &progress).await?;
+    }
     Ok(Stand::Ready(text, Box::new(account)))
 }
 

@@ -490,6 +490,55 @@ async fn what_a_gateway_lost_is_not_sent_again_where_the_provider_would_not_know
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_does_not_make_a_text_new_whose_answer_was_lost() {
+    let (phones, gateway) = carried().await;
+    let shop = Shop::open(&gateway).await;
+    let busy = || Script::Refuse(429, Value::Null);
+    phones.script([Script::Vanish, busy(), busy()]);
+    shop.hears("e1", THEIRS, "Hello?").await;
+    for _ in 0..2 {
+        gateway.clock.advance(TimeDelta::minutes(25));
+        gateway.work().await;
+        assert_eq!(shop.seen().await[0]["messages"]["nodes"][1]["texts"][0]["status"], "SENDING");
+    }
+    assert_eq!(phones.asked().len(), 3);
+    // An hour after it was taken, Telnyx no longer knows it: whoever asked now would have it sent again.
+    phones.forgets();
+    gateway.clock.advance(TimeDelta::minutes(25));
+    gateway.work().await;
+    assert_eq!((phones.asked().len(), phones.arrived().len()), (3, 1));
+    assert_eq!(shop.seen().await[0]["messages"]["nodes"][1]["texts"][0]["status"], "UNKNOWN");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_what_may_have_been_sent_nobody_says_that_it_was_not() {
+    let (phones, gateway) = carried().await;
+    let shop = Shop::open(&gateway).await;
+    let wrong = |code: &str| Script::Refuse(422, json!({ "errors": [{ "code": code, "title": "No" }] }));
+    // What a provider says of it later is that it does not send it now.
+    for (event, from, code) in [("e1", THEIRS, "40305"), ("e2", "+15555550112", "40300")] {
+        phones.script([Script::Vanish, wrong(code)]);
+        shop.hears(event, from, "Hello?").await;
+        gateway.clock.advance(TimeDelta::minutes(1));
+        gateway.work().await;
+    }
+    // Nobody asks for it again once the business is closed.
+    phones.script([Script::Vanish]);
+    shop.hears("e3", "+15555550113", "Hello?").await;
+    let off = "mutation($id: ID!) { deactivateTenant(id: $id) { isActive } }";
+    gateway.root().await.ask(off, json!({ "id": shop.tenant.id.to_string() })).await;
+    gateway.clock.advance(TimeDelta::minutes(1));
+    gateway.work().await;
+    assert_eq!((phones.asked().len(), phones.arrived().len()), (5, 3));
+    let fates = "SELECT status || ': ' || failure FROM texts";
+    let owner = crate::support::cluster::owner(&gateway.database).await;
+    for fate in owner.query(fates, &[]).await.expect("texts") {
+        let lost = "UNKNOWN: The provider was asked, and its answer was lost. It may have been sent.";
+        assert_eq!(fate.get::<_, &str>(0), lost);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_switched_off_meanwhile_is_not_answered_any_more() {
     let (phones, model, gateway) = modelled(ModelScript::Status(500, "{}".to_owned())).await;
     let shop = Shop::open(&gateway).await;

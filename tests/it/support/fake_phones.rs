@@ -1,5 +1,5 @@
 //! Telnyx and Twilio as they send texts, on loopback: each text is taken down, and what the provider answers is scripted. One
-//! that is asked for twice under one idempotency key is sent once, as Telnyx has it.
+//! that is asked for twice under one idempotency key is sent once, as Telnyx has it, until it forgets the key.
 
 use std::{
     collections::VecDeque,
@@ -52,7 +52,7 @@ pub struct Sent {
 pub enum Script {
     /// Takes it.
     Take,
-    /// Refuses it.
+    /// Refuses it, also where it took it before.
     Refuse(u16, Value),
     /// Takes it, and breaks off before it has answered.
     Vanish,
@@ -83,6 +83,13 @@ impl FakePhones {
 
     pub fn script(&self, scripts: impl IntoIterator<Item = Script>) {
         self.shared.script.lock().expect("script").extend(scripts);
+    }
+
+    /// Telnyx knows the idempotency keys so far no longer.
+    pub fn forgets(&self) {
+        for sent in self.shared.sent.lock().expect("sent").iter_mut() {
+            sent.mark.clear();
+        }
     }
 
     /// Every text that was asked for, in order.
@@ -118,13 +125,14 @@ async fn by_telnyx(State(shared): State<Arc<Shared>>, headers: HeaderMap, Json(b
         traceparent: header(&headers, "traceparent"),
         id: None,
     };
+    let is_refused = matches!(shared.script.lock().expect("script").front(), Some(Script::Refuse(..)));
     let known = shared.sent.lock().expect("sent").iter().find(|one| one.mark == sent.mark && one.id.is_some()).cloned();
     let answer = |id: &str| {
         let to = json!([{ "phone_number": sent.to, "status": "queued" }]);
         let data = json!({ "record_type": "message", "direction": "outbound", "id": id, "to": to, "parts": 1 });
         Json(json!({ "data": data })).into_response()
     };
-    if let Some(id) = known.and_then(|known| known.id) {
+    if let Some(id) = known.filter(|_| !is_refused).and_then(|known| known.id) {
         return answer(&id);
     }
     take(&shared, sent.clone(), "telnyx", answer)
