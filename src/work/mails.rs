@@ -15,7 +15,7 @@ use crate::{
     db::{
         tables::{
             mails::{self, Progress, ReceivedRow, ThreadRow},
-            messages,
+            messages, tenants,
         },
         tx::{Tenant, Tx},
     },
@@ -31,10 +31,19 @@ use crate::{
 const UNCONNECTED: &str = "No mailbox is connected, or it has to be connected again.";
 
 const BY_HAND: &str = "A person answered meanwhile.";
+const CLOSED: &str = "The business is deactivated.";
 /// After which a mail may have been answered by hand.
 const OLD: TimeDelta = TimeDelta::hours(1);
 /// Before the second try, so that Gmail has filed by then what it may have sent.
 const FIRST: Duration = Duration::from_secs(80);
+
+/// What to do with a reply, as its row stands.
+enum Stand {
+    /// To be sent.
+    Ready(Box<Ready>),
+    /// Nothing is left to do.
+    Over(Verdict),
+}
 
 /// A reply that is to be sent.
 struct Ready {
@@ -52,8 +61,9 @@ struct Ready {
 
 /// Sends `id`.
 pub(super) async fn send(cx: &TenantCx, held: &Held<'_>, id: Uuid) -> Outcome<Verdict> {
-    let Some(ready) = cx.write(async |tx| take_up(cx, tx, id).await).await? else {
-        return held.let_it_be().await;
+    let ready = match cx.write(async |tx| take_up(cx, tx, held, id).await).await? {
+        Stand::Ready(ready) => *ready,
+        Stand::Over(verdict) => return Ok(verdict),
     };
     let sent = mailbox::with(cx, |mailbox, open| {
         let span = tracing::info_span!(
@@ -117,13 +127,19 @@ async fn deliver(mailbox: Mailbox, open: Open, ready: &Ready) -> Result<Option<S
 }
 
 /// Marks a reply as being sent, if it is to be.
-async fn take_up(cx: &TenantCx, tx: &mut Tx<Tenant>, id: Uuid) -> Outcome<Option<Ready>> {
+async fn take_up(cx: &TenantCx, tx: &mut Tx<Tenant>, held: &Held<'_>, id: Uuid) -> Outcome<Stand> {
     let reply = mails::lock_reply(tx, id).await?.ok_or_else(|| Refusal::not_found("mail"))?;
     let is_second = match reply.status {
         MailStatus::Queued => false,
         MailStatus::Sending => true,
-        MailStatus::Sent | MailStatus::Failed => return Ok(None),
+        MailStatus::Sent | MailStatus::Failed => return Ok(Stand::Over(held.done(tx).await?)),
     };
+    if !tenants::own(tx).await?.is_active {
+        let failure = Some(CLOSED.to_owned());
+        let progress = Progress { status: MailStatus::Failed, gmail_id: None, failure, updated_at: cx.now() };
+        mails::progress(tx, id, &progress).await?;
+        return Ok(Stand::Over(held.done(tx).await?));
+    }
     let message = messages::find(tx, reply.message_id).await?.ok_or_else(|| Refusal::not_found("message"))?;
     let thread = mails::thread_of(tx, reply.conversation_id).await?.ok_or_else(|| Refusal::not_found("thread"))?;
     let answered = match message.reply_to_id {
@@ -136,5 +152,7 @@ async fn take_up(cx: &TenantCx, tx: &mut Tx<Tenant>, id: Uuid) -> Outcome<Option
     let arrived_at = answered.as_ref().and_then(|mail| mail.arrived_at).filter(|_| is_automatic);
     let old_since = arrived_at.filter(|at| cx.now() - *at > OLD);
     let marker = id.to_string();
-    Ok(Some(Ready { marker, is_automatic, text: message.message.content, thread, answered, is_second, old_since }))
+    let text = message.message.content;
+    let ready = Ready { marker, is_automatic, text, thread, answered, is_second, old_since };
+    Ok(Stand::Ready(Box::new(ready)))
 }

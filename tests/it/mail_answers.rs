@@ -487,3 +487,25 @@ async fn people_answer_by_mail_too_and_a_channel_that_is_off_only_listens() {
     let head = head(&sent[0].1);
     assert!(head.contains("In-Reply-To: <1@mail.parent.test>") && !head.contains("Auto-Submitted"), "{head}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_in_line_does_not_go_out_of_a_business_that_is_closed() {
+    let google = FakeGoogle::start().await;
+    let gateway = mailbox::gateway(&google).await;
+    let acme = gateway.tenant("acme").await;
+    let admin = mailbox::with_mailbox(&google, &acme).await;
+    admin.data("mutation { updateEmailSettings(input: { isEnabled: false }) { isEnabled } }").await;
+    google.arrives(DESK, "thread-1", asks("1", "Is there room on Saturday?"));
+    told(&google, &gateway, "push-1").await;
+    let id = admin.data("{ conversations { nodes { id } } }").await["conversations"]["nodes"][0]["id"].clone();
+    let send = "mutation($id: ID!) { sendMessage(input: { conversationId: $id, content: \"Yes, at 9.\" }) { message { role } } }";
+    admin.ask(send, json!({ "id": id })).await;
+    assert_eq!(replies(&gateway).await, ["QUEUED"]);
+    let off = "mutation($id: ID!) { deactivateTenant(id: $id) { isActive } }";
+    gateway.root().await.ask(off, json!({ "id": acme.id.to_string() })).await;
+    gateway.work().await;
+    assert_eq!(
+        (google.sent(DESK).len(), replies(&gateway).await),
+        (0, vec!["FAILED: The business is deactivated.".to_owned()])
+    );
+}
