@@ -34,14 +34,14 @@ const BY_HAND: &str = "A person answered meanwhile.";
 const CLOSED: &str = "The business is deactivated.";
 /// After which a mail may have been answered by hand.
 const OLD: TimeDelta = TimeDelta::hours(1);
-/// Before the second try, so that Gmail has filed by then what it may have sent.
+/// Before the second try, whoever has it, so that Gmail has filed by then what it may have sent.
 const FIRST: Duration = Duration::from_secs(80);
 
 /// What to do with a reply, as its row stands.
 enum Stand {
     /// To be sent.
     Ready(Box<Ready>),
-    /// Nothing is left to do.
+    /// Nothing is left to do, or not yet.
     Over(Verdict),
 }
 
@@ -139,6 +139,11 @@ async fn take_up(cx: &TenantCx, tx: &mut Tx<Tenant>, held: &Held<'_>, id: Uuid) 
         let progress = Progress { status: MailStatus::Failed, gmail_id: None, failure, updated_at: cx.now() };
         mails::progress(tx, id, &progress).await?;
         return Ok(Stand::Over(held.done(tx).await?));
+    }
+    // Whoever began with it may have died, and told nobody when to look for it.
+    let rest = FIRST.saturating_sub((cx.now() - reply.updated_at).to_std().unwrap_or_default());
+    if is_second && !rest.is_zero() {
+        return Ok(Stand::Over(Verdict::Wait(rest)));
     }
     let message = messages::find(tx, reply.message_id).await?.ok_or_else(|| Refusal::not_found("message"))?;
     let thread = mails::thread_of(tx, reply.conversation_id).await?.ok_or_else(|| Refusal::not_found("thread"))?;

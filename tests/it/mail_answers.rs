@@ -331,6 +331,31 @@ async fn passing_faults_of_googles_are_waited_out_and_no_reply_goes_twice() {
     assert_eq!(google.sent(DESK).len(), 2);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_takes_over_a_reply_that_may_have_been_sent_waits_until_gmail_has_filed_it() {
+    let google = FakeGoogle::start().await;
+    let gateway = mailbox::gateway(&google).await;
+    mailbox::with_mailbox(&google, &gateway.tenant("acme").await).await;
+    google.arrives(DESK, "thread-1", asks("1", "Hello?"));
+    // Gmail took it, and its node did not live to say so: all that is left is a job with a lease.
+    google.fails("send", Fault::Lost);
+    told(&google, &gateway, "push-1").await;
+    let left = "UPDATE jobs SET state = 'RUNNING', run_at = $1, lease_token = gen_random_uuid(), \
+        lease_expires_at = $1::timestamptz + interval '12 seconds' WHERE kind = 'mail'";
+    let left = cluster::owner(&gateway.database).await.execute(left, &[&gateway.clock.now()]).await;
+    assert_eq!(left.expect("a job"), 1);
+    // Another node takes it at once when the lease is over, and has to wait for the rest of the time.
+    gateway.clock.advance(TimeDelta::seconds(13));
+    assert_eq!(gateway.work().await, 1);
+    gateway.clock.advance(TimeDelta::seconds(66));
+    assert_eq!(gateway.work().await, 0);
+    assert_eq!((google.asked("thread").len(), replies(&gateway).await), (0, vec!["SENDING".to_owned()]));
+    gateway.clock.advance(TimeDelta::seconds(1));
+    gateway.work().await;
+    assert_eq!((google.asked("thread").len(), replies(&gateway).await), (1, vec!["SENT".to_owned()]));
+    assert_eq!((google.sent(DESK).len(), google.asked("send").len()), (1, 1));
+}
+
 async fn place(gateway: &Gateway) -> String {
     let rows = cluster::owner(&gateway.database).await;
     rows.query_one("SELECT history_id FROM email_settings", &[]).await.expect("a row").get(0)
