@@ -161,7 +161,8 @@ pub async fn logout(cx: &PublicCx, token: &VerifiedToken) -> Outcome<()> {
 /// Changes one's own password. One's other sessions end; this one goes on.
 ///
 /// # Errors
-/// `BAD_USER_INPUT` naming `currentPassword` or `newPassword`; `RATE_LIMITED` after too many wrong ones.
+/// `BAD_USER_INPUT` naming `currentPassword` or `newPassword`; `RATE_LIMITED` after too many wrong ones; `UNAUTHENTICATED` where
+/// this session was ended meanwhile.
 pub async fn change_password(
     cx: &PublicCx,
     token: &VerifiedToken,
@@ -174,8 +175,9 @@ pub async fn change_password(
     let guess = [Draw::one(OF_A_CURRENT, token.user().to_string(), services.guesses.of_an_account)];
     services.limit(&guess).await?;
     let stored = services.db.identify(async |tx| users::password_hash(tx, token.user()).await).await?;
+    let verified = stored.clone();
     if !services.passwords.fits(current, stored).await? {
-        return Err(Refusal::input("currentPassword", "`currentPassword` is wrong.").into());
+        return Err(not_the_current().into());
     }
     services.throttle.forgive(&guess).await;
     let hash = services.passwords.hash(new).await?;
@@ -183,6 +185,12 @@ pub async fn change_password(
     services
         .db
         .identify_and_note(token.tenant(), async |tx| {
+            // Of two who change it at once the second waits here, and then sees what the first has done: ended its session, mostly.
+            let kept = users::lock_password_hash(tx, token.user()).await?;
+            identity::stand(tx, token, None, now).await?;
+            if kept != verified {
+                return Err(not_the_current().into());
+            }
             users::set_password(tx, token.user(), &hash).await?;
             sessions::revoke_others(tx, token.user(), Some(token.session()), now).await?;
             cx.audit(tx, "user.password", token.user(), token.tenant(), AuditOutcome::Done);
@@ -232,6 +240,10 @@ pub async fn revoke_others(cx: &PublicCx, token: &VerifiedToken) -> Outcome<usiz
             Ok(ended)
         })
         .await
+}
+
+fn not_the_current() -> Refusal {
+    Refusal::input("currentPassword", "`currentPassword` is wrong.")
 }
 
 fn wrong() -> Refusal {

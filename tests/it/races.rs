@@ -30,6 +30,34 @@ async fn a_sign_in_with_a_password_that_is_changed_meanwhile_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_two_who_change_a_password_at_once_the_second_is_refused() {
+    let gateway = Gateway::start().await;
+    let owner = cluster::owner(&gateway.database).await;
+    // Two know the old password. What one of them does is committed while the other, a thief say, waits.
+    let sets = "UPDATE users SET password_hash = 'another' WHERE id = :id";
+    let ends = "UPDATE sessions SET revoked_at = now() WHERE user_id = :id";
+    let holds = "SELECT id FROM users WHERE id = :id FOR NO KEY UPDATE";
+    let cases = [
+        ("another password, and an end to the other's session", format!("{sets}; {ends}"), "UNAUTHENTICATED"),
+        ("another password, from the same session", sets.to_owned(), "BAD_USER_INPUT"),
+        ("an end to the session, and the password as it was", format!("{holds}; {ends}"), "UNAUTHENTICATED"),
+    ];
+    for (number, (what, change, refused)) in cases.into_iter().enumerate() {
+        let staff = gateway.tenant(&format!("t{number}")).await.staff().await;
+        let id = staff.data("{ me { id } }").await["me"]["id"].as_str().expect("an id").replace("user_", "");
+        let select = format!("SELECT password_hash FROM users WHERE id = {id}");
+        let stored = async || owner.query_one(select.as_str(), &[]).await.expect("a person").get::<_, String>(0);
+        let before = stored().await;
+        let passwords = format!("currentPassword: \"{PASSWORD}\", newPassword: \"of the second\"");
+        let steal = format!("mutation {{ changePassword(input: {{ {passwords} }}) }}");
+        let answer = meanwhile(&gateway, &change.replace(":id", &id), ask(&staff, &steal)).await;
+        assert_eq!(code(&answer), refused, "{what}: {answer}");
+        let after = stored().await;
+        assert!(after == before || after == "another", "{what}: nothing of the second's is kept");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_lead_that_is_removed_meanwhile_is_linked_to_nothing() {
     let gateway = Gateway::start().await;
     let staff = gateway.tenant("acme").await.staff().await;

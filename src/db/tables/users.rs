@@ -103,6 +103,15 @@ pub async fn password_hash(tx: &mut Tx<Identity>, id: UserId) -> Outcome<Option<
     Ok(users::table.find(id).select(users::password_hash).first(tx.conn()).await.optional()?)
 }
 
+/// The same, and locks the row until the transaction ends. Not against those who only refer to it: an audit entry does, and whoever
+/// ends a session writes one, so that each of the two would wait for the other.
+///
+/// # Errors
+/// Database faults.
+pub async fn lock_password_hash(tx: &mut Tx<Identity>, id: UserId) -> Outcome<Option<String>> {
+    Ok(users::table.find(id).select(users::password_hash).for_no_key_update().first(tx.conn()).await.optional()?)
+}
+
 /// Sets a person's password.
 ///
 /// # Errors
