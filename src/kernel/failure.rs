@@ -63,6 +63,12 @@ impl ErrorCode {
         }
     }
 
+    /// Whether the trouble is ours, or that of something we stand on: it says nothing of whoever asked.
+    #[must_use]
+    pub fn is_ours(self) -> bool {
+        matches!(self, Self::UpstreamUnavailable | Self::Internal)
+    }
+
     /// Reads a code back from where it was stored; anything unknown is [`ErrorCode::Internal`].
     #[must_use]
     pub fn parse(text: &str) -> Self {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Actor, Gateway, code};
+use crate::support::{Actor, Gateway, cluster, code};
 
 async fn refused(actor: &Actor<'_>, document: &str, variables: Value) -> String {
     let answer = actor.ask(document, variables).await;
@@ -139,13 +139,7 @@ async fn when_the_database_is_away_callers_are_told_to_come_back_and_it_heals() 
     let gateway = Gateway::start().await;
     let admin = gateway.tenant("acme").await.admin().await;
     admin.data("{ me { id } }").await;
-    let postgres = crate::support::cluster::owner("postgres").await;
-    let cut = format!(
-        "ALTER DATABASE {0} ALLOW_CONNECTIONS false; \
-         SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{0}'",
-        gateway.database
-    );
-    postgres.batch_execute(&cut).await.expect("cut");
+    cluster::take_away(&gateway.database).await;
     let answer = admin.query("{ leads { totalCount } }").await;
     assert_eq!(code(&answer), "UPSTREAM_UNAVAILABLE", "{answer}");
     assert!(!answer.to_string().contains("postgres"), "{answer}");
@@ -153,10 +147,7 @@ async fn when_the_database_is_away_callers_are_told_to_come_back_and_it_heals() 
     assert_eq!(ready.status(), 503);
     insta::assert_snapshot!(ready.text().await.expect("text"), @r#"{"ready":false,"degraded":false,"database":"unreachable","migrations":"unknown","redis":"not used","replica":"not used"}"#);
     assert_eq!(gateway.http.get(gateway.url("/healthz")).send().await.expect("an answer").status(), 200);
-    postgres
-        .batch_execute(&format!("ALTER DATABASE {} ALLOW_CONNECTIONS true", gateway.database))
-        .await
-        .expect("mended");
+    cluster::give_back(&gateway.database).await;
     admin.data("{ leads { totalCount } }").await;
     let ready = gateway.http.get(gateway.url("/readyz")).send().await.expect("an answer");
     insta::assert_snapshot!(ready.text().await.expect("text"), @r#"{"ready":true,"degraded":false,"database":"ok","migrations":"ok","redis":"not used","replica":"not used"}"#);

@@ -101,16 +101,9 @@ async fn a_database_that_is_away_is_no_reason_to_say_it_was_kept() {
     let account = Account::new(1);
     let admin = with_number(&gateway.tenant("acme").await, "+15555550122", &account).await;
     let body = message("event-1", "+15555550122");
-    let postgres = cluster::owner("postgres").await;
-    let cut = format!(
-        "ALTER DATABASE {0} ALLOW_CONNECTIONS false; \
-         SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{0}'",
-        gateway.database
-    );
-    postgres.batch_execute(&cut).await.expect("cut");
+    cluster::take_away(&gateway.database).await;
     assert_eq!(account.posts(&gateway, &body, NOON).await.status(), StatusCode::SERVICE_UNAVAILABLE);
-    let mend = format!("ALTER DATABASE {} ALLOW_CONNECTIONS true", gateway.database);
-    postgres.batch_execute(&mend).await.expect("mended");
+    cluster::give_back(&gateway.database).await;
     assert_eq!(account.posts(&gateway, &body, NOON).await.status(), StatusCode::OK);
     assert_eq!(deliveries(&admin).await.as_array().map(Vec::len), Some(1));
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::{
-    Gateway, Plan,
+    Gateway, Plan, cluster,
     socket::{Frame, Socket},
 };
 
@@ -171,6 +171,28 @@ async fn a_peer_that_does_not_answer_pings_is_let_go() {
         .await
         .expect("in time")
         .expect("closed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_database_is_away_nobody_is_told_that_their_token_is_worth_nothing() {
+    // Each look asks the database.
+    let settings = vec![("IDENTITY_CACHE_MILLISECONDS", "0".to_owned())];
+    let gateway = Gateway::planned(Plan { settings, ..Plan::default() }).await;
+    let admin = gateway.tenant("acme").await.admin().await;
+    let token = admin.token.as_deref().expect("a token");
+    let end = async |token: &str| {
+        let mut socket = Socket::raw(&gateway, PROTOCOL).await;
+        let payload = json!({ "authorization": format!("Bearer {token}") });
+        socket.say(json!({ "type": "connection_init", "payload": payload })).await;
+        socket.closed().await
+    };
+    cluster::take_away(&gateway.database).await;
+    let away = "The database can't be reached just now. Nothing was changed; try again in a moment.";
+    assert_eq!(end(token).await, (1013, away.to_owned()));
+    // What nobody signed is worth nothing at any time.
+    assert_eq!(end("x").await, (4403, "Forbidden".to_owned()));
+    cluster::give_back(&gateway.database).await;
+    Socket::open(&gateway, Some(token), None).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -30,7 +30,8 @@ pub(super) enum FromClient {
 pub(super) enum Close {
     /// 1001: the server goes down.
     GoingAway,
-    /// 1013: too many sockets, or too much asked for, by whoever opens it. Clients come back later by themselves.
+    /// 1013: too many sockets, or too much asked for, by whoever opens it; or nobody can say who that is, since the database is
+    /// away. Clients come back later by themselves.
     TryAgainLater(Cow<'static, str>),
     /// 1009: a message over the limit.
     TooLarge,

@@ -19,7 +19,7 @@ use tracing::Instrument;
 
 use crate::{
     context::{OpenStream, RequestId},
-    graph::Asked,
+    graph::{Asked, context::Caller},
     http::{
         Web, admission,
         caller::Proof,
@@ -173,8 +173,10 @@ impl Session {
         self.open = Some(opened.map_err(|refusal| Some(Close::TryAgainLater(refusal.message)))?);
         // Somebody without a token is let in: signing in is an operation too. Somebody whose token is worth nothing is not.
         let cx = self.proof.resolve(&self.web, request_id::fresh()).await;
-        if matches!(cx.caller, crate::graph::context::Caller::Unknown(Some(_))) {
-            return Err(Some(Close::Forbidden));
+        if let Caller::Unknown(Some(refusal)) = cx.caller {
+            // Frontends sign out when they are forbidden. The database being away is no reason to.
+            let is_ours = refusal.code.is_ours();
+            return Err(Some(if is_ours { Close::TryAgainLater(refusal.message) } else { Close::Forbidden }));
         }
         self.is_ready = true;
         self.must_send(message::ack()).await

@@ -83,6 +83,22 @@ pub async fn until_somebody_waits(database: &str) {
     }
 }
 
+/// Takes a database away: whoever is in it is thrown out, and nobody gets in.
+pub async fn take_away(database: &str) {
+    let postgres = owner("postgres").await;
+    // One after the other: those who are thrown out come back at once, and would find the door open still.
+    postgres.batch_execute(&format!("ALTER DATABASE {database} ALLOW_CONNECTIONS false")).await.expect("shut");
+    let cut = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'");
+    postgres.batch_execute(&cut).await.expect("cut");
+    until_nobody_is_in(database).await;
+}
+
+/// Gives it back.
+pub async fn give_back(database: &str) {
+    let mend = format!("ALTER DATABASE {database} ALLOW_CONNECTIONS true");
+    owner("postgres").await.batch_execute(&mend).await.expect("mended");
+}
+
 /// An empty database.
 pub async fn empty_database() -> String {
     create("").await
