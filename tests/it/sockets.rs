@@ -174,6 +174,59 @@ async fn a_peer_that_does_not_answer_pings_is_let_go() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_client_does_not_have_is_not_said_and_a_tenant_may_be_a_number() {
+    let gateway = Gateway::start().await;
+    let acme = gateway.tenant("acme").await;
+    let (staff, root) = (acme.staff().await, gateway.root().await);
+    let [staff, root] = [staff, root].map(|actor| format!("Bearer {}", actor.token.expect("a token")));
+    let (staff, root) = (Some(staff.as_str()), Some(root.as_str()));
+    let number = acme.id.0;
+    let mut came = Vec::new();
+    for (what, handshake, payload) in [
+        ("a token that is null", None, json!({ "authorization": null })),
+        ("a token that is empty", None, json!({ "authorization": "" })),
+        ("null under one name, a token under the other", None, json!({ "authorization": null, "token": staff })),
+        ("null, and a token in the handshake", staff, json!({ "authorization": null, "tenantId": "" })),
+        ("nothing, and a token in the handshake", staff, json!({ "authorization": "", "x-tenant-id": null })),
+        ("another token than in the handshake", staff, json!({ "authorization": root })),
+        ("a tenant's number", root, json!({ "tenantId": number })),
+        ("a tenant's number as text", root, json!({ "tenantId": number.to_string() })),
+        ("no tenant", root, json!({ "tenantId": null })),
+        ("half a number", root, json!({ "tenantId": 1.5 })),
+        ("no name at all", root, json!({ "tenantId": [number] })),
+        ("a token that is no text", staff, json!({ "authorization": true })),
+    ] {
+        let mut socket = Socket::proven(&gateway, handshake).await;
+        socket.say(json!({ "type": "connection_init", "payload": payload })).await;
+        let end = match socket.next().await {
+            Frame::Closed(code, _) => code.to_string(),
+            Frame::Message(_) => {
+                socket.subscribe("1", "{ tenant { name } }", json!({})).await;
+                let answer = socket.message().await["payload"].clone();
+                let code = ["/0/extensions/code", "/errors/0/extensions/code"].map(|place| answer.pointer(place));
+                let said = code[0].or(code[1]).or(answer.pointer("/data/tenant/name"));
+                said.and_then(Value::as_str).unwrap_or_else(|| panic!("{what}: {answer}")).to_owned()
+            }
+        };
+        came.push(format!("{what}: {end}"));
+    }
+    insta::assert_snapshot!(came.join("\n"), @r"
+    a token that is null: UNAUTHENTICATED
+    a token that is empty: UNAUTHENTICATED
+    null under one name, a token under the other: acme Inc.
+    null, and a token in the handshake: acme Inc.
+    nothing, and a token in the handshake: acme Inc.
+    another token than in the handshake: TENANT_REQUIRED
+    a tenant's number: acme Inc.
+    a tenant's number as text: acme Inc.
+    no tenant: TENANT_REQUIRED
+    half a number: 4403
+    no name at all: 4403
+    a token that is no text: 4403
+    ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn while_the_database_is_away_nobody_is_told_that_their_token_is_worth_nothing() {
     // Each look asks the database.
     let settings = vec![("IDENTITY_CACHE_MILLISECONDS", "0".to_owned())];

@@ -161,11 +161,20 @@ impl Session {
 
     async fn init(&mut self, payload: Option<Map<String, Value>>) -> Result<(), Option<Close>> {
         let payload = payload.unwrap_or_default();
-        let text = |names: [&str; 2]| {
-            let value = payload.iter().find(|(name, _)| names.iter().any(|known| name.eq_ignore_ascii_case(known)))?;
-            Some(value.1.as_str().map(str::to_owned))
+        let said = |names: [&str; 2]| {
+            let mut named =
+                payload.iter().filter(|(name, _)| names.iter().any(|known| name.eq_ignore_ascii_case(known)));
+            named.find_map(|(_, value)| match value {
+                // What many clients send of what they don't have.
+                Value::Null => None,
+                Value::String(text) if text.is_empty() => None,
+                Value::String(text) => Some(Some(text.clone())),
+                // A tenant is known by its number too.
+                Value::Number(number) => Some(Some(number.to_string())),
+                Value::Bool(_) | Value::Array(_) | Value::Object(_) => Some(None),
+            })
         };
-        let (authorization, tenant) = (text(["authorization", "token"]), text(["x-tenant-id", "tenantId"]));
+        let (authorization, tenant) = (said(["authorization", "token"]), said(["x-tenant-id", "tenantId"]));
         // What the payload says goes before what the handshake said, each for itself.
         self.proof = self.proof.and(&self.web, authorization, tenant);
         let admitted = admission::admit(&self.web, &self.proof, 1).await;

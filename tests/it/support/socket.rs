@@ -34,12 +34,21 @@ impl Socket {
 
     /// As [`Socket::raw`], opened at a node by a page of this website.
     pub async fn from_page(node: SocketAddr, protocol: Option<&str>, origin: Option<&str>) -> Self {
+        Self::with_headers(node, [("sec-websocket-protocol", protocol), ("origin", origin)]).await
+    }
+
+    /// A socket whose handshake says who it is, as those of programs may; no more said yet.
+    pub async fn proven(gateway: &Gateway, authorization: Option<&str>) -> Self {
+        let headers = [("sec-websocket-protocol", Some("graphql-transport-ws")), ("authorization", authorization)];
+        Self::with_headers(gateway.address, headers).await
+    }
+
+    async fn with_headers(node: SocketAddr, headers: [(&'static str, Option<&str>); 2]) -> Self {
         let mut request = format!("ws://{node}/graphql/ws").into_client_request().expect("a request");
-        if let Some(protocol) = protocol {
-            request.headers_mut().insert("sec-websocket-protocol", protocol.parse().expect("a protocol"));
-        }
-        if let Some(origin) = origin {
-            request.headers_mut().insert("origin", origin.parse().expect("an origin"));
+        for (name, value) in headers {
+            if let Some(value) = value {
+                request.headers_mut().insert(name, value.parse().expect("a header's value"));
+            }
         }
         let (stream, _) = connect_async(request).await.expect("a socket");
         Self { stream }
