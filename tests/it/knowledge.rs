@@ -72,6 +72,31 @@ async fn a_document_is_found_by_what_people_ask() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn five_passages_are_given_where_nobody_says_how_many() {
+    let gateway = Gateway::start().await;
+    let staff = gateway.tenant("acme").await.staff().await;
+    for number in 0..6 {
+        let content = format!("Place {number}: parking is free.");
+        staff.ask(ADD, json!({ "i": { "title": "Parking", "content": content } })).await;
+    }
+    let may_say = "query($n: Int) { searchKnowledge(question: \"parking\", limit: $n) { title } }";
+    let must_say = "query($n: Int!) { searchKnowledge(question: \"parking\", limit: $n) { title } }";
+    let by_default = "query($n: Int! = 2) { searchKnowledge(question: \"parking\", limit: $n) { title } }";
+    let says_nothing = "{ searchKnowledge(question: \"parking\") { title } }";
+    for (document, variables, count) in [
+        (says_nothing, json!({}), 5),
+        (may_say, json!({}), 5),
+        (may_say, json!({ "n": null }), 5),
+        (may_say, json!({ "n": 6 }), 6),
+        (must_say, json!({ "n": 6 }), 6),
+        (by_default, json!({}), 2),
+    ] {
+        let found = staff.ask(document, variables).await;
+        assert_eq!(found["data"]["searchKnowledge"].as_array().map(Vec::len), Some(count), "{document}: {found}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_document_that_makes_no_sense_is_refused() {
     let gateway = Gateway::start().await;
     let staff = gateway.tenant("acme").await.staff().await;

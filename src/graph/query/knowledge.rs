@@ -15,6 +15,8 @@ use crate::{
     kernel::{failure::Refusal, page::Position, text},
 };
 
+/// Passages that a search gives where nobody says how many.
+const PASSAGES: i32 = 5;
 /// Most passages that a search gives.
 const PASSAGES_MAX: i32 = 50;
 
@@ -57,10 +59,11 @@ impl KnowledgeQuery {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The question, or some words, 1 to 1,000 characters.")] question: String,
-        #[graphql(desc = "At most this many, 1 to 50.", default = 5)] limit: i32,
+        #[graphql(desc = "At most this many, 1 to 50; 5 if omitted.")] limit: Option<i32>,
     ) -> Result<Vec<RetrievedPassage>> {
         let cx = context::tenant(ctx)?;
         let question = text::required("question", &question, 1_000)?;
+        let limit = limit.unwrap_or(PASSAGES);
         if !(1..=PASSAGES_MAX).contains(&limit) {
             return Err(Refusal::input("limit", format!("`limit` must be from 1 to {PASSAGES_MAX}.")).into());
         }
