@@ -211,10 +211,11 @@ impl Page {
         if self.backwards {
             rows.reverse();
         }
+        // Whichever way it is read, what a cursor stands for is not on the page, but beyond it.
         Slice {
             rows,
-            has_next: if self.backwards { self.before.is_some() } else { more },
-            has_previous: if self.backwards { more } else { self.after.is_some() },
+            has_next: (more && !self.backwards) || self.before.is_some(),
+            has_previous: (more && self.backwards) || self.after.is_some(),
         }
     }
 }
@@ -277,5 +278,30 @@ mod tests {
         let back = Page { size: 2, backwards: true, after: None, before: None, order: Order::NEWEST };
         let slice = back.cut(vec![3, 2, 1]);
         assert_eq!((slice.rows, slice.has_previous, slice.has_next), (vec![2, 3], true, false));
+    }
+
+    #[test]
+    fn beyond_a_cursor_the_list_goes_on_whichever_way_it_is_read() {
+        let place = || Some(Position::created(DateTime::UNIX_EPOCH, 7));
+        // Read, after, before, rows that there are: whether it goes on before the page, and behind it.
+        for (backwards, after, before, rows, ends) in [
+            (false, None, None, 2, (false, false)),
+            (false, None, place(), 2, (false, true)),
+            (false, place(), None, 2, (true, false)),
+            (false, place(), place(), 2, (true, true)),
+            (false, place(), None, 3, (true, true)),
+            (true, None, None, 2, (false, false)),
+            (true, None, place(), 2, (false, true)),
+            (true, place(), None, 2, (true, false)),
+            (true, place(), place(), 2, (true, true)),
+            (true, None, place(), 3, (true, true)),
+            // An empty page too lies beside its cursor.
+            (false, None, place(), 0, (false, true)),
+            (true, place(), None, 0, (true, false)),
+        ] {
+            let page = Page { size: 2, backwards, after, before, order: Order::NEWEST };
+            let slice = page.cut(vec![(); rows]);
+            assert_eq!((slice.has_previous, slice.has_next), ends, "{page:?} of {rows}");
+        }
     }
 }

@@ -112,6 +112,11 @@ async fn a_list_is_walked_forwards_and_backwards_while_it_grows() {
     assert_eq!((names(&back).as_str(), ends(&back)), ("cb", (Some(true), Some(true))));
     let last = page("last: 2").await;
     assert_eq!((names(&last).as_str(), ends(&last)), ("ba", (Some(true), Some(false))));
+    // A cursor at the other end: it stands for somebody who is not on the page.
+    let until = page(&format!("first: 5, before: \"{}\"", cursor(&second, "endCursor"))).await;
+    assert_eq!((names(&until).as_str(), ends(&until)), ("fedc", (Some(false), Some(true))));
+    let since = page(&format!("last: 5, after: \"{}\"", cursor(&second, "startCursor"))).await;
+    assert_eq!((names(&since).as_str(), ends(&since)), ("ba", (Some(true), Some(false))));
     assert_eq!(names(&page("first: 0").await), "");
 }
 
