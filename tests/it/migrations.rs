@@ -1,8 +1,20 @@
-//! Migrations go up and down, and two nodes that start together do not trip over each other.
+//! Migrations go up and down, by whoever owns the tables, and two nodes that start together do not trip over each other.
 
-use frontdesk::db::migrate;
+use std::ffi::OsStr;
+
+use frontdesk::db::{
+    DbSettings,
+    migrate::{self, OpenSettings},
+};
+use secrecy::ExposeSecret;
 
 use crate::support::cluster;
+
+/// How many migrations there are from this one on.
+fn since(name: &str) -> usize {
+    let all = std::fs::read_dir("migrations").expect("migrations").flatten();
+    all.filter(|migration| migration.file_name().as_os_str() >= OsStr::new(name)).count()
+}
 
 async fn tables(database: &str) -> i64 {
     let count = "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relname NOT LIKE '\\_\\_%'";
@@ -16,13 +28,48 @@ async fn all_the_way_up_down_and_up_again() {
     migrate::migrate(&open).await.expect("up");
     let all = tables(&database).await;
     assert!(all > 15);
-    let steps = std::fs::read_dir("migrations").expect("migrations").count();
-    migrate::revert(&open, steps).await.expect("down");
+    migrate::revert(&open, since("")).await.expect("down");
     assert_eq!(tables(&database).await, 0);
     let left = "SELECT count(*) FROM pg_proc WHERE pronamespace = 'public'::regnamespace";
     assert_eq!(cluster::owner(&database).await.query_one(left, &[]).await.expect("count").get::<_, i64>(0), 0);
     migrate::migrate(&open).await.expect("up again");
     assert_eq!(tables(&database).await, all);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plain_owner_takes_back_what_the_policies_hide_from_it() {
+    const EVENTS_OF_TENANTS: &str = "2026-11-21-000021";
+    // The roles come with the template: a plain owner may not make them.
+    cluster::database().await;
+    let database = cluster::empty_database().await;
+    let (superuser, role) = (cluster::owner(&database).await, format!("plain_owner_{}", std::process::id()));
+    let make = format!("CREATE ROLE {role} LOGIN; ALTER DATABASE {database} OWNER TO {role}");
+    superuser.batch_execute(&make).await.expect("made");
+    let url = cluster::owner_url(&database).expose_secret().replace("user=postgres", &format!("user={role}"));
+    let open = OpenSettings { db: DbSettings { url: url.into(), pool_size: 1 }, ..cluster::open_settings(&database) };
+    migrate::migrate(&open).await.expect("up");
+    // An event that two tenants have, and two secrets, of which one is sealed under a data key.
+    let rows = "INSERT INTO tenants (id, subdomain, name, created_at, updated_at) \
+                    SELECT n, 't' || n, 'T', now(), now() FROM generate_series(1, 2) n; \
+                INSERT INTO webhook_deliveries (tenant_id, provider, event_id, event_type, status, body, received_at) \
+                    SELECT n, 'TELNYX', 'event-1', 'message.received', 'PROCESSED', '', now() FROM generate_series(1, 2) n; \
+                INSERT INTO tenant_keys (tenant_id, name, sealed, created_at, updated_at) \
+                    VALUES (1, '0123abcd', '', now(), now()); \
+                INSERT INTO tenant_secrets (tenant_id, name, sealed, updated_at) \
+                    SELECT n, 'telnyx_api_key', '', now() FROM generate_series(1, 2) n";
+    superuser.batch_execute(rows).await.expect("stored");
+    let newer = since(EVENTS_OF_TENANTS);
+    let taken_back = migrate::revert(&open, newer).await;
+    let left = "SELECT (SELECT count(*) FROM webhook_deliveries), (SELECT count(*) FROM tenant_secrets)";
+    let left = superuser.query_one(left, &[]).await.expect("counts");
+    let (deliveries, secrets): (i64, i64) = (left.get(0), left.get(1));
+    let rest = migrate::revert(&open, since("") - newer).await;
+    // Roles are the whole server's.
+    let away = format!("REASSIGN OWNED BY {role} TO postgres; DROP OWNED BY {role}; DROP ROLE {role}");
+    superuser.batch_execute(&away).await.expect("dropped");
+    taken_back.expect("down");
+    assert_eq!((deliveries, secrets), (1, 1));
+    rest.expect("all the way down");
 }
 
 #[tokio::test(flavor = "multi_thread")]
