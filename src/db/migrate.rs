@@ -76,21 +76,25 @@ pub async fn check_replica(database: &SecretString, copy: &SecretString, is_prod
 /// In words for an operator: what is wrong with the login, the schema or the connection, and what to do.
 pub async fn open(settings: &OpenSettings) -> anyhow::Result<Db> {
     let target = Target::parse(&settings.db.url)?;
+    // Before anybody signs in with DATABASE_URL: it makes that login, and gives it its password.
+    if let Some(owner) = &settings.owner_url
+        && settings.migrate
+    {
+        migrate_as_owner(owner, Some(&target)).await?;
+    }
     let mut connection = connect(&target, "DATABASE_URL").await?;
     let login = Login::inspect(&mut connection).await?;
     let dangers = login.dangers();
     let mut served = settings.db.clone();
-    if let Some(owner) = &settings.owner_url {
-        if settings.migrate {
-            migrate_as_owner(owner, Some(&target)).await?;
+    if settings.owner_url.is_none() {
+        if settings.is_production {
+            ensure!(dangers.is_empty(), refusal(&login, &dangers));
+        } else if login.makes_roles {
+            if settings.migrate {
+                run(&target).await?;
+            }
+            served.url = plain_login(&target, &settings.db.url, &mut connection).await?;
         }
-    } else if settings.is_production {
-        ensure!(dangers.is_empty(), refusal(&login, &dangers));
-    } else if login.makes_roles {
-        if settings.migrate {
-            run(&target).await?;
-        }
-        served.url = plain_login(&target, &settings.db.url, &mut connection).await?;
     }
     let db = Db::new(&served)?;
     check(&db, settings.is_production).await?;
@@ -103,6 +107,9 @@ pub async fn open(settings: &OpenSettings) -> anyhow::Result<Db> {
 /// In words for an operator.
 async fn migrate_as_owner(owner: &SecretString, login: Option<&Target>) -> anyhow::Result<()> {
     let owner = Target::parse(owner)?;
+    let mut connection = connect(&owner, "DATABASE_PUBLIC_URL").await?;
+    // One that is too old is told before anything is changed.
+    Login::inspect(&mut connection).await?;
     run(&owner).await?;
     let Some((name, password)) = login.and_then(|login| {
         let config = login.config();
@@ -114,7 +121,6 @@ async fn migrate_as_owner(owner: &SecretString, login: Option<&Target>) -> anyho
         return Ok(());
     }
     let password = password.map(String::from_utf8_lossy);
-    let mut connection = connect(&owner, "DATABASE_PUBLIC_URL").await?;
     make_login(&mut connection, name, password.as_deref()).await
 }
 

@@ -116,6 +116,33 @@ async fn production_refuses_a_superuser_and_says_what_to_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_first_start_with_the_owners_url_makes_the_login_that_it_serves_with() {
+    let database = cluster::empty_database().await;
+    let owner = cluster::owner_url(&database);
+    let role = format!("first_start_{}", std::process::id());
+    let plain = owner.expose_secret().replace("user=postgres", &format!("user={role}"));
+    let settings = [
+        ("ENVIRONMENT", "production"),
+        ("JWT_SECRET_KEY", KEY),
+        ("SECRET_KEY", KEY),
+        ("PORT", "0"),
+        ("HOST", "127.0.0.1"),
+        ("PUBLIC_URL", "http://127.0.0.1"),
+        ("DATABASE_PUBLIC_URL", owner.expose_secret()),
+        ("DATABASE_URL", &plain),
+    ];
+    let server = Server::start(&settings).await;
+    let postgres = cluster::owner(&database).await;
+    let who = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND usename = $1";
+    let connections: i64 = postgres.query_one(who, &[&role]).await.expect("count").get(0);
+    server.stop().await;
+    // Roles are the whole server's.
+    let away = format!("DROP OWNED BY {role}; DROP ROLE {role}");
+    postgres.batch_execute(&away).await.expect("dropped");
+    assert!(connections > 0, "it serves as the plain role");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn faults_in_the_environment_are_all_named_and_nothing_starts() {
     let (ok, said, error) =
         run(&["serve"], &[("ENVIRONMENT", "production"), ("PORT", "high"), ("SECRET_KEY", "canary")]).await;
