@@ -98,6 +98,7 @@ pub fn open_settings(config: &Config, private_url: Option<&SecretString>) -> Opt
         owner_url: config.database.owner_url.clone(),
         is_production: config.environment == Environment::Production,
         migrate: config.database.migrate_on_start,
+        lock_wait: migrate::LOCK_WAIT,
     })
 }
 

@@ -127,6 +127,7 @@ impl Database {
             owner_url: Some(owner.clone()),
             is_production: true,
             migrate: true,
+            lock_wait: migrate::LOCK_WAIT,
         };
         migrate::migrate(&settings).await.expect("migrated");
         let since = Instant::now();

@@ -22,6 +22,10 @@ use crate::{
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
 /// Two nodes that start together migrate one after the other.
 const LOCK: i64 = 0x0046_726f_6e74_6465;
+/// How often one migration tries to get at a table that somebody holds.
+const LOCK_TRIES: usize = 3;
+/// And how long each try takes.
+pub const LOCK_WAIT: Duration = Duration::from_secs(5);
 /// The role that development signs in with.
 const APP_ROLE: &str = "frontdesk_app";
 
@@ -36,6 +40,8 @@ pub struct OpenSettings {
     pub is_production: bool,
     /// Run pending migrations.
     pub migrate: bool,
+    /// How long a migration waits for a table, each time that it tries ([`LOCK_WAIT`]).
+    pub lock_wait: Duration,
 }
 
 #[derive(QueryableByName)]
@@ -80,7 +86,7 @@ pub async fn open(settings: &OpenSettings) -> anyhow::Result<Db> {
     if let Some(owner) = &settings.owner_url
         && settings.migrate
     {
-        migrate_as_owner(owner, Some(&target)).await?;
+        migrate_as_owner(owner, Some(&target), settings.lock_wait).await?;
     }
     let mut connection = connect(&target, "DATABASE_URL").await?;
     let login = Login::inspect(&mut connection).await?;
@@ -91,7 +97,7 @@ pub async fn open(settings: &OpenSettings) -> anyhow::Result<Db> {
             ensure!(dangers.is_empty(), refusal(&login, &dangers));
         } else if login.makes_roles {
             if settings.migrate {
-                run(&target).await?;
+                run(&target, settings.lock_wait).await?;
             }
             served.url = plain_login(&target, &settings.db.url, &mut connection).await?;
         }
@@ -105,12 +111,12 @@ pub async fn open(settings: &OpenSettings) -> anyhow::Result<Db> {
 ///
 /// # Errors
 /// In words for an operator.
-async fn migrate_as_owner(owner: &SecretString, login: Option<&Target>) -> anyhow::Result<()> {
+async fn migrate_as_owner(owner: &SecretString, login: Option<&Target>, lock_wait: Duration) -> anyhow::Result<()> {
     let owner = Target::parse(owner)?;
     let mut connection = connect(&owner, "DATABASE_PUBLIC_URL").await?;
     // One that is too old is told before anything is changed.
     Login::inspect(&mut connection).await?;
-    run(&owner).await?;
+    run(&owner, lock_wait).await?;
     let Some((name, password)) = login.and_then(|login| {
         let config = login.config();
         Some((config.get_user()?, config.get_password()))
@@ -131,8 +137,8 @@ async fn migrate_as_owner(owner: &SecretString, login: Option<&Target>) -> anyho
 pub async fn migrate(settings: &OpenSettings) -> anyhow::Result<()> {
     let target = Target::parse(&settings.db.url)?;
     match &settings.owner_url {
-        Some(owner) => migrate_as_owner(owner, Some(&target)).await,
-        None => run(&target).await,
+        Some(owner) => migrate_as_owner(owner, Some(&target), settings.lock_wait).await,
+        None => run(&target, settings.lock_wait).await,
     }
 }
 
@@ -142,20 +148,21 @@ pub async fn migrate(settings: &OpenSettings) -> anyhow::Result<()> {
 /// When a migration can't be taken back.
 pub async fn revert(settings: &OpenSettings, steps: usize) -> anyhow::Result<()> {
     let target = Target::parse(settings.owner_url.as_ref().unwrap_or(&settings.db.url))?;
-    locked(&target, move |harness| {
+    locked(&target, settings.lock_wait, move |harness| {
         for _ in 0..steps {
-            harness
-                .revert_last_migration(MIGRATIONS)
-                .map_err(|error| anyhow::anyhow!("taking back a migration: {error}"))?;
+            patiently("taking back a migration", || harness.revert_last_migration(MIGRATIONS))?;
         }
         Ok(())
     })
     .await
 }
 
-async fn run(target: &Target) -> anyhow::Result<()> {
-    locked(target, |harness| {
-        let ran = harness.run_pending_migrations(MIGRATIONS).map_err(|error| anyhow::anyhow!("migrating: {error}"))?;
+async fn run(target: &Target, lock_wait: Duration) -> anyhow::Result<()> {
+    locked(target, lock_wait, |harness| {
+        let ran = patiently("migrating", || {
+            let ran = harness.run_pending_migrations(MIGRATIONS)?;
+            Ok(ran.iter().map(ToString::to_string).collect::<Vec<_>>())
+        })?;
         for version in &ran {
             tracing::info!(%version, "migrated");
         }
@@ -166,13 +173,33 @@ async fn run(target: &Target) -> anyhow::Result<()> {
 
 async fn locked(
     target: &Target,
+    lock_wait: Duration,
     work: impl FnOnce(&mut AsyncMigrationHarness<AsyncPgConnection>) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let mut connection = connect(target, "the database to migrate").await?;
     connection.batch_execute(&format!("SELECT pg_advisory_lock({LOCK})")).await?;
+    // Only now: another node's migrations may take as long as they like.
+    connection.batch_execute(&format!("SET lock_timeout = {}", lock_wait.as_millis())).await?;
     // The lock ends with the connection, also when the work fails.
     let mut harness = AsyncMigrationHarness::new(connection);
     work(&mut harness)
+}
+
+/// Takes a step, again where somebody held a table that it changes. Whoever comes to that table meanwhile waits behind it, so it
+/// does not wait for long at a time, and lets them by between two tries.
+fn patiently<T>(doing: &str, mut step: impl FnMut() -> diesel::migration::Result<T>) -> anyhow::Result<T> {
+    for _ in 0..LOCK_TRIES {
+        match step() {
+            Err(error) if error.to_string().contains("lock timeout") => {
+                tracing::warn!(%error, "somebody holds a table that a migration changes");
+            }
+            done => return done.map_err(|error| anyhow::anyhow!("{doing}: {error}")),
+        }
+    }
+    bail!(
+        "{doing}: somebody holds a table that it changes, for example a dump that is being taken. Nothing of this one was \
+         done; try again when that is over"
+    )
 }
 
 async fn connect(target: &Target, name: &str) -> anyhow::Result<AsyncPgConnection> {

@@ -1,6 +1,6 @@
 //! Migrations go up and down, by whoever owns the tables, and two nodes that start together do not trip over each other.
 
-use std::ffi::OsStr;
+use std::{ffi::OsStr, time::Duration};
 
 use frontdesk::db::{
     DbSettings,
@@ -70,6 +70,26 @@ async fn a_plain_owner_takes_back_what_the_policies_hide_from_it() {
     taken_back.expect("down");
     assert_eq!((deliveries, secrets), (1, 1));
     rest.expect("all the way down");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_somebody_holds_is_not_waited_for_without_end() {
+    const TRACEPARENT: &str = "2026-11-21-000024";
+    let database = cluster::empty_database().await;
+    let open = OpenSettings { lock_wait: Duration::from_millis(20), ..cluster::open_settings(&database) };
+    migrate::migrate(&open).await.expect("up");
+    migrate::revert(&open, since(TRACEPARENT)).await.expect("down");
+    // As a dump does, for as long as it takes; the first migration that is to run changes that table.
+    let dump = cluster::owner(&database).await;
+    dump.batch_execute("BEGIN; LOCK TABLE jobs IN ACCESS SHARE MODE").await.expect("held");
+    let error = migrate::migrate(&open).await.expect_err("it is held").to_string();
+    assert!(error.contains("a dump that is being taken") && error.contains("try again when that is over"), "{error}");
+    let column =
+        "SELECT count(*) FROM information_schema.columns WHERE table_name = 'jobs' AND column_name = 'traceparent'";
+    assert_eq!(dump.query_one(column, &[]).await.expect("a count").get::<_, i64>(0), 0);
+    dump.batch_execute("COMMIT").await.expect("let go");
+    migrate::migrate(&open).await.expect("up");
+    assert_eq!(dump.query_one(column, &[]).await.expect("a count").get::<_, i64>(0), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

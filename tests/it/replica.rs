@@ -34,6 +34,7 @@ impl Servers {
             owner_url: None,
             is_production: false,
             migrate: true,
+            lock_wait: migrate::LOCK_WAIT,
         };
         migrate::open(&settings).await.expect("migrated").close();
         // Made as the folder's owner, by the programs of the same version.

@@ -157,5 +157,6 @@ pub fn open_settings(database: &str) -> OpenSettings {
         owner_url: None,
         is_production: false,
         migrate: true,
+        lock_wait: migrate::LOCK_WAIT,
     }
 }
