@@ -40,6 +40,8 @@ pub struct Condition {
     pub encoding: String,
     /// Connections that plain roles may have at once, all together.
     pub connections: i32,
+    /// Why it takes no writes, in words that follow its name, where it takes none.
+    pub unwritable: Option<&'static str>,
     /// What its clock says.
     pub now: DateTime<Utc>,
     /// Names of the hosts that it is reached at, with ports; none for a socket.
@@ -146,6 +148,7 @@ async fn ask(connection: &mut AsyncPgConnection, target: &Target) -> anyhow::Res
         ),
     };
     let gaps = guardrail::gaps(connection).await?;
+    let unwritable = guardrail::unwritable(connection).await?;
     connection.batch_execute("COMMIT").await?;
     let noted = noted.map(|noted| noted.into_iter().map(|row| row.version).collect::<Vec<_>>());
     let is_migrated = facts.may_read_migrations.is_some();
@@ -157,6 +160,7 @@ async fn ask(connection: &mut AsyncPgConnection, target: &Target) -> anyhow::Res
         login: login.name,
         encoding: facts.encoding,
         connections: facts.connections,
+        unwritable,
         now: facts.now,
         hosts: hosts(target),
         cover: match (facts.is_encrypted, target.verifies) {

@@ -2,7 +2,10 @@
 
 use diesel::result::{DatabaseErrorKind, Error};
 
-use crate::kernel::failure::{ErrorCode, Failure, Refusal};
+use crate::{
+    db::tx::Mode,
+    kernel::failure::{ErrorCode, Failure, Refusal},
+};
 
 /// Unique constraints that a caller can run into, with the argument at fault and the sentence for it. The sentences
 /// never say whose row is in the way: it may be another tenant's.
@@ -55,9 +58,6 @@ impl From<Error> for Failure {
             match kind {
                 _ if is_deadlock => return simultaneous().into(),
                 DatabaseErrorKind::SerializationFailure => return simultaneous().into(),
-                DatabaseErrorKind::ReadOnlyTransaction => {
-                    return Refusal::new(ErrorCode::Forbidden, "This access is read-only.").into();
-                }
                 DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand => {
                     return unreachable(&anyhow::Error::new(error));
                 }
@@ -80,4 +80,47 @@ pub(in crate::db) fn unreachable(cause: &anyhow::Error) -> Failure {
         "The database can't be reached just now. Nothing was changed; try again in a moment.",
     )
     .into()
+}
+
+/// PostgreSQL did not write, in a transaction that only reads.
+pub(in crate::db) fn is_unwritten(failure: &Failure) -> bool {
+    let Failure::Fault(fault) = failure else { return false };
+    matches!(fault.downcast_ref::<Error>(), Some(Error::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _)))
+}
+
+/// What that means to the caller. Whoever was only to read may not write; else it is the database that takes no writes, which is
+/// logged here, since the caller only learns that it may try again.
+pub(in crate::db) fn unwritten(mode: Mode) -> Failure {
+    if mode == Mode::Read {
+        return Refusal::new(ErrorCode::Forbidden, "This access is read-only.").into();
+    }
+    tracing::error!("the database takes no writes: it is a standby, or default_transaction_read_only is on");
+    Refusal::new(
+        ErrorCode::UpstreamUnavailable,
+        "The database takes no changes just now. Nothing was changed; try again in a moment.",
+    )
+    .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_that_is_refused_is_known_by_its_kind() {
+        let refused = |kind| Failure::from(Error::DatabaseError(kind, Box::new("cannot execute INSERT".to_owned())));
+        assert!(is_unwritten(&refused(DatabaseErrorKind::ReadOnlyTransaction)));
+        assert!(!is_unwritten(&refused(DatabaseErrorKind::CheckViolation)));
+        assert!(!is_unwritten(&refused(DatabaseErrorKind::SerializationFailure)));
+    }
+
+    #[test]
+    fn only_whoever_was_to_read_is_told_that_they_may_not_write() {
+        let code = |mode| match unwritten(mode) {
+            Failure::Refused(refusal) => refusal.code,
+            Failure::Fault(fault) => panic!("{fault:#}"),
+        };
+        assert_eq!(code(Mode::Read), ErrorCode::Forbidden);
+        assert_eq!(code(Mode::Write), ErrorCode::UpstreamUnavailable);
+    }
 }

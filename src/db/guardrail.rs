@@ -146,6 +146,27 @@ pub(in crate::db) async fn gaps(connection: &mut AsyncPgConnection) -> diesel::Q
 }
 
 #[derive(QueryableByName)]
+struct Writing {
+    #[diesel(sql_type = Bool)]
+    is_standby: bool,
+    #[diesel(sql_type = Bool)]
+    only_reads: bool,
+}
+
+/// Why a database takes no writes, in words that follow its name; `None` where it takes them. It says what a transaction of its own
+/// would be, whichever this is asked in.
+pub(in crate::db) async fn unwritable(connection: &mut AsyncPgConnection) -> diesel::QueryResult<Option<&'static str>> {
+    let question = "SELECT pg_is_in_recovery() AS is_standby, \
+                    current_setting('default_transaction_read_only')::bool AS only_reads";
+    let writing = sql_query(question).get_result::<Writing>(connection).await?;
+    Ok(match writing {
+        Writing { is_standby: true, .. } => Some("takes no writes: it is a standby"),
+        Writing { only_reads: true, .. } => Some("takes no writes: default_transaction_read_only is on"),
+        _ => None,
+    })
+}
+
+#[derive(QueryableByName)]
 struct Table {
     #[diesel(sql_type = Text)]
     name: String,

@@ -14,8 +14,9 @@ use crate::{
         Db, DbSettings,
         connect::Target,
         guardrail::{self, Danger, Login},
+        pool::PooledConnection,
     },
-    kernel::failure::{Failure, Outcome},
+    kernel::failure::Outcome,
     tokens::hmac_sha256,
 };
 
@@ -363,10 +364,26 @@ pub(in crate::db) fn progress(noted: &[String]) -> anyhow::Result<Progress> {
     Ok(Progress { pending, unknown })
 }
 
-/// For `/readyz`: the database answers, and has every migration of this program.
+/// What `/readyz` tells of the database, which answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Readiness {
+    /// Why it takes no writes, in words that follow its name, where it takes none.
+    pub unwritable: Option<&'static str>,
+    /// It has every migration of this program.
+    pub is_migrated: bool,
+}
+
+/// For `/readyz`: whether the database can be worked with.
 ///
 /// # Errors
 /// `UPSTREAM_UNAVAILABLE` when it is away.
-pub async fn is_ready(db: &Db) -> Outcome<bool> {
-    pending(db.checkout().await?.conn()).await.map(|list| list.is_empty()).map_err(Failure::Fault)
+pub async fn readiness(db: &Db) -> Outcome<Readiness> {
+    let mut wire = db.checkout().await?;
+    let is_migrated = pending(wire.conn()).await?.is_empty();
+    let unwritable = guardrail::unwritable(wire.conn()).await?;
+    if unwritable.is_some() {
+        // Not for the pool: the next may lead to a server that takes writes, or be one that may write by then.
+        drop(PooledConnection::take(wire));
+    }
+    Ok(Readiness { unwritable, is_migrated })
 }

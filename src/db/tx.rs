@@ -24,7 +24,13 @@ use tokio::task::unconstrained;
 use tracing::{Span, field::Empty};
 
 use crate::{
-    db::{entry::NewEntry, error::unreachable, pool::PooledConnection, standings::Standings, wire::Wire},
+    db::{
+        entry::NewEntry,
+        error::{is_unwritten, unreachable, unwritten},
+        pool::PooledConnection,
+        standings::Standings,
+        wire::Wire,
+    },
     kernel::{
         failure::Outcome,
         ids::{ConversationId, TenantId},
@@ -200,6 +206,8 @@ impl<R: Role> Tx<R> {
                 self.release();
                 Ok((value, answer))
             }
+            // Nor is one that takes no writes: the next may lead to a server that does, or be one that may by then.
+            (Err(failure), _) if is_unwritten(&failure) => Err(unwritten(self.mode)),
             (Err(failure), Ok(())) => {
                 self.release();
                 Err(failure)

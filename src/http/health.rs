@@ -17,12 +17,11 @@ pub(super) async fn alive() -> &'static str {
 }
 
 pub(super) async fn ready(State(web): State<Arc<Web>>) -> Response {
-    let (database, migrations) = match migrate::is_ready(&web.services.db).await {
-        Ok(true) => ("ok", "ok"),
-        Ok(false) => ("ok", "pending"),
+    let (database, migrations) = match migrate::readiness(&web.services.db).await {
+        Ok(found) => (found.unwritable.unwrap_or("ok"), if found.is_migrated { "ok" } else { "pending" }),
         Err(_) => ("unreachable", "unknown"),
     };
-    let is_ready = migrations == "ok" && !web.leaving.is_cancelled();
+    let is_ready = (database, migrations) == ("ok", "ok") && !web.leaving.is_cancelled();
     let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     // Without Redis, chats go on, each on its own node: the node stays in service, and somebody is to look.
     let (redis, is_degraded) = match web.engine.is_linked() {

@@ -1,8 +1,9 @@
 //! What people and programs get wrong: each gets a code and a sentence, and nothing breaks.
 
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use crate::support::{Actor, Gateway, cluster, code};
+use crate::support::{Actor, Gateway, Plan, cluster, code, log, login, said};
 
 async fn refused(actor: &Actor<'_>, document: &str, variables: Value) -> String {
     let answer = actor.ask(document, variables).await;
@@ -140,6 +141,13 @@ async fn when_the_database_is_away_callers_are_told_to_come_back_and_it_heals() 
     let admin = gateway.tenant("acme").await.admin().await;
     admin.data("{ me { id } }").await;
     cluster::take_away(&gateway.database).await;
+    let postgres = cluster::owner("postgres").await;
+    let cut = format!(
+        "ALTER DATABASE {0} ALLOW_CONNECTIONS false; \
+         SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{0}'",
+        gateway.database
+    );
+    postgres.batch_execute(&cut).await.expect("cut");
     let answer = admin.query("{ leads { totalCount } }").await;
     assert_eq!(code(&answer), "UPSTREAM_UNAVAILABLE", "{answer}");
     assert!(!answer.to_string().contains("postgres"), "{answer}");
@@ -151,4 +159,39 @@ async fn when_the_database_is_away_callers_are_told_to_come_back_and_it_heals() 
     admin.data("{ leads { totalCount } }").await;
     let ready = gateway.http.get(gateway.url("/readyz")).send().await.expect("an answer");
     insta::assert_snapshot!(ready.text().await.expect("text"), @r#"{"ready":true,"degraded":false,"database":"ok","migrations":"ok","redis":"not used","replica":"not used"}"#);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_the_database_takes_no_writes_nobody_is_told_that_they_may_not_write() {
+    let before = Gateway::start().await;
+    let admin = before.tenant("acme").await.admin().await;
+    let lead = r#"mutation { createLead(input: { name: "Ann" }) { id } }"#;
+    admin.data(lead).await;
+    // As where a disk is full. Who is connected goes on; a node that comes up now does not.
+    let postgres = cluster::owner("postgres").await;
+    let switch = format!("ALTER DATABASE {} SET default_transaction_read_only = on", before.database);
+    postgres.batch_execute(&switch).await.expect("switched");
+    // Past a pooler, whose own connections would stay as they were begun.
+    let direct = cluster::owner_url(&before.database).expose_secret().replace("user=postgres", "user=frontdesk_app");
+    let settings = vec![("DATABASE_URL", direct)];
+    let plan = Plan { database: Some(before.database.clone()), housekeeping: None, settings, ..Plan::default() };
+    let gateway = Gateway::planned(plan).await;
+    let admin = admin.at(gateway.address);
+    for answer in [admin.query(lead).await, login(&gateway, "admin@acme.example").await] {
+        assert_eq!(code(&answer), "UPSTREAM_UNAVAILABLE", "{answer}");
+        assert_eq!(
+            said(&answer),
+            "The database takes no changes just now. Nothing was changed; try again in a moment."
+        );
+    }
+    assert!(log::logged().contains("the database takes no writes"));
+    assert_eq!(admin.data("{ leads { totalCount } }").await["leads"]["totalCount"], 1, "it can be read");
+    let ready = gateway.http.get(gateway.url("/readyz")).send().await.expect("an answer");
+    assert_eq!(ready.status(), 503);
+    insta::assert_snapshot!(ready.text().await.expect("text"), @r#"{"ready":false,"degraded":false,"database":"takes no writes: default_transaction_read_only is on","migrations":"ok","redis":"not used","replica":"not used"}"#);
+    // Connections that only read are not kept, so it heals.
+    let switch = format!("ALTER DATABASE {} RESET default_transaction_read_only", before.database);
+    postgres.batch_execute(&switch).await.expect("switched");
+    while gateway.http.get(gateway.url("/readyz")).send().await.expect("an answer").status() != 200 {}
+    admin.data(lead).await;
 }

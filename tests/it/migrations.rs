@@ -4,7 +4,7 @@ use std::{ffi::OsStr, time::Duration};
 
 use frontdesk::db::{
     DbSettings,
-    migrate::{self, OpenSettings},
+    migrate::{self, OpenSettings, Readiness},
 };
 use secrecy::ExposeSecret;
 
@@ -104,6 +104,7 @@ async fn nodes_that_start_together_migrate_once() {
         .collect();
     for node in nodes {
         let db = node.await.expect("no panic").expect("opened");
-        assert!(migrate::is_ready(&db).await.expect("asked"));
+        let ready = Readiness { unwritable: None, is_migrated: true };
+        assert_eq!(migrate::readiness(&db).await.expect("asked"), ready);
     }
 }

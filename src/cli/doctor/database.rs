@@ -122,6 +122,10 @@ fn server(area: &mut Area<'_>, config: &Config, means: &Means, condition: &Condi
         let found = format!("The database's encoding is {}, which can't hold what people write.", condition.encoding);
         area.must_mend("database-encoding", found, "Make it anew with ENCODING 'UTF8', and move the data there.");
     }
+    if let Some(why) = condition.unwritable {
+        let mend = "Name the primary in DATABASE_URL. Where the setting is on since the disk is full, make room and switch it off.";
+        area.must_mend("database-read-only", format!("The database {why}."), mend);
+    }
     let (pool, most) = (config.database.pool_size, usize::try_from(condition.connections).unwrap_or_default());
     let found = format!("DATABASE_POOL_SIZE is {pool}, and the server has room for {most} connection(s).");
     if pool > most {

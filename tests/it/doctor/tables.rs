@@ -122,6 +122,13 @@ async fn a_database_that_cannot_hold_what_people_write_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_takes_no_writes_is_named() {
+    let switch = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', current_database()); \
+                  END $$";
+    assert_eq!(planted(&[(switch, &["must_mend database-read-only"])], &[]).await, "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_login_that_could_pass_by_is_named() {
     let (redis, database) = (Redis::start().await, sound_database().await);
     let owner = cluster::owner(&database).await;
