@@ -29,8 +29,8 @@ use crate::{
     },
 };
 
-/// How long one waits for an end that nobody tells of, before the database is asked.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long one waits for an end that nobody tells of, before the database is asked: a second end of one reply is told to nobody.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What came of an answer.
 #[derive(Debug)]

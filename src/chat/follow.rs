@@ -2,7 +2,7 @@
 //! write anything.
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{HashMap, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -39,8 +39,8 @@ struct Follower {
     ready: VecDeque<Event>,
     /// What is still to be looked up.
     missed: Option<Missed>,
-    /// Messages that a look into the database told to their end: the log may hold them too.
-    told: HashSet<MessageId>,
+    /// Messages that a look into the database told to their end, and as of when: the log may hold them too.
+    told: HashMap<MessageId, DateTime<Utc>>,
 }
 
 /// What a watcher missed, looked up a page at a time. Whole texts replace what the watcher holds. All but the last event
@@ -58,7 +58,7 @@ struct Missed {
 
 impl Follower {
     fn new(cx: TenantCx, watcher: Watcher, ready: VecDeque<Event>) -> Self {
-        Self { cx, watcher, ready, missed: None, told: HashSet::new() }
+        Self { cx, watcher, ready, missed: None, told: HashMap::new() }
     }
 
     /// The next event; waits for it.
@@ -74,8 +74,15 @@ impl Follower {
             }
             match self.watcher.next().await {
                 Reading::Events(events) => {
-                    let told = &self.told;
-                    self.ready.extend(events.into_iter().filter(|event| !told.contains(&event.body.message())));
+                    let told = &mut self.told;
+                    self.ready.extend(events.into_iter().filter(|event| {
+                        let message = event.body.message();
+                        // One that had failed is written anew, under the same id.
+                        if matches!(&event.body, Body::ReplyStarted(row) if told.get(&message).is_some_and(|at| row.updated_at > *at)) {
+                            told.remove(&message);
+                        }
+                        !told.contains_key(&message)
+                    }));
                 }
                 Reading::Lapsed { lost, resumed, live } => {
                     self.missed = Some(Missed { lost, resumed, live, behind: MessageId(0) });
@@ -126,7 +133,7 @@ impl Follower {
             (MessageRole::Assistant, _) => {
                 missed.live.take_if(|(message, _)| *message == row.id);
                 if is_recent {
-                    self.told.insert(row.id);
+                    self.told.insert(row.id, row.updated_at);
                 }
                 bodies.push(Body::ReplySnapshot { message: row.id, text: row.content.clone() });
                 bodies.push(Body::of_finished(row));
@@ -136,7 +143,7 @@ impl Follower {
         }
         if is_new {
             if is_recent {
-                self.told.insert(row.id);
+                self.told.insert(row.id, row.updated_at);
             }
             bodies.push(Body::MessageAdded(Arc::new(row.message)));
         }

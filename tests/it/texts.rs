@@ -416,9 +416,14 @@ async fn a_model_that_fails_is_asked_again_in_the_same_reply() {
     assert_eq!(phones.asked().len(), 0);
     model.script(answers("Here I am."));
     gateway.clock.advance(TimeDelta::minutes(1));
+    let mut staff = shop.admin.watch("conversation_1", None).await;
+    gateway.until_watched().await;
     gateway.work().await;
     assert_eq!(shop.roles().await, ["CUSTOMER", "ASSISTANT"]);
     assert_eq!(phones.arrived(), ["Here I am."]);
+    // Whoever watches sees it written, though they were told of its end before.
+    staff.expect("ReplyStarted").await;
+    while staff.next().await.expect("more")["__typename"] != "ReplyCompleted" {}
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -139,7 +139,7 @@ impl Log {
                 if !self.live.as_ref().is_some_and(|live| writes(live.message))
                     && let Some((message, text)) = theirs
                 {
-                    self.live = Some(Live { message, text, since: entry.cursor });
+                    self.begin(Live { message, text, since: entry.cursor });
                 }
             }
         }
@@ -185,6 +185,11 @@ impl Log {
         self.is_split = false;
     }
 
+    /// Keeps of a time alone what the other nodes are to know of it, and no event.
+    pub(super) fn shed(&mut self) {
+        self.begin_anew(self.last);
+    }
+
     fn begin_anew(&mut self, at: Cursor) {
         self.gather_live();
         self.pieces.clear();
@@ -194,24 +199,29 @@ impl Log {
         self.edition += 1;
     }
 
+    /// A reply is being written. One that had failed is written anew, under the same id.
+    fn begin(&mut self, live: Live) {
+        self.ended.retain(|ended| *ended != live.message);
+        self.live = Some(live);
+    }
+
     fn add(&mut self, cursor: Cursor, body: Body) {
         self.last = cursor;
         let message = body.message();
+        if let Body::ReplyStarted(row) = &body {
+            // Its deltas are read from the pieces behind this. Of a text whose beginning is not known, no end is offered as the whole.
+            self.begin(Live { message, text: row.content.clone(), since: cursor });
+        }
         if self.ended.contains(&message) {
             // From a node that had not heard of the end yet.
             return;
         }
-        match &body {
-            // Its deltas are read from the pieces behind this. Of a text whose beginning is not known, no end is offered as the whole.
-            Body::ReplyStarted(row) => self.live = Some(Live { message, text: row.content.clone(), since: cursor }),
-            ends if ends.ends_reply() => {
-                self.live.take_if(|live| live.message == message);
-                self.ended.push_back(message);
-                if self.ended.len() > KEPT_ENDS {
-                    self.ended.pop_front();
-                }
+        if body.ends_reply() {
+            self.live.take_if(|live| live.message == message);
+            self.ended.push_back(message);
+            if self.ended.len() > KEPT_ENDS {
+                self.ended.pop_front();
             }
-            _ => {}
         }
         self.events += 1;
         let rest = match self.pieces.back_mut() {
@@ -278,117 +288,4 @@ impl Log {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::chat::hub::tests::started;
-
-    /// What may happen to a log.
-    #[derive(Debug, Clone)]
-    enum Step {
-        Told(Body),
-        Birth,
-        Gap(Option<(MessageId, String)>, Vec<MessageId>),
-        Replaced(Vec<Body>, Option<(MessageId, String)>),
-    }
-
-    fn ended(message: MessageId) -> Body {
-        let Body::ReplyStarted(row) = started(message, "") else { unreachable!() };
-        Body::ReplyCompleted { message: row, finish: crate::kernel::vocabulary::FinishReason::Stop }
-    }
-
-    fn any_step() -> impl Strategy<Value = Step> {
-        let message = || (1..4_i64).prop_map(MessageId);
-        // Some so long that what came before has to go.
-        let text = || prop_oneof![20 => "[a-zü]{0,4}", 1 => Just("long ".repeat(40_000))];
-        let body = move || {
-            prop_oneof![
-                12 => (message(), text()).prop_map(|(message, text)| Body::ReplyDelta { message, text }),
-                2 => (message(), "[A-Z]{0,3}").prop_map(|(message, content)| started(message, &content)),
-                1 => message().prop_map(|message| Body::ToolCalled { message, name: "tool".to_owned() }),
-                1 => message().prop_map(ended),
-            ]
-        };
-        let live = move || proptest::option::of((message(), text()));
-        prop_oneof![
-            20 => body().prop_map(Step::Told),
-            1 => Just(Step::Birth),
-            1 => (live(), prop::collection::vec(message(), 0..2)).prop_map(|(live, ended)| Step::Gap(live, ended)),
-            1 => (prop::collection::vec(body(), 1..6), live()).prop_map(|(bodies, live)| Step::Replaced(bodies, live)),
-        ]
-    }
-
-    /// The text so far of the reply that is being written, by adding each delta to it.
-    #[derive(Default)]
-    struct Plain {
-        live: Option<(MessageId, String)>,
-        ended: Vec<MessageId>,
-    }
-
-    impl Plain {
-        fn hear(&mut self, body: &Body) {
-            let of = body.message();
-            match body {
-                _ if self.ended.contains(&of) => {}
-                Body::ReplyStarted(row) => self.live = Some((of, row.content.clone())),
-                Body::ReplyDelta { text, .. } => {
-                    if let Some((_, so_far)) = self.live.as_mut().filter(|(live, _)| *live == of) {
-                        so_far.push_str(text);
-                    }
-                }
-                body if body.ends_reply() => {
-                    self.live.take_if(|(live, _)| *live == of);
-                    self.ended.push(of);
-                }
-                _ => {}
-            }
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn the_text_so_far_is_that_of_all_deltas(steps in prop::collection::vec(any_step(), 1..120), ours in 1..6_i64) {
-            let (now, writes) = (DateTime::UNIX_EPOCH, |message| message == MessageId(ours));
-            let (mut log, mut plain) = (Log::new(ConversationId(7), now), Plain::default());
-            let entry = |before: Cursor, note| Entry { cursor: before.next(now), before, note };
-            for step in steps {
-                let place = log.last;
-                match step {
-                    Step::Told(body) => {
-                        plain.hear(&body);
-                        prop_assert_eq!(log.apply(now, entry(place, Note::Event(body)), &writes), Applied::Yes);
-                    }
-                    Step::Birth => {
-                        log.apply(now, entry(place, Note::Birth), &writes);
-                    }
-                    Step::Gap(live, ended) => {
-                        plain.live.take_if(|(message, _)| ended.contains(message));
-                        if !plain.live.as_ref().is_some_and(|(message, _)| writes(*message)) && live.is_some() {
-                            plain.live.clone_from(&live);
-                        }
-                        log.apply(now, entry(place, Note::Gap { live, ended }), &writes);
-                    }
-                    Step::Replaced(bodies, live) => {
-                        let kept = plain.live.take().filter(|(message, _)| writes(*message));
-                        for body in &bodies {
-                            plain.hear(body);
-                        }
-                        plain.live = kept.or(live.clone());
-                        let mut before = place;
-                        let entries = bodies.into_iter().map(|body| {
-                            let entry = entry(before, Note::Event(body));
-                            before = entry.cursor;
-                            entry
-                        });
-                        log.replace(now, entries.collect(), live, &writes);
-                    }
-                }
-                prop_assert_eq!(log.live(), plain.live.clone());
-                prop_assert!(log.bytes <= KEPT_BYTES);
-                prop_assert_eq!(log.bytes, log.pieces.iter().map(Piece::size).sum::<usize>());
-                prop_assert_eq!(log.events, log.pieces.iter().map(Piece::len).sum::<usize>());
-            }
-        }
-    }
-}
+mod tests;
