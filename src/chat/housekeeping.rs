@@ -6,12 +6,16 @@ use std::{
     time::Duration,
 };
 
+use chrono::{DateTime, Utc};
+use tokio::time::{Instant, MissedTickBehavior};
+
 use crate::{
     chat::{
         bill,
         engine::{Engine, NODE_LOST},
         events::Body,
         hub::TopicKey,
+        lease::{LEASE, PATIENCE},
     },
     context::{RequestId, TenantCx},
     db::{
@@ -31,6 +35,8 @@ pub(super) fn start(engine: &Arc<Engine>, round: Duration) {
     let (weak, closing) = (Arc::downgrade(engine), engine.closing.clone());
     task::spawn(async move {
         let mut round = tokio::time::interval(round);
+        round.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut well_since = None;
         loop {
             tokio::select! {
                 () = closing.cancelled() => return,
@@ -38,32 +44,59 @@ pub(super) fn start(engine: &Arc<Engine>, round: Duration) {
             }
             let Some(engine) = Weak::upgrade(&weak) else { return };
             engine.hub.tidy().await;
-            if let Err(Failure::Fault(error)) = engine.end_abandoned().await {
-                tracing::error!(error = %format!("{error:#}"), "looking for abandoned replies");
-            }
+            well_since = engine.look_around(well_since).await;
         }
     });
 }
 
 impl Engine {
+    /// Ends what is abandoned, if the database has been there for as long as a lease: while it was away nobody could renew one. Says
+    /// since when it has been there.
+    pub async fn look_around(&self, well_since: Option<DateTime<Utc>>) -> Option<DateTime<Utc>> {
+        let (now, begun) = (self.services.clock.now(), Instant::now());
+        let abandoned = match self.abandoned().await {
+            Ok(abandoned) if begun.elapsed() < PATIENCE => abandoned,
+            Ok(_) | Err(Failure::Refused(_)) => return None,
+            Err(Failure::Fault(error)) => {
+                tracing::error!(error = %format!("{error:#}"), "looking for abandoned replies");
+                return None;
+            }
+        };
+        let well_since = well_since.unwrap_or(now);
+        if now - well_since >= LEASE {
+            self.end_all(abandoned).await;
+        }
+        Some(well_since)
+    }
+
     /// Ends every reply whose lease ran out, as FAILED with the text kept.
     ///
     /// # Errors
     /// When the database is away.
     pub async fn end_abandoned(&self) -> Outcome<usize> {
+        Ok(self.end_all(self.abandoned().await?).await)
+    }
+
+    /// Replies whose lease ran out. What this node writes itself is not abandoned, however late its heartbeat.
+    async fn abandoned(&self) -> Outcome<Vec<(TopicKey, MessageId)>> {
         let now = self.services.clock.now();
         let abandoned = self.services.db.housekeep(async |tx| messages::abandoned(tx, now).await).await?;
+        let others = abandoned.into_iter().filter(|(tenant, _, reply)| !self.writes(*tenant, *reply));
+        Ok(others.map(|(tenant, conversation, reply)| ((tenant, conversation), reply)).collect())
+    }
+
+    async fn end_all(&self, abandoned: Vec<(TopicKey, MessageId)>) -> usize {
         let mut ended = 0;
-        // What this node writes itself is not abandoned, however late its heartbeat.
-        for (tenant, conversation, reply) in abandoned.into_iter().filter(|(tenant, _, id)| !self.writes(*tenant, *id))
-        {
+        for (place, reply) in abandoned {
             // One that can't be ended keeps nobody else's from its end.
-            match self.end_one((tenant, conversation), reply).await {
+            match self.end_one(place, reply).await {
                 Ok(is_ended) => ended += usize::from(is_ended),
-                Err(failure) => tracing::error!(%tenant, %reply, ?failure, "an abandoned reply could not be ended"),
+                Err(failure) => {
+                    tracing::error!(tenant = %place.0, %reply, ?failure, "an abandoned reply could not be ended");
+                }
             }
         }
-        Ok(ended)
+        ended
     }
 
     async fn end_one(&self, place: TopicKey, reply: MessageId) -> Outcome<bool> {

@@ -33,7 +33,7 @@ pub(super) const HEARTBEAT: Duration = Duration::from_secs(2);
 /// Moments of a heartbeat at which some are renewed.
 const PARTS: u32 = 20;
 /// How long a renewal may take: there is time for another before the lease runs out.
-const PATIENCE: Duration = Duration::from_secs(2);
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Renews what the engine holds, until it is dropped or closed: of some tenants at each of many moments, so that nobody's tokens
 /// wait for all of it at once. One that takes long holds up no other.

@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::{
     chat::with_faq,
     support::{
-        Gateway, cluster,
+        Gateway, Plan, cluster,
         fake_model::{FakeModel, Script},
     },
 };
@@ -87,4 +87,45 @@ async fn a_reply_that_somebody_else_has_ended_is_left_off_by_its_writer() {
     let end = chat.all().await;
     let end = end.last().expect("an end");
     assert_eq!((&end["__typename"], &end["message"]["content"]), (&json!("ReplyFailed"), &json!("One")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_an_outage_of_the_database_nobody_ends_what_another_node_still_writes() {
+    let model = FakeModel::start(Script::ByHand).await;
+    let plan = Plan { model: Some(model.base_url.clone()), ..Plan::default() };
+    let here = Gateway::planned(plan).await;
+    let plan = Plan { database: Some(here.database.clone()), housekeeping: None, ..Plan::default() };
+    let there = Gateway::planned(plan).await;
+    let admin = with_faq(&here).await;
+    let conversation = admin.conversation().await;
+    let mut chat = admin.chat(&conversation, "Count").await;
+    let call = model.call().await;
+    call.text("One ").await;
+    while chat.next().await.expect("more")["__typename"] != "ReplyDelta" {}
+    let engine = &there.web.engine;
+    let well = engine.look_around(None).await;
+    assert!(well.is_some());
+
+    cluster::take_away(&here.database).await;
+    there.clock.advance(TimeDelta::seconds(8));
+    assert_eq!(engine.look_around(well).await, None);
+    cluster::give_back(&here.database).await;
+    // By now its lease has run out, and its node has had no time to renew it.
+    let well = engine.look_around(None).await;
+    assert_eq!(well, Some(there.clock.now()));
+    call.text("two.").await;
+    call.finish().await;
+    let rest = chat.all().await;
+    assert_eq!(rest.last().expect("an end")["message"]["content"], "One two.");
+
+    // Of a node that renews nothing for as long as the database is there, it is ended.
+    let mut chat = admin.chat(&conversation, "Count").await;
+    model.call().await;
+    chat.expect("MessageAdded").await;
+    chat.expect("ReplyStarted").await;
+    there.clock.advance(TimeDelta::seconds(8));
+    assert_eq!(engine.look_around(well).await, well);
+    let ended =
+        admin.at(there.address).data("{ conversations { nodes { messages(last: 1) { nodes { status } } } } }").await;
+    assert_eq!(ended["conversations"]["nodes"][0]["messages"]["nodes"][0]["status"], "FAILED");
 }
