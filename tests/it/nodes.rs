@@ -9,6 +9,7 @@ use crate::{
     support::{
         Actor, CHAT, Gateway, Plan, cluster,
         fake_model::{Call, FakeModel, Script},
+        forgetful::Forgetful,
         process::Server,
         redis::Redis,
         socket::Events,
@@ -279,6 +280,40 @@ async fn a_reply_that_ends_while_redis_is_away_is_known_on_the_other_node_afterw
     seen_far.extend(to_the_end(&mut far).await);
     assert_eq!(shown(&seen_far), "One two.");
     assert_eq!(kinds(&seen_far).last(), Some(&"ReplyCompleted"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_the_network_forgot_is_noticed_by_whoever_listens_on_it() {
+    let (redis, model) = (Redis::start().await, FakeModel::start(Script::ByHand).await);
+    let way = Forgetful::to(&redis);
+    let plan =
+        |redis, database| Plan { model: Some(model.base_url.clone()), redis: Some(redis), database, ..Plan::default() };
+    let here = Gateway::planned(plan(redis.url(), None)).await;
+    let there = Gateway::planned(plan(way.url(), Some(here.database.clone()))).await;
+    for node in [&here, &there] {
+        until(node, "redis", "ok").await;
+    }
+    let admin = with_faq(&here).await;
+    let conversation = admin.conversation().await;
+    let mut far = admin.at(there.address).watch(&conversation, None).await;
+    let mut near = admin.chat(&conversation, "Count").await;
+    let (mut seen_near, mut seen_far) = (Vec::new(), Vec::new());
+    let call = model.call().await;
+    say(&call, "One ", &mut [(&mut near, &mut seen_near), (&mut far, &mut seen_far)]).await;
+    way.forget();
+    say(&call, "two ", &mut [(&mut near, &mut seen_near)]).await;
+    // A chat that begins there now is not held up for long, nor lost.
+    let other = admin.conversation().await;
+    let mut meanwhile = admin.at(there.address).chat(&other, "Hello").await;
+    let answer = model.call().await;
+    answer.text("Here.").await;
+    answer.finish().await;
+    assert_eq!(shown(&to_the_end(&mut meanwhile).await), "Here.");
+    until_shown(&mut far, &mut seen_far, "One two ").await;
+    say(&call, "three.", &mut [(&mut near, &mut seen_near), (&mut far, &mut seen_far)]).await;
+    call.finish().await;
+    to_the_end(&mut near).await;
+    to_the_end(&mut far).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

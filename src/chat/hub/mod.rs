@@ -184,7 +184,10 @@ impl Hub {
         });
         let Some((wire, mut link)) = self.wire.as_ref().and_then(|wire| Some((wire, wire.link()?))) else { return };
         for key in gone {
-            wire.forget(&mut link, key).await;
+            // The next link listens to nothing that is not asked of it.
+            if wire.forget(&mut link, key).await.is_err() {
+                return;
+            }
         }
         let is_due = {
             let mut refreshed = lock(&self.refreshed);

@@ -14,11 +14,11 @@ use anyhow::Context;
 use chrono::{DateTime, Utc};
 use futures_util::StreamExt;
 use redis::{
-    AsyncConnectionConfig, RedisError, RedisResult, Script,
+    AsyncConnectionConfig, ErrorKind, RedisError, RedisResult, Script,
     aio::{MultiplexedConnection, PubSubSink, PubSubStream},
 };
 use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::timeout};
 
 use crate::{
     chat::{
@@ -95,15 +95,19 @@ impl Wire {
         let config =
             AsyncConnectionConfig::new().set_connection_timeout(Some(ANSWER)).set_response_timeout(Some(ANSWER));
         let commands = self.client.get_multiplexed_async_connection_with_config(&config).await?;
-        let (mut ears, heard) = self.client.get_async_pubsub().await?.split();
-        ears.subscribe(STOPS).await?;
+        let listens = async {
+            let (mut ears, heard) = self.client.get_async_pubsub().await?.split();
+            ears.subscribe(STOPS).await?;
+            Ok((ears, heard))
+        };
+        let (ears, heard) = in_time(listens).await?;
         *self.link.lock().unwrap_or_else(PoisonError::into_inner) = Some(Link { number, commands, ears });
         Ok(heard)
     }
 
     /// Hands on what is heard, until the link breaks.
     pub(super) async fn hear(&self, mut heard: PubSubStream, hand_on: impl Fn(Heard)) {
-        let mut look = tokio::time::interval(LOOK);
+        let (mut look, ping) = (tokio::time::interval(LOOK), redis::cmd("PING"));
         loop {
             tokio::select! {
                 message = heard.next() => match message {
@@ -118,7 +122,8 @@ impl Wire {
                 () = self.broken.notified() => break,
                 _ = look.tick() => {
                     let Some(mut link) = self.link() else { break };
-                    if redis::cmd("PING").query_async::<()>(&mut link.commands).await.is_err() {
+                    // Both: what carries no word for an hour is cut by many a network, and tells neither end.
+                    if ping.query_async::<()>(&mut link.commands).await.is_err() || in_time(link.ears.ping::<redis::Value>()).await.is_err() {
                         break;
                     }
                 }
@@ -135,12 +140,12 @@ impl Wire {
 
     /// Has a conversation's announcements sent here.
     pub(super) async fn listen(&self, link: &mut Link, key: TopicKey) -> RedisResult<()> {
-        link.ears.subscribe(log_key(key)).await.map_err(|error| self.failed(error))
+        in_time(link.ears.subscribe(log_key(key))).await.map_err(|error| self.failed(error))
     }
 
     /// And not any more.
-    pub(super) async fn forget(&self, link: &mut Link, key: TopicKey) {
-        let _ = link.ears.unsubscribe(log_key(key)).await.map_err(|error| self.failed(error));
+    pub(super) async fn forget(&self, link: &mut Link, key: TopicKey) -> RedisResult<()> {
+        in_time(link.ears.unsubscribe(log_key(key))).await.map_err(|error| self.failed(error))
     }
 
     /// Adds to a conversation's log, behind all that is there and behind `floor`, and announces it.
@@ -196,6 +201,12 @@ impl Wire {
             tracing::warn!(%error, %reply, "a stop was not passed on; its node reads it from the database");
         }
     }
+}
+
+/// The library holds commands to a time by itself, and listening to none.
+async fn in_time<T>(answer: impl Future<Output = RedisResult<T>>) -> RedisResult<T> {
+    let late = |_| RedisError::from((ErrorKind::Io, "Redis took too long to answer"));
+    timeout(ANSWER, answer).await.map_err(late)?
 }
 
 fn log_key((tenant, conversation): TopicKey) -> String {

@@ -9,6 +9,7 @@ pub mod fake_jackrabbit;
 pub mod fake_model;
 pub mod fake_phones;
 pub mod fake_pinecone;
+pub mod forgetful;
 mod gateway;
 pub mod leaky;
 pub mod log;

@@ -31,7 +31,11 @@ impl Redis {
     }
 
     pub fn url(&self) -> String {
-        format!("unix://{}", self.folder.join("redis.sock").display())
+        format!("unix://{}", self.socket().display())
+    }
+
+    pub fn socket(&self) -> PathBuf {
+        self.folder.join("redis.sock")
     }
 
     /// Gone, and all that it held.
