@@ -176,17 +176,24 @@ impl Hub {
         let horizon = now - TimeDelta::minutes(KEPT_MINUTES);
         let mut gone = Vec::new();
         lock(&self.topics).retain(|key, topic| {
-            let is_kept = Arc::strong_count(topic) > 1 || topic.is_watched() || topic.log(|log| log.touched) > horizon;
-            if !is_kept {
+            let is_used = Arc::strong_count(topic) > 1 || topic.is_watched() || topic.log(|log| log.touched) > horizon;
+            // What the other nodes do not know yet is owed to them, however long Redis is away.
+            let is_owed = !is_used && topic.log(|log| log.is_split.then(|| log.shed())).is_some();
+            if !is_used && !is_owed {
                 gone.push(*key);
             }
-            is_kept
+            is_used || is_owed
         });
         let Some((wire, mut link)) = self.wire.as_ref().and_then(|wire| Some((wire, wire.link()?))) else { return };
         for key in gone {
             // The next link listens to nothing that is not asked of it.
             if wire.forget(&mut link, key).await.is_err() {
                 return;
+            }
+            // Somebody has come to it meanwhile, and would hear nothing.
+            if let Some(topic) = self.known(key) {
+                *topic.synced.lock().await = None;
+                self.sync(&topic).await;
             }
         }
         let is_due = {
@@ -312,6 +319,20 @@ mod tests {
         hub.tidy().now_or_never().unwrap();
         assert_eq!(lock(&hub.topics).len(), 1);
         drop(watcher);
+        hub.tidy().now_or_never().unwrap();
+        assert_eq!(lock(&hub.topics).len(), 0);
+    }
+
+    #[test]
+    fn what_the_other_nodes_are_owed_is_kept_and_nothing_else_of_it() {
+        let (hub, clock) = hub();
+        hub.publish(KEY, started(MessageId(1), "Half"));
+        hub.topic(KEY).log(|log| log.is_split = true);
+        clock.advance(TimeDelta::minutes(KEPT_MINUTES + 1));
+        hub.tidy().now_or_never().unwrap();
+        let owed = |log: &mut log::Log| (log.places().len(), log.live());
+        assert_eq!(hub.topic(KEY).log(owed), (0, Some((MessageId(1), "Half".to_owned()))));
+        hub.topic(KEY).log(|log| log.is_split = false);
         hub.tidy().now_or_never().unwrap();
         assert_eq!(lock(&hub.topics).len(), 0);
     }
