@@ -27,9 +27,11 @@ FROM debian:bookworm-slim
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates curl \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --system --uid 10001 --no-create-home frontdesk
+    && groupadd --system --gid 10001 frontdesk \
+    && useradd --system --uid 10001 --gid 10001 --no-create-home frontdesk
 COPY --from=build /src/target/release/frontdesk /usr/local/bin/frontdesk
-USER frontdesk
+# By number: of a name, Kubernetes can't tell that it is not root's (`runAsNonRoot`).
+USER 10001:10001
 ENV ENVIRONMENT=production HOST=0.0.0.0 PORT=8080
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s CMD curl --fail --silent http://127.0.0.1:${PORT}/healthz

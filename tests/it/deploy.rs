@@ -174,3 +174,10 @@ fn every_variable_of_the_compose_file_is_explained_beside_it() {
         assert!(is_there, "env.example does not know {name}");
     }
 }
+
+#[test]
+fn the_image_names_by_number_whom_it_runs_as() {
+    let image = fs::read_to_string(folder().join("../Dockerfile")).expect("Dockerfile");
+    let users: Vec<_> = image.lines().filter_map(|line| line.strip_prefix("USER ")).collect();
+    assert_eq!(users, ["10001:10001"], "Kubernetes holds a name for what may be root");
+}
