@@ -176,6 +176,12 @@ fn every_variable_of_the_compose_file_is_explained_beside_it() {
 }
 
 #[test]
+fn the_redis_of_the_compose_file_throws_nothing_away() {
+    // `redis-evicts` of `frontdesk doctor` asks for that.
+    assert!(text("compose.yaml").contains(" --maxmemory-policy noeviction "));
+}
+
+#[test]
 fn the_image_names_by_number_whom_it_runs_as() {
     let image = fs::read_to_string(folder().join("../Dockerfile")).expect("Dockerfile");
     let users: Vec<_> = image.lines().filter_map(|line| line.strip_prefix("USER ")).collect();

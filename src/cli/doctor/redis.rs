@@ -88,7 +88,7 @@ fn judge(area: &mut Area<'_>, info: &HashMap<String, String>) {
     let is_limited = told("maxmemory").is_some_and(|bytes| bytes != "0");
     if policy.starts_with("allkeys") || (is_limited && policy != "noeviction") {
         let found = format!(
-            "With maxmemory-policy {policy}, logs of live conversations may be thrown away when memory is short."
+            "With maxmemory-policy {policy}, counts of limits and live chats' logs may be lost when memory is short."
         );
         area.note(
             "redis-evicts",
