@@ -9,6 +9,7 @@ use std::{
     process::{Command, Stdio},
 };
 
+use frontdesk::config::Config;
 use serde_json::Value;
 use tokio::time::timeout;
 
@@ -16,6 +17,19 @@ use crate::{
     retrieval::found,
     support::{Gateway, process::PATIENCE},
 };
+
+/// Settings that a container has no use for, and why.
+const NOT_IN_A_CONTAINER: &[(&str, &str)] = &[
+    ("HOST", "the image sets it"),
+    ("PORT", "the balancer and the health check know 8080"),
+    ("FRONTDESK_DATA_DIR", "production keeps nothing in files"),
+    ("PG_BIN_DIR", "production has no private database"),
+    ("DATABASE_PUBLIC_URL", "`migrate` alone is given it"),
+    ("ADMIN_EMAIL", "`seed-admin` is given it by hand"),
+    ("ADMIN_PASSWORD", "`seed-admin` is given it by hand"),
+    ("DEMO_DATA", "demo tenants are for development"),
+    ("PINECONE_ALLOWED_HOSTS", "production refuses it"),
+];
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy")
@@ -40,6 +54,27 @@ fn passes(command: &mut Command) {
 fn words(text: &str, prefix: &str) -> BTreeSet<String> {
     let words = text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
     words.filter(|word| word.starts_with(prefix)).map(str::to_owned).collect()
+}
+
+/// The settings that README's table names.
+fn documented() -> BTreeSet<String> {
+    let readme = fs::read_to_string(folder().join("../README.md")).expect("README.md");
+    let table = readme.split("\n## Settings\n").nth(1).and_then(|rest| rest.split("\n## ").next()).expect("settings");
+    let mut names = BTreeSet::new();
+    let mut last = String::new();
+    for row in table.lines().filter(|line| line.starts_with("| `")) {
+        let cell = row.split(" | ").next().unwrap_or_default();
+        for name in cell.split('`').skip(1).step_by(2) {
+            // `…_PER_TENANT` goes on from the name before it.
+            last = match (name.strip_prefix('…'), last.rsplit_once("_PER_")) {
+                (Some(end), Some((begin, _))) => format!("{begin}{end}"),
+                _ => name.to_owned(),
+            };
+            names.insert(last.clone());
+        }
+    }
+    assert!(names.len() > 80 && names.contains("RATE_LIMIT_COST_PER_TENANT"), "{names:?}");
+    names
 }
 
 /// Every query of the dashboard, and the rules.
@@ -173,6 +208,38 @@ fn every_variable_of_the_compose_file_is_explained_beside_it() {
         let is_there = explained.lines().any(|line| line.trim_start_matches("# ").starts_with(&format!("{name}=")));
         assert!(is_there, "env.example does not know {name}");
     }
+}
+
+#[test]
+fn the_compose_file_passes_on_every_setting_that_a_container_has_a_use_for() {
+    let compose = text("compose.yaml");
+    let block = compose.split("\nx-settings: &settings\n").nth(1).and_then(|rest| rest.split("\n\n").next());
+    let lines = block.expect("settings").lines().map(str::trim).filter(|line| !line.starts_with('#'));
+    let passed: BTreeSet<_> = lines.filter_map(|line| Some(line.split_once(':')?.0.to_owned())).collect();
+    let mut expected = documented();
+    for (name, why) in NOT_IN_A_CONTAINER {
+        assert!(expected.remove(*name), "README does not know {name} ({why})");
+    }
+    assert_eq!(passed, expected);
+}
+
+#[test]
+fn a_setting_that_is_empty_counts_as_unset() {
+    let key = "0123456789abcdef".repeat(4);
+    let needed = [
+        ("ENVIRONMENT", "production"),
+        ("DATABASE_URL", "postgres://app@db/frontdesk"),
+        ("JWT_SECRET_KEY", key.as_str()),
+        ("SECRET_KEY", key.as_str()),
+    ];
+    let read = |empty: &BTreeSet<String>| {
+        let config = Config::from_vars(|name| {
+            let set = needed.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+            set.or_else(|| empty.contains(name).then(String::new))
+        });
+        format!("{:?}", config.expect("good"))
+    };
+    assert_eq!(read(&documented()), read(&BTreeSet::new()));
 }
 
 #[test]
