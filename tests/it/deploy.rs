@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use crate::{
     retrieval::found,
-    support::{Gateway, process::PATIENCE},
+    support::{Gateway, cluster, process::PATIENCE},
 };
 
 /// Settings that a container has no use for, and why.
@@ -240,6 +240,17 @@ fn a_setting_that_is_empty_counts_as_unset() {
         format!("{:?}", config.expect("good"))
     };
     assert_eq!(read(&documented()), read(&BTreeSet::new()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_guide_has_an_operator_delete_is_there_to_be_deleted() {
+    let guide = fs::read_to_string(folder().join("../docs/DEPLOY.md")).expect("DEPLOY.md");
+    let (_, section) = guide.split_once("\n## What grows\n").expect("the section");
+    let (_, rest) = section.split_once("```sql\n").expect("SQL");
+    let (statements, _) = rest.split_once("```").expect("an end");
+    assert!(statements.contains("DELETE FROM webhook_deliveries "), "{statements}");
+    let database = cluster::database().await;
+    cluster::owner(&database).await.batch_execute(statements).await.expect("SQL of these tables");
 }
 
 #[test]
