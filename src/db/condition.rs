@@ -3,6 +3,8 @@
 
 #![expect(clippy::disallowed_methods, reason = "asks the catalogue, which has no typed schema")]
 
+use std::time::Instant;
+
 use chrono::{DateTime, Utc};
 use diesel::{
     QueryableByName, sql_query,
@@ -42,7 +44,7 @@ pub struct Condition {
     pub connections: i32,
     /// Why it takes no writes, in words that follow its name, where it takes none.
     pub unwritable: Option<&'static str>,
-    /// What its clock says.
+    /// What its clock says at the moment when this is given.
     pub now: DateTime<Utc>,
     /// Names of the hosts that it is reached at, with ports; none for a socket.
     pub hosts: Vec<(String, u16)>,
@@ -97,8 +99,6 @@ struct Facts {
     encoding: String,
     #[diesel(sql_type = Integer)]
     connections: i32,
-    #[diesel(sql_type = Timestamptz)]
-    now: DateTime<Utc>,
     #[diesel(sql_type = Bool)]
     is_encrypted: bool,
     #[diesel(sql_type = BigInt)]
@@ -106,6 +106,12 @@ struct Facts {
     /// None where there is no list of migrations.
     #[diesel(sql_type = Nullable<Bool>)]
     may_read_migrations: Option<bool>,
+}
+
+#[derive(QueryableByName)]
+struct Time {
+    #[diesel(sql_type = Timestamptz)]
+    now: DateTime<Utc>,
 }
 
 #[derive(QueryableByName)]
@@ -129,7 +135,7 @@ async fn ask(connection: &mut AsyncPgConnection, target: &Target) -> anyhow::Res
     connection.batch_execute("BEGIN READ ONLY; SET LOCAL statement_timeout = 10000").await?;
     let login = Login::of(connection).await?;
     let facts: Facts = sql_query(
-        "SELECT pg_encoding_to_char(encoding)::text AS encoding, oid::bigint AS database, clock_timestamp() AS now, \
+        "SELECT pg_encoding_to_char(encoding)::text AS encoding, oid::bigint AS database, \
                 current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int \
                   - coalesce(current_setting('reserved_connections', true), '0')::int AS connections, \
                 coalesce((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false) AS is_encrypted, \
@@ -149,6 +155,10 @@ async fn ask(connection: &mut AsyncPgConnection, target: &Target) -> anyhow::Res
     };
     let gaps = guardrail::gaps(connection).await?;
     let unwritable = guardrail::unwritable(connection).await?;
+    // Asked by itself, and taken to be of half-way to the answer: what took long would look like a clock that is behind.
+    let asked = Instant::now();
+    let time: Time = sql_query("SELECT clock_timestamp() AS now").get_result(connection).await?;
+    let told = asked + asked.elapsed() / 2;
     connection.batch_execute("COMMIT").await?;
     let noted = noted.map(|noted| noted.into_iter().map(|row| row.version).collect::<Vec<_>>());
     let is_migrated = facts.may_read_migrations.is_some();
@@ -161,7 +171,7 @@ async fn ask(connection: &mut AsyncPgConnection, target: &Target) -> anyhow::Res
         encoding: facts.encoding,
         connections: facts.connections,
         unwritable,
-        now: facts.now,
+        now: time.now + told.elapsed(),
         hosts: hosts(target),
         cover: match (facts.is_encrypted, target.verifies) {
             (false, _) => Cover::Open,

@@ -23,9 +23,9 @@ use crate::{
 /// How long the database may take to be looked at.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// So far clocks may be apart without anybody noticing.
-const APART: TimeDelta = TimeDelta::seconds(5);
-/// And so far before tokens and leases end too early.
-const FAR_APART: TimeDelta = TimeDelta::seconds(60);
+const APART: TimeDelta = TimeDelta::milliseconds(500);
+/// And so far before a heartbeat that is late costs a reply: each node judges leases by its own clock.
+const FAR_APART: TimeDelta = TimeDelta::seconds(2);
 /// Names that a sentence lists.
 const LISTED: usize = 5;
 /// Gaps that are told one by one.
@@ -135,9 +135,13 @@ fn server(area: &mut Area<'_>, config: &Config, means: &Means, condition: &Condi
     } else {
         area.ok("pool", found);
     }
-    let apart = (condition.now - means.clock.now()).abs();
+    clocks(area, condition.now - means.clock.now());
+}
+
+fn clocks(area: &mut Area<'_>, apart: TimeDelta) {
+    let apart = apart.abs();
     if apart > APART {
-        let found = format!("The database's clock and this machine's are {} seconds apart.", apart.num_seconds());
+        let found = format!("The database's clock and this machine's are {:.1} seconds apart.", apart.as_seconds_f64());
         area.judge(apart > FAR_APART, "clocks-apart", found, "Have both machines set their clocks by NTP.");
     }
 }
@@ -282,7 +286,21 @@ fn listed(list: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::doctor::report::Report;
+    use crate::cli::doctor::report::{Report, Verdict};
+
+    #[test]
+    fn clocks_may_be_half_a_second_apart_and_two_are_too_many() {
+        let told = |milliseconds| {
+            let mut report = Report::default();
+            clocks(&mut report.area("database"), TimeDelta::milliseconds(milliseconds));
+            report.findings.pop().map(|finding| (finding.verdict, finding.found))
+        };
+        assert_eq!(told(500), None);
+        for (milliseconds, verdict, seconds) in [(-600, Verdict::Note, "0.6"), (2_100, Verdict::MustMend, "2.1")] {
+            let found = format!("The database's clock and this machine's are {seconds} seconds apart.");
+            assert_eq!(told(milliseconds), Some((verdict, found)));
+        }
+    }
 
     #[test]
     fn what_goes_over_the_internet_must_be_covered() {

@@ -132,10 +132,10 @@ async fn each_fault_in_the_environment_is_named() {
 async fn a_clock_that_goes_wrong_is_named() {
     let (database, redis) = (sound_database().await, Redis::start().await);
     let vars = sound(&database, &redis);
-    for (seconds, expected) in [(2, &[][..]), (20, &["note clocks-apart"]), (-200, &["must_mend clocks-apart"])] {
+    for seconds in [20, -200] {
         let clock = Clock::held(Clock::system().now() + TimeDelta::seconds(seconds));
         let report = examined(&vars, &Means { clock, ..means() }).await;
-        assert_eq!(names(&format!("{seconds} s"), &report, expected), None);
+        assert_eq!(names(&format!("{seconds} s"), &report, &["must_mend clocks-apart"]), None);
     }
 }
 
