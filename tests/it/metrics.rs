@@ -1,5 +1,7 @@
 //! What the operator's scraper reads at `/metrics`, and who else does.
 
+use std::collections::BTreeSet;
+
 use crate::{
     retrieval::found,
     support::{Gateway, Plan},
@@ -130,4 +132,24 @@ async fn the_operators_numbers_name_no_tenant_and_ask_for_their_token() {
         assert_eq!(response.status(), status, "{shown:?}");
         assert_eq!(response.headers().contains_key("www-authenticate"), status == 401);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_readme_lists_what_is_measured() {
+    let gateway = Gateway::start().await;
+    // A histogram is shown from its first measurement on.
+    let staff = gateway.tenant("acme").await.staff().await;
+    found(&staff, "canary question").await;
+    staff.chat(&staff.conversation().await, "Hello").await.all().await;
+    let shown = gateway.http.get(gateway.url("/metrics")).send().await.expect("an answer").text().await.expect("text");
+    let measured: BTreeSet<_> =
+        shown.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+    let readme = std::fs::read_to_string("README.md").expect("README.md");
+    let (_, section) = readme.split_once("\n## What the operator sees\n").expect("the section");
+    let (section, _) = section.split_once("\n## ").expect("an end");
+    let cells = section.lines().filter(|line| line.starts_with("| `")).filter_map(|row| row.split(" | ").next());
+    let mut listed: BTreeSet<_> = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+    // Nobody reads from a copy here.
+    assert!(listed.remove("frontdesk_replica_reads_total"));
+    assert_eq!(listed, measured);
 }
