@@ -13,16 +13,15 @@ use crate::{
     kernel::trace,
 };
 
-/// Starts to log, and to take traces down where they are sent somewhere.
+/// Starts to log what `wanted` names (`RUST_LOG`), and to take traces down where they are sent somewhere.
 ///
 /// # Errors
 /// When it was begun before.
-pub(super) fn start(json: bool, traces: Option<&Traces>) -> anyhow::Result<()> {
+pub(super) fn start(json: bool, wanted: Option<&str>, traces: Option<&Traces>) -> anyhow::Result<()> {
+    let wanted = wanted.unwrap_or("info");
     // genai logs whole error bodies of providers, which may name keys and accounts; we log our own word on each.
-    let wanted = std::env::var("RUST_LOG").ok().filter(|text| !text.trim().is_empty());
-    let with_genai_off = |text: String| if text.contains("genai") { text } else { format!("{text},genai=off") };
-    let wanted = wanted.and_then(|text| EnvFilter::try_new(with_genai_off(text)).ok());
-    let filter = wanted.unwrap_or_else(|| EnvFilter::new("info,genai=off"));
+    let off = if wanted.contains("genai") { "" } else { ",genai=off" };
+    let filter = EnvFilter::try_new(format!("{wanted}{off}"))?;
     // Whatever else is asked for: lines do not repeat what traces show.
     let filter = filter.add_directive(format!("{}=off", trace::TARGET).parse()?);
     let registry = tracing_subscriber::registry();

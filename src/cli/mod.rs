@@ -101,7 +101,7 @@ fn execute(command: Command) -> anyhow::Result<()> {
         (Command::Serve, Some(settings)) => Some(Traces::start(settings)?),
         _ => None,
     };
-    log::start(config.json_logs, traces.as_ref())?;
+    log::start(config.json_logs, config.log_filter.as_deref(), traces.as_ref())?;
     // The private database is started before the runtime and stopped after it.
     let private = database::private(&config)?;
     let url = private.as_ref().map(|database| &database.url);

@@ -94,6 +94,8 @@ pub struct Config {
     pub demo_data: bool,
     /// One JSON object a line (`LOG_FORMAT=json`).
     pub json_logs: bool,
+    /// Which lines are logged (`RUST_LOG`); `info` and worse, if unset.
+    pub log_filter: Option<String>,
     /// Where traces are sent (`OTEL_…`); nowhere, if unset.
     pub traces: Option<TraceSettings>,
 }
@@ -223,6 +225,7 @@ impl Config {
                 Some("text") => false,
                 Some(_) => read.wrong("LOG_FORMAT", "must be `json` or `text`", false),
             },
+            log_filter: read.log_filter("RUST_LOG"),
             traces: traces::read(&mut read),
             http,
         };

@@ -3,6 +3,7 @@
 use std::{fmt::Display, ops::RangeInclusive, str::FromStr};
 
 use secrecy::SecretString;
+use tracing_subscriber::EnvFilter;
 use url::Url;
 
 use crate::config::{Problem, Problems};
@@ -67,6 +68,15 @@ impl<'v> Reader<'v> {
         match Url::parse(&text) {
             Ok(url) if matches!(url.scheme(), "http" | "https") => Some(text.trim_end_matches('/').to_owned()),
             _ => self.wrong(name, "must be an http or https URL", None),
+        }
+    }
+
+    /// Which lines are logged: a level, and others for parts of the program.
+    pub(super) fn log_filter(&mut self, name: &str) -> Option<String> {
+        let text = self.text(name)?;
+        match EnvFilter::try_new(&text) {
+            Ok(_) => Some(text),
+            Err(_) => self.wrong(name, "must be levels such as info or info,frontdesk=debug", None),
         }
     }
 

@@ -48,6 +48,7 @@ fn all_faults_are_named_at_once_and_no_value_is_repeated() {
         ("BACKEND_CORS_ORIGINS", "[canary"),
         ("DEMO_DATA", "canary"),
         ("LOG_FORMAT", "canary"),
+        ("RUST_LOG", "info,frontdesk=canary"),
         ("INTROSPECTION", "canary"),
         ("TRUSTED_DOCUMENTS", "canary"),
         ("AUTOMATIC_PERSISTED_QUERIES", "canary"),
@@ -80,7 +81,7 @@ fn all_faults_are_named_at_once_and_no_value_is_repeated() {
     let text = problems.to_string();
     assert!(!text.contains("canary"), "{text}");
     insta::assert_snapshot!(text, @"
-    39 setting(s) need mending:
+    40 setting(s) need mending:
       PORT must be a number from 0 to 65535
       HOST must be an IP address such as 0.0.0.0
       BACKEND_CORS_ORIGINS must be a comma list or a JSON array of strings
@@ -116,6 +117,7 @@ fn all_faults_are_named_at_once_and_no_value_is_repeated() {
       ADMIN_PASSWORD must be at least 10 characters long
       DEMO_DATA must be `true` or `false`
       LOG_FORMAT must be `json` or `text`
+      RUST_LOG must be levels such as info or info,frontdesk=debug
       OTEL_EXPORTER_OTLP_ENDPOINT must be an http or https URL
       OTEL_EXPORTER_OTLP_PROTOCOL must be `http/protobuf`, or unset
       OTEL_EXPORTER_OTLP_HEADERS must be a list of headers such as api-key=…,x-team=…; values may be percent-encoded
@@ -270,4 +272,11 @@ fn production_tells_its_schema_to_administrators_alone_unless_it_is_said_otherwi
     assert_eq!(told(&[("ENVIRONMENT", "development")]), Introspection::Open);
     assert_eq!(told(&[("INTROSPECTION", "everybody")]), Introspection::Open);
     assert_eq!(told(&[("ENVIRONMENT", "development"), ("INTROSPECTION", "nobody")]), Introspection::Nobody);
+}
+
+#[test]
+fn which_lines_are_logged_is_read_as_any_other_setting() {
+    let filter = |text| with(&[("RUST_LOG", text)]).expect("good").log_filter;
+    assert_eq!(filter("info,frontdesk=debug").as_deref(), Some("info,frontdesk=debug"));
+    assert_eq!(filter(" "), None);
 }
