@@ -110,7 +110,8 @@ impl Database {
         env!("CARGO_MANIFEST_DIR").hash(&mut checkout);
         let folder = PathBuf::from("/tmp").join(format!("frontdesk-bench-{:x}", checkout.finish()));
         // Every commit reaches the disk, as on a server.
-        let postgres = EmbeddedPg::start(&folder, Durability::Kept).expect("a private PostgreSQL");
+        let programs = std::env::var_os("PG_BIN_DIR").filter(|folder| !folder.is_empty()).map(PathBuf::from);
+        let postgres = EmbeddedPg::start(&folder, Durability::Kept, programs.as_deref()).expect("a private PostgreSQL");
         let pid_file = fs::read_to_string(folder.join("data/postmaster.pid")).expect("a running PostgreSQL");
         let postmaster = pid_file.lines().next().and_then(|line| line.parse().ok()).expect("a pid");
 

@@ -17,5 +17,6 @@ pub(super) fn private(config: &Config) -> anyhow::Result<Option<EmbeddedPg>> {
     if nix::unistd::geteuid().is_root() {
         std::fs::set_permissions(&config.data_dir, std::fs::Permissions::from_mode(0o755))?;
     }
-    EmbeddedPg::start(&config.data_dir.join("postgres"), Durability::Kept).map(Some)
+    let programs = config.database.programs.as_deref();
+    EmbeddedPg::start(&config.data_dir.join("postgres"), Durability::Kept, programs).map(Some)
 }

@@ -1,6 +1,6 @@
 //! `DATABASE_…`: which database, by which login, and its copy.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use secrecy::SecretString;
 
@@ -11,6 +11,8 @@ use crate::config::reader::Reader;
 pub struct DatabaseConfig {
     /// `DATABASE_URL`; none for the private one.
     pub url: Option<SecretString>,
+    /// `PG_BIN_DIR`: where the programs of the private one are; looked for, if unset.
+    pub programs: Option<PathBuf>,
     /// `DATABASE_PUBLIC_URL`: the owner's, for migrations.
     pub owner_url: Option<SecretString>,
     /// `DATABASE_REPLICA_URL`: a copy that queries are read from.
@@ -26,6 +28,7 @@ pub struct DatabaseConfig {
 pub(super) fn read(read: &mut Reader<'_>, is_production: bool) -> DatabaseConfig {
     DatabaseConfig {
         url: database_url(read, is_production),
+        programs: read.text("PG_BIN_DIR").map(PathBuf::from),
         owner_url: read.postgres_url("DATABASE_PUBLIC_URL"),
         replica_url: read.postgres_url("DATABASE_REPLICA_URL"),
         pool_size: read.number("DATABASE_POOL_SIZE", 16, 2..=500),

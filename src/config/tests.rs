@@ -275,6 +275,13 @@ fn production_tells_its_schema_to_administrators_alone_unless_it_is_said_otherwi
 }
 
 #[test]
+fn where_postgresql_is_may_be_left_empty() {
+    let programs = |text| with(&[("PG_BIN_DIR", text)]).expect("good").database.programs;
+    assert_eq!(programs("/opt/pgsql/bin"), Some(PathBuf::from("/opt/pgsql/bin")));
+    assert_eq!(programs(""), None);
+}
+
+#[test]
 fn which_lines_are_logged_is_read_as_any_other_setting() {
     let filter = |text| with(&[("RUST_LOG", text)]).expect("good").log_filter;
     assert_eq!(filter("info,frontdesk=debug").as_deref(), Some("info,frontdesk=debug"));

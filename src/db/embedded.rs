@@ -53,12 +53,13 @@ pub enum Durability {
 }
 
 impl EmbeddedPg {
-    /// Starts the cluster in `base`, making it if there is none, or joins the one that runs there.
+    /// Starts the cluster in `base`, making it if there is none, or joins the one that runs there. `programs` is the folder where
+    /// `initdb` and `postgres` are; without it, they are looked for.
     ///
     /// # Errors
     /// In words for an operator: no server programs, a cluster of another version, a server that does not come up.
-    pub fn start(base: &Path, durability: Durability) -> Result<Self> {
-        let programs = Programs::find(&base.join("data"))?;
+    pub fn start(base: &Path, durability: Durability, programs: Option<&Path>) -> Result<Self> {
+        let programs = Programs::find(&base.join("data"), programs)?;
         let sockets = base.join("s");
         ensure!(
             sockets.as_os_str().len() <= LONGEST_SOCKET_FOLDER,
@@ -137,8 +138,8 @@ struct Programs {
 }
 
 impl Programs {
-    fn find(data: &Path) -> Result<Self> {
-        let folder = program_folder()?;
+    fn find(data: &Path, named: Option<&Path>) -> Result<Self> {
+        let folder = named.map_or_else(program_folder, |named| Ok(named.to_owned()))?;
         let known = |name| User::from_name(name).ok().flatten();
         // A cluster that is there belongs to somebody, and stays theirs.
         let owner = fs::metadata(data)
@@ -262,11 +263,8 @@ impl Programs {
     }
 }
 
-/// Where `initdb` and `postgres` are: named by `PG_BIN_DIR`, the newest under the usual roots, or on the `PATH`.
+/// Where `initdb` and `postgres` are: the newest under the usual roots, or on the `PATH`.
 fn program_folder() -> Result<PathBuf> {
-    if let Some(named) = std::env::var_os("PG_BIN_DIR") {
-        return Ok(named.into());
-    }
     let has_programs = |folder: &Path| folder.join("initdb").exists() && folder.join("postgres").exists();
     let mut found: Vec<(u32, PathBuf)> = Vec::new();
     for root in ["/usr/lib/postgresql", "/opt/homebrew/opt", "/usr/local/opt", "/usr"] {

@@ -14,7 +14,7 @@ use frontdesk::db::{
 use nix::unistd::{User, geteuid};
 use secrecy::ExposeSecret;
 
-use crate::support::{Actor, Gateway, Plan, redis::Redis};
+use crate::support::{Actor, Gateway, Plan, cluster, redis::Redis};
 
 /// A database of its own, and its copy, which follows it as PostgreSQL's copies do.
 struct Servers {
@@ -28,7 +28,8 @@ impl Servers {
         frontdesk::tokens::install_provider();
         let folder = PathBuf::from("/tmp").join(format!("frontdesk-replica-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&folder);
-        let primary = EmbeddedPg::start(&folder.join("p"), Durability::Scratch).expect("a database");
+        let primary = EmbeddedPg::start(&folder.join("p"), Durability::Scratch, cluster::programs().as_deref())
+            .expect("a database");
         let settings = OpenSettings {
             db: DbSettings { url: primary.url.clone(), pool_size: 2 },
             owner_url: None,
@@ -38,7 +39,8 @@ impl Servers {
         };
         migrate::open(&settings).await.expect("migrated").close();
         // Made as the folder's owner, by the programs of the same version.
-        let copy = EmbeddedPg::start(&folder.join("c"), Durability::Scratch).expect("a folder for the copy");
+        let copy = EmbeddedPg::start(&folder.join("c"), Durability::Scratch, cluster::programs().as_deref())
+            .expect("a folder for the copy");
         drop(copy);
         std::fs::remove_dir_all(folder.join("c/data")).expect("an empty folder");
         let mut backup = Command::new(program("pg_basebackup"));
@@ -55,7 +57,7 @@ impl Servers {
     }
 
     fn start_copy(folder: &Path) -> EmbeddedPg {
-        EmbeddedPg::start(&folder.join("c"), Durability::Scratch).expect("a copy")
+        EmbeddedPg::start(&folder.join("c"), Durability::Scratch, cluster::programs().as_deref()).expect("a copy")
     }
 
     fn login(&self, which: &str) -> String {

@@ -36,10 +36,16 @@ fn cluster() -> &'static Cluster {
         env!("CARGO_MANIFEST_DIR").hash(&mut checkout);
         let name = format!("frontdesk-tests-{}-{:x}", nix::unistd::geteuid(), checkout.finish());
         let folder = PathBuf::from("/tmp").join(name);
-        let postgres = EmbeddedPg::start(&folder, Durability::Scratch).expect("a private PostgreSQL");
+        let postgres =
+            EmbeddedPg::start(&folder, Durability::Scratch, programs().as_deref()).expect("a private PostgreSQL");
         let pooler = Pooler::start(&folder.join("s").display().to_string());
         Cluster { postgres, pooler }
     })
+}
+
+/// Where PostgreSQL's programs are, if somebody says so.
+pub fn programs() -> Option<PathBuf> {
+    std::env::var_os("PG_BIN_DIR").filter(|folder| !folder.is_empty()).map(PathBuf::from)
 }
 
 /// The superuser's connection string for a database.
