@@ -200,7 +200,7 @@ impl Config {
             database: database::read(&mut read, is_production),
             tokens: TokenConfig {
                 secret: read.strong_secret("JWT_SECRET_KEY"),
-                previous: read.secrets("JWT_SECRET_KEYS_PREVIOUS"),
+                previous: read.strong_secrets("JWT_SECRET_KEYS_PREVIOUS"),
                 algorithm: algorithm(&mut read),
                 access_lifetime: TimeDelta::minutes(read.number("ACCESS_TOKEN_EXPIRE_MINUTES", 30, 1..=1440)),
                 refresh_lifetime: TimeDelta::days(read.number("REFRESH_TOKEN_EXPIRE_DAYS", 30, 1..=365)),

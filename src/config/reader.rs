@@ -123,16 +123,20 @@ impl<'v> Reader<'v> {
         let Some(text) = self.text(name) else {
             return self.wrong(name, "is missing; make one with `openssl rand -hex 32`", SecretString::default());
         };
-        if text.len() < SECRET_MIN || distinct(&text) < 8 {
+        if is_weak(&text) {
             self.problem(name, format!("is weak; it must be {SECRET_MIN} random characters or more"));
         }
         text.into()
     }
 
-    /// Several secrets, with commas between them.
-    pub(super) fn secrets(&mut self, name: &str) -> Vec<SecretString> {
+    /// Several secrets that can't be guessed, with commas between them.
+    pub(super) fn strong_secrets(&mut self, name: &str) -> Vec<SecretString> {
         let text = self.text(name).unwrap_or_default();
-        text.split(',').map(str::trim).filter(|secret| !secret.is_empty()).map(SecretString::from).collect()
+        let secrets: Vec<_> = text.split(',').map(str::trim).filter(|secret| !secret.is_empty()).collect();
+        if secrets.iter().any(|secret| is_weak(secret)) {
+            self.problem(name, format!("holds a weak key; each must be {SECRET_MIN} random characters or more"));
+        }
+        secrets.into_iter().map(SecretString::from).collect()
     }
 
     /// Several keys, each as [`Reader::hex_key`] has it: a comma list, or a JSON array.
@@ -156,6 +160,10 @@ impl<'v> Reader<'v> {
         }
         text.into()
     }
+}
+
+fn is_weak(secret: &str) -> bool {
+    secret.len() < SECRET_MIN || distinct(secret) < 8
 }
 
 fn distinct(text: &str) -> usize {

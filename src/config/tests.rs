@@ -39,6 +39,7 @@ fn all_faults_are_named_at_once_and_no_value_is_repeated() {
     let problems = with(&[
         ("DATABASE_URL", "mysql://canary@db"),
         ("JWT_SECRET_KEY", "canary"),
+        ("JWT_SECRET_KEYS_PREVIOUS", "canary"),
         ("SECRET_KEY", "canary"),
         ("ALGORITHM", "none"),
         ("PORT", "canary"),
@@ -81,7 +82,7 @@ fn all_faults_are_named_at_once_and_no_value_is_repeated() {
     let text = problems.to_string();
     assert!(!text.contains("canary"), "{text}");
     insta::assert_snapshot!(text, @"
-    40 setting(s) need mending:
+    41 setting(s) need mending:
       PORT must be a number from 0 to 65535
       HOST must be an IP address such as 0.0.0.0
       BACKEND_CORS_ORIGINS must be a comma list or a JSON array of strings
@@ -95,6 +96,7 @@ fn all_faults_are_named_at_once_and_no_value_is_repeated() {
       AUTOMATIC_PERSISTED_QUERIES must be `true` or `false`
       DATABASE_URL must be a postgres:// URL
       JWT_SECRET_KEY is weak; it must be 32 random characters or more
+      JWT_SECRET_KEYS_PREVIOUS holds a weak key; each must be 32 random characters or more
       ALGORITHM must be HS256, HS384 or HS512
       ACCESS_TOKEN_EXPIRE_MINUTES must be a number from 1 to 1440
       VISITOR_TOKEN_EXPIRE_MINUTES must be a number from 5 to 43200
@@ -192,6 +194,10 @@ fn a_secret_of_one_letter_is_weak_however_long() {
     let same = "a".repeat(64);
     let problems = with(&[("JWT_SECRET_KEY", &same), ("SECRET_KEY", &same)]).expect_err("weak");
     assert_eq!(problems.0.len(), 2, "{problems}");
+    // One that was a key before signs nothing, and is believed.
+    let strong = GOOD[3].1;
+    assert_eq!(with(&[("JWT_SECRET_KEYS_PREVIOUS", strong)]).expect("good").tokens.previous.len(), 1);
+    assert!(with(&[("JWT_SECRET_KEYS_PREVIOUS", &format!("{strong},{same}"))]).is_err());
 }
 
 #[test]

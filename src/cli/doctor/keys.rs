@@ -8,9 +8,6 @@ use crate::{
     config::{Config, keys},
 };
 
-/// As a start asks of the current one.
-const LENGTH_MIN: usize = 32;
-
 pub(super) fn look(area: &mut Area<'_>, config: &Config) {
     let is_bad = is_production(config);
     let of = |key: &SecretString| key.expose_secret().to_owned();
@@ -47,10 +44,6 @@ pub(super) fn look(area: &mut Area<'_>, config: &Config) {
             wrong(true, "previous-key-is-current", format!("{list} holds the current {name}."), mend);
         }
     }
-    if config.tokens.previous.iter().any(is_weak) {
-        let mend = "Take it out of JWT_SECRET_KEYS_PREVIOUS: who guesses it can be anybody.".to_owned();
-        wrong(true, "previous-key-weak", "A key in JWT_SECRET_KEYS_PREVIOUS is weak.".to_owned(), mend);
-    }
     if is_right {
         area.ok("keys", "SECRET_KEY and JWT_SECRET_KEY are there, and each is its own.");
     }
@@ -75,11 +68,6 @@ fn equals(config: &Config) -> Vec<(&'static str, &'static str)> {
         later(at).filter(move |(_, other)| other == secret).map(|(second, _)| (*first, *second))
     });
     pairs.collect()
-}
-
-fn is_weak(key: &SecretString) -> bool {
-    let distinct: std::collections::HashSet<_> = key.expose_secret().chars().collect();
-    key.expose_secret().len() < LENGTH_MIN || distinct.len() < 8
 }
 
 /// Whether a text is a shorter one, over and over.

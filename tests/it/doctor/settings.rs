@@ -50,7 +50,7 @@ async fn each_fault_in_the_environment_is_named() {
         (&[set("METRICS_TOKEN", JWT_SECRET_KEY)], &["must_mend key-used-twice"]),
         (&[set("FRONTDESK_DATA_DIR", &of_development)], &["must_mend key-of-development"]),
         (&[set("JWT_SECRET_KEYS_PREVIOUS", JWT_SECRET_KEY)], &["must_mend previous-key-is-current"]),
-        (&[set("JWT_SECRET_KEYS_PREVIOUS", &weak)], &["must_mend previous-key-weak"]),
+        (&[set("JWT_SECRET_KEYS_PREVIOUS", &weak)], &["must_mend setting-jwt-secret-keys-previous"]),
         (&[set("SECRET_KEY", OTHER_KEY)], &["must_mend secret-lost", "must_mend secret-lost"]),
         (
             &[set("SECRET_KEY", OTHER_KEY), set("SECRET_KEYS_PREVIOUS", SECRET_KEY)],
