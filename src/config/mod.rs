@@ -254,7 +254,7 @@ fn http(read: &mut Reader<'_>, is_production: bool) -> HttpConfig {
         Err(_) => read.wrong("HOST", "must be an IP address such as 0.0.0.0", fallback),
     };
     let public_url = read.url("PUBLIC_URL").unwrap_or_else(|| format!("http://localhost:{port}"));
-    let cors_origins = read.list("BACKEND_CORS_ORIGINS");
+    let cors_origins = read.origins("BACKEND_CORS_ORIGINS");
     let metrics_token = read.text("METRICS_TOKEN").is_some().then(|| read.strong_secret("METRICS_TOKEN"));
     let trusted_proxies = read.number("TRUSTED_PROXIES", 0, 0..=10);
     let connections = read.number("MAX_CONNECTIONS", 20_000, 10..=1_000_000);

@@ -6,7 +6,10 @@ use secrecy::SecretString;
 use tracing_subscriber::EnvFilter;
 use url::Url;
 
-use crate::config::{Problem, Problems};
+use crate::{
+    config::{Problem, Problems},
+    kernel::origin,
+};
 
 /// Shortest secret that tokens may be signed with, in bytes: the output of SHA-256 (RFC 7518, section 3.2).
 const SECRET_MIN: usize = 32;
@@ -94,15 +97,10 @@ impl<'v> Reader<'v> {
         items.iter().map(|item| item.trim().to_owned()).filter(|item| !item.is_empty()).collect()
     }
 
-    /// Origins: a comma list, or a JSON array of strings.
-    pub(super) fn list(&mut self, name: &str) -> Vec<String> {
-        let items = self.items(name);
-        let items: Vec<_> =
-            items.iter().map(|item| item.trim_end_matches('/').to_owned()).filter(|item| !item.is_empty()).collect();
-        if items.iter().any(|item| Url::parse(item).is_err()) {
-            return self.wrong(name, "must hold origins such as https://www.example.com", Vec::new());
-        }
-        items
+    /// Origins, as browsers spell them: a comma list, or a JSON array of strings.
+    pub(super) fn origins(&mut self, name: &str) -> Vec<String> {
+        let origins: Option<Vec<_>> = self.items(name).iter().map(|item| origin::normalise(item)).collect();
+        origins.unwrap_or_else(|| self.wrong(name, "must hold origins such as https://www.example.com", Vec::new()))
     }
 
     pub(super) fn postgres_url(&mut self, name: &str) -> Option<SecretString> {

@@ -8,7 +8,6 @@ use crate::{
         report::{Area, Webhook},
     },
     config::Config,
-    kernel::origin,
 };
 
 pub(super) fn look(area: &mut Area<'_>, config: &Config) {
@@ -54,16 +53,7 @@ fn public_url(area: &mut Area<'_>, config: &Config) {
 fn cors(area: &mut Area<'_>, config: &Config) {
     let mut is_right = true;
     for listed in &config.http.cors_origins {
-        let spelled = origin::normalise(listed);
-        if spelled.as_deref() != Some(listed) {
-            is_right = false;
-            let mend = match &spelled {
-                Some(right) => format!("Write {right}."),
-                None => "Write scheme, host and port alone, such as https://www.example.com.".to_owned(),
-            };
-            let found = format!("BACKEND_CORS_ORIGINS holds `{}`, which no browser sends.", shown(listed));
-            area.must_mend("cors-no-origin", found, mend);
-        } else if is_production(config) && listed.starts_with("http://") {
+        if is_production(config) && listed.starts_with("http://") {
             is_right = false;
             let found = format!("BACKEND_CORS_ORIGINS holds {listed}, whose pages anybody in between can change.");
             let is_here = Url::parse(listed).is_ok_and(|url| is_local(&url));

@@ -77,8 +77,11 @@ async fn each_fault_in_the_environment_is_named() {
         // The web.
         (&[gone("BACKEND_CORS_ORIGINS")], &["note cors-empty"]),
         (&[set("BACKEND_CORS_ORIGINS", "*")], &["must_mend setting-backend-cors-origins", "note cors-empty"]),
-        (&[set("BACKEND_CORS_ORIGINS", "https://app.example.com/desk")], &["must_mend cors-no-origin"]),
-        (&[set("BACKEND_CORS_ORIGINS", "https://App.example.com:443")], &["must_mend cors-no-origin"]),
+        (
+            &[set("BACKEND_CORS_ORIGINS", "https://app.example.com/desk")],
+            &["must_mend setting-backend-cors-origins", "note cors-empty"],
+        ),
+        (&[set("BACKEND_CORS_ORIGINS", "https://App.example.com:443")], &[]),
         (&[set("BACKEND_CORS_ORIGINS", "http://app.example.com")], &["must_mend cors-without-tls"]),
         (&[set("BACKEND_CORS_ORIGINS", "http://localhost:3000")], &["note cors-without-tls"]),
         (&[gone("PUBLIC_URL")], &["must_mend public-url-local", "must_mend google-redirect-without-tls"]),
