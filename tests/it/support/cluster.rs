@@ -14,6 +14,11 @@ use frontdesk::db::{
     embedded::{Durability, EmbeddedPg},
     migrate::{self, OpenSettings},
 };
+use nix::{
+    errno::Errno,
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::OnceCell;
 
@@ -134,8 +139,8 @@ async fn make_template() -> String {
                 AND NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.datname = d.datname)";
     for row in postgres.query(left, &[]).await.expect("list") {
         let name: String = row.get(0);
-        let is_live = name.split('_').nth(1).is_some_and(|pid| PathBuf::from("/proc").join(pid).exists());
-        if !is_live {
+        let run = name.split('_').nth(1).and_then(|pid| pid.parse().ok());
+        if !run.is_some_and(is_alive) {
             let _ = postgres.batch_execute(&format!("DROP DATABASE IF EXISTS {name}")).await;
         }
     }
@@ -145,6 +150,11 @@ async fn make_template() -> String {
     db.close();
     until_nobody_is_in(&name).await;
     name
+}
+
+/// Whether there is such a process; one that is somebody else's counts.
+fn is_alive(pid: i32) -> bool {
+    kill(Pid::from_raw(pid), None::<Signal>) != Err(Errno::ESRCH)
 }
 
 /// Waits until no connection to a database is left: a template must have none.
