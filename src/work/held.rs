@@ -39,7 +39,7 @@ pub(super) enum Verdict {
     Done,
     /// Something else must come first; the try does not count.
     Wait(Duration),
-    /// It failed, and may succeed: after so long, where somebody says how long.
+    /// It failed, and may succeed: after so long at the soonest, where somebody says how long.
     Later(String, Option<Duration>),
     /// It failed, and will again.
     Never(String),
@@ -128,15 +128,17 @@ impl<'a> Held<'a> {
         self.let_go(Next::Uncounted(self.cx.now() + delta(pause)), "something else comes first").await;
     }
 
-    /// Tries again: after `asked`, or longer each time; gives up after the last try.
+    /// Tries again, later each time, and after `asked` at the soonest; gives up after the last try.
     pub(super) async fn put_back(&self, why: &str, asked: Option<Duration>) {
         if self.is_last_try() {
             return self.bury(why).await;
         }
-        // Spread, so that what failed together does not come back together; never before the time that was asked for.
+        let usual = self.usual(FIRST);
+        // Spread, so that what failed together does not come back together; never before the time that was asked for. Nor sooner
+        // than usual: whoever says "in a second" each time would use up all tries in a moment.
         let pause = match asked {
-            Some(asked) => asked.min(MOST).mul_f64(1.0 + 0.25 * tokens::chance()),
-            None => self.usual(FIRST).mul_f64(0.75 + 0.5 * tokens::chance()),
+            Some(asked) => asked.max(usual).min(MOST).mul_f64(1.0 + 0.25 * tokens::chance()),
+            None => usual.mul_f64(0.75 + 0.5 * tokens::chance()),
         };
         self.let_go(Next::Again(self.cx.now() + delta(pause)), why).await;
     }

@@ -393,6 +393,23 @@ async fn a_provider_that_fails_is_asked_again_and_a_customer_gets_one_text() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_always_asks_for_a_moment_does_not_use_up_the_tries_in_one() {
+    let (phones, gateway) = carried().await;
+    let shop = Shop::open(&gateway).await;
+    phones.script(std::iter::repeat_n(Script::Busy("1"), 4));
+    shop.hears("e1", THEIRS, "Hello?").await;
+    // It is asked again after two seconds, four, and eight; the next time is not in this half minute.
+    for _ in 0..29 {
+        gateway.clock.advance(TimeDelta::seconds(1));
+        gateway.work().await;
+    }
+    assert_eq!((phones.asked().len(), phones.arrived().len()), (4, 0));
+    gateway.clock.advance(TimeDelta::seconds(20));
+    gateway.work().await;
+    assert_eq!((phones.asked().len(), phones.arrived().len()), (5, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_long_answer_is_several_texts_in_order() {
     let long = "A sentence of the answer. ".repeat(60);
     let (phones, _model, gateway) = modelled(answers(&long)).await;

@@ -54,8 +54,16 @@ pub enum Script {
     Take,
     /// Refuses it, also where it took it before.
     Refuse(u16, Value),
+    /// Refuses it for now, and says after how many seconds it may be asked again.
+    Busy(&'static str),
     /// Takes it, and breaks off before it has answered.
     Vanish,
+}
+
+impl Script {
+    fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refuse(..) | Self::Busy(_))
+    }
 }
 
 impl FakePhones {
@@ -125,7 +133,7 @@ async fn by_telnyx(State(shared): State<Arc<Shared>>, headers: HeaderMap, Json(b
         traceparent: header(&headers, "traceparent"),
         id: None,
     };
-    let is_refused = matches!(shared.script.lock().expect("script").front(), Some(Script::Refuse(..)));
+    let is_refused = shared.script.lock().expect("script").front().is_some_and(Script::is_refusal);
     let known = shared.sent.lock().expect("sent").iter().find(|one| one.mark == sent.mark && one.id.is_some()).cloned();
     let answer = |id: &str| {
         let to = json!([{ "phone_number": sent.to, "status": "queued" }]);
@@ -165,12 +173,15 @@ fn take(shared: &Shared, mut sent: Sent, prefix: &str, answer: impl FnOnce(&str)
     let script = shared.script.lock().expect("script").pop_front().unwrap_or(Script::Take);
     let mut all = shared.sent.lock().expect("sent");
     let id = format!("{prefix}{:032}", all.len() + 1);
-    sent.id = (!matches!(script, Script::Refuse(..))).then(|| id.clone());
+    sent.id = (!script.is_refusal()).then(|| id.clone());
     all.push(sent);
     shared.news.notify_waiters();
     match script {
         Script::Take => answer(&id),
         Script::Refuse(status, body) => (StatusCode::from_u16(status).expect("a status"), Json(body)).into_response(),
+        Script::Busy(seconds) => {
+            (StatusCode::TOO_MANY_REQUESTS, [("retry-after", seconds)], Json(Value::Null)).into_response()
+        }
         // A body that is shorter than it says: the client sees the connection break.
         Script::Vanish => {
             let broken = futures_util::stream::once(async { Err::<Bytes, _>(std::io::Error::other("gone")) });
