@@ -52,7 +52,7 @@ pub struct Accepted {
 /// Stores a message and its waiting reply in one transaction.
 ///
 /// # Errors
-/// `BAD_USER_INPUT`, `NOT_FOUND`, and `CONFLICT` for a closed conversation.
+/// `BAD_USER_INPUT`, `NOT_FOUND`, and `CONFLICT` for a closed conversation, or where there is no way to its customer.
 pub(super) async fn accept(cx: &TenantCx, form: &MessageForm) -> Outcome<Accepted> {
     let content = text::required("content", &form.content, CONTENT_MAX)?;
     let client_message_id = text::optional("clientMessageId", form.client_message_id.as_deref(), 128)?;
@@ -146,9 +146,7 @@ async fn store(
     let (message, is_waited_for) =
         try_join!(messages::insert(tx, &new), messages::has_open_reply(tx, conversation.id))?;
     if is_carried && !carriage::carry(cx, tx, &conversation, &message).await? {
-        let why = "There is no way to this customer: the channel that they wrote by has no number of yours any more. \
-                   See updateSmsSettings.";
-        return Err(Refusal::new(ErrorCode::Conflict, why).into());
+        return Err(Refusal::new(ErrorCode::Conflict, carriage::no_way(conversation.channel)).into());
     }
     let touched = ConversationChanges { status: None, lead_id: None, subject: None, updated_at: now };
     let (tx, id) = (&*tx, conversation.id);

@@ -54,3 +54,18 @@ pub async fn carry(
         Channel::Web | Channel::Voice => Ok(true),
     }
 }
+
+/// What whoever writes is told where there is no way to the customer.
+#[must_use]
+pub fn no_way(channel: Channel) -> &'static str {
+    match channel {
+        Channel::Email => {
+            "There is no way to this customer: no mailbox is connected, or it has to be connected again. \
+             See startEmailConnection."
+        }
+        Channel::Sms | Channel::Web | Channel::Voice => {
+            "There is no way to this customer: the channel that they wrote by has no number of yours any more. \
+             See updateSmsSettings."
+        }
+    }
+}

@@ -206,7 +206,7 @@ pub async fn read_to(cx: &TenantCx, tx: &mut Tx<Tenant>, generation: i64, histor
 }
 
 /// Puts a message of the business's in line for the customer of a conversation by mail, in its thread. `false` where it has
-/// none. What is in line already is left as it is.
+/// none, or where no mailbox is open to send from. What is in line already is left as it is.
 ///
 /// # Errors
 /// Database faults.
@@ -217,6 +217,9 @@ pub async fn carry(
     message: &MessageRow,
 ) -> Outcome<bool> {
     let Some(thread) = mails::thread_of(tx, conversation.id).await? else { return Ok(false) };
+    if mailboxes::find(tx).await?.filter(MailboxRow::is_open).is_none() {
+        return Ok(false);
+    }
     let now = cx.now();
     let reply = ReplyRow {
         id: Uuid::now_v7(),

@@ -514,6 +514,39 @@ async fn people_answer_by_mail_too_and_a_channel_that_is_off_only_listens() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn staff_who_write_where_no_mailbox_is_left_are_told() {
+    let google = FakeGoogle::start().await;
+    let gateway = mailbox::gateway(&google).await;
+    let admin = mailbox::with_mailbox(&google, &gateway.tenant("acme").await).await;
+    google.arrives(DESK, "thread-1", asks("1", "Is there room on Saturday?"));
+    told(&google, &gateway, "push-1").await;
+    let id = admin.data("{ conversations { nodes { id } } }").await["conversations"]["nodes"][0]["id"].clone();
+    let send = "mutation($id: ID!) { sendMessage(input: { conversationId: $id, content: \"Yes, at 9.\" }) { message { role } } }";
+    let is_refused = async || {
+        let answer = admin.ask(send, json!({ "id": id })).await;
+        assert_eq!(answer["errors"][0]["extensions"]["code"], "CONFLICT", "{answer}");
+        assert!(answer["errors"][0]["message"].as_str().expect("why").contains("startEmailConnection"), "{answer}");
+    };
+    // The consent is taken back at Google, which is noticed when the mailbox is looked into.
+    google.takes_back(DESK);
+    told(&google, &gateway, "push-2").await;
+    assert_eq!(mailbox::settings(&admin).await["status"], "RECONNECT_NEEDED");
+    is_refused().await;
+    // Or it is disconnected here.
+    mailbox::connect(&google, &admin, DESK).await;
+    admin.data("mutation { disconnectEmail { status } }").await;
+    is_refused().await;
+    // Nothing of it stands in the conversation as if it had been said.
+    let said = async || conversations(&admin).await[0]["messages"]["nodes"].as_array().map(Vec::len);
+    assert_eq!(said().await, Some(2));
+    mailbox::connect(&google, &admin, DESK).await;
+    let answer = admin.ask(send, json!({ "id": id })).await;
+    assert_eq!(answer["data"]["sendMessage"]["message"]["role"], "AGENT", "{answer}");
+    gateway.work().await;
+    assert_eq!((said().await, google.sent(DESK).len()), (Some(3), 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_mail_in_line_does_not_go_out_of_a_business_that_is_closed() {
     let google = FakeGoogle::start().await;
     let gateway = mailbox::gateway(&google).await;
