@@ -85,11 +85,11 @@ pub(super) async fn send(cx: &TenantCx, held: &Held<'_>, id: Uuid) -> Outcome<Ve
         Ok(Some(gmail_id)) => end(MailStatus::Sent, Some(gmail_id), None).await,
         Ok(None) => end(MailStatus::Failed, None, Some(BY_HAND.to_owned())).await,
         // It stays as being sent, so that it is looked for first.
-        Err(Closed::Passing(why, wait)) => {
+        Err(Closed::Passing(why, wait)) if !held.is_last_try() => {
             Ok(Verdict::Later(why, Some(wait.unwrap_or_default().max(held.usual(FIRST)))))
         }
         Err(Closed::NotConnected) => end(MailStatus::Failed, None, Some(UNCONNECTED.to_owned())).await,
-        Err(Closed::Lasting(why)) => {
+        Err(Closed::Passing(why, _) | Closed::Lasting(why)) => {
             tracing::warn!(mail = %id, %why, "a mail was not sent");
             end(MailStatus::Failed, None, Some(why)).await
         }

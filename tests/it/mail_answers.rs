@@ -332,6 +332,30 @@ async fn passing_faults_of_googles_are_waited_out_and_no_reply_goes_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_mail_that_google_never_takes_is_given_up_and_says_why() {
+    let google = FakeGoogle::start().await;
+    let gateway = mailbox::gateway(&google).await;
+    mailbox::with_mailbox(&google, &gateway.tenant("acme").await).await;
+    google.arrives(DESK, "thread-1", asks("1", "Hello?"));
+    let down = || Fault::Answer(503, json!({ "error": { "errors": [{ "reason": "backendError" }] } }));
+    for _ in 0..12 {
+        google.fails("send", down());
+    }
+    told(&google, &gateway, "push-1").await;
+    for tries in 1..12 {
+        assert_eq!((google.asked("send").len(), replies(&gateway).await), (tries, vec!["SENDING".to_owned()]));
+        gateway.clock.advance(TimeDelta::minutes(19));
+        gateway.work().await;
+    }
+    assert_eq!(google.asked("send").len(), 12);
+    assert_eq!(replies(&gateway).await, ["FAILED: Google answered 503: backendError"]);
+    // The next mail of the thread does not wait for it.
+    google.arrives(DESK, "thread-1", asks("2", "Anybody there?"));
+    told(&google, &gateway, "push-2").await;
+    assert_eq!(google.sent(DESK).len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whoever_takes_over_a_reply_that_may_have_been_sent_waits_until_gmail_has_filed_it() {
     let google = FakeGoogle::start().await;
     let gateway = mailbox::gateway(&google).await;
