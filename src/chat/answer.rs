@@ -16,7 +16,7 @@ use crate::{
     context::TenantCx,
     db::{
         tables::{
-            conversations,
+            conversations::{self, ConversationRow},
             messages::{self, TurnRow},
         },
         tx::{Tenant, Tx},
@@ -37,7 +37,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub enum Answered {
     /// There it is.
     Whole(Box<TurnRow>),
-    /// None is wanted: a person answers, it was stopped, or the channel was switched off.
+    /// None is wanted: a person answers, or has answered, it was stopped, or the channel was switched off.
     Unwanted,
     /// Another node is writing it.
     Open,
@@ -99,16 +99,26 @@ async fn take_up(cx: &TenantCx, tx: &mut Tx<Tenant>, question: MessageId) -> Out
     if !carriage::is_open(tx, &conversation).await? {
         return Ok(None);
     }
-    let is_wanted = conversation.status == ConversationStatus::Bot;
-    let reply = match messages::reply_to(tx, question).await? {
-        None if is_wanted => Some((accept::await_reply(cx, tx, &asked).await?, true)),
-        Some(row) if is_wanted && row.status == MessageStatus::Failed && matches!(failed(&row), Answered::Later(_)) => {
+    let reply = messages::reply_to(tx, question).await?;
+    // One that is whole, or on its way, is not taken back: it stands in the conversation as said, and people can stop it.
+    let is_missing = reply.as_ref().is_none_or(|row| row.status == MessageStatus::Failed);
+    if is_missing && is_with_a_person(tx, &conversation, question).await? {
+        return Ok(None);
+    }
+    let reply = match reply {
+        None => Some((accept::await_reply(cx, tx, &asked).await?, true)),
+        Some(row) if row.status == MessageStatus::Failed && matches!(failed(&row), Answered::Later(_)) => {
             let now = cx.now();
             messages::revive(tx, row.id, now, now + LEASE).await?.map(|row| (row, true))
         }
-        None => None,
         Some(row) => Some((row, false)),
     };
     let question = asked.message.content.into();
     Ok(reply.map(|(reply, is_ours)| (Work { conversation, question, reply, is_next: false }, is_ours)))
+}
+
+/// Whether a person has the conversation, or has answered the question.
+async fn is_with_a_person(tx: &mut Tx<Tenant>, conversation: &ConversationRow, question: MessageId) -> Outcome<bool> {
+    Ok(conversation.status != ConversationStatus::Bot
+        || messages::is_answered_by_hand(tx, conversation.id, question).await?)
 }

@@ -444,6 +444,48 @@ async fn a_model_that_fails_is_asked_again_in_the_same_reply() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_person_has_answered_meanwhile_is_not_answered_again() {
+    let (phones, model, gateway) = modelled(ModelScript::Status(500, "{}".to_owned())).await;
+    let shop = Shop::open(&gateway).await;
+    shop.hears("e1", THEIRS, "Any room on Saturday?").await;
+    // The model is down, and somebody of the business answers; the conversation stays the assistant's.
+    let id = shop.admin.data("{ conversations { nodes { id } } }").await["conversations"]["nodes"][0]["id"].clone();
+    let send = "mutation($c: ID!) { sendMessage(input: { conversationId: $c, content: \"Yes, at 10.\" }) { message { role } } }";
+    let answer = shop.admin.ask(send, json!({ "c": id })).await;
+    assert_eq!(answer["data"]["sendMessage"]["message"]["role"], "AGENT", "{answer}");
+    gateway.work().await;
+    model.script(answers("I am the assistant."));
+    gateway.clock.advance(TimeDelta::minutes(1));
+    assert_eq!((gateway.work().await, phones.arrived()), (1, vec!["Yes, at 10.".to_owned()]));
+    gateway.clock.advance(TimeDelta::hours(1));
+    assert_eq!(gateway.work().await, 0, "it is not tried again");
+    // What they ask next is the assistant's again.
+    shop.hears("e2", THEIRS, "And on Sunday?").await;
+    assert_eq!(phones.arrived(), ["Yes, at 10.", "I am the assistant."]);
+    assert_eq!(shop.roles().await, ["CUSTOMER", "ASSISTANT", "AGENT", "CUSTOMER", "ASSISTANT"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_takes_a_conversation_over_is_not_waited_for_by_what_comes_next() {
+    let (phones, model, gateway) = modelled(ModelScript::Status(500, "{}".to_owned())).await;
+    let shop = Shop::open(&gateway).await;
+    shop.hears("e1", THEIRS, "Any room on Saturday?").await;
+    let id = shop.admin.data("{ conversations { nodes { id } } }").await["conversations"]["nodes"][0]["id"].clone();
+    let update =
+        "mutation($id: ID!, $s: ConversationStatus!) { updateConversation(id: $id, input: { status: $s }) { status } }";
+    shop.admin.ask(update, json!({ "id": id, "s": "HUMAN" })).await;
+    model.script(answers("I am the assistant."));
+    gateway.clock.advance(TimeDelta::minutes(1));
+    assert_eq!(gateway.work().await, 1);
+    // Given back, only what comes next is answered, and at once.
+    shop.admin.ask(update, json!({ "id": id, "s": "BOT" })).await;
+    shop.hears("e2", THEIRS, "And on Sunday?").await;
+    assert_eq!(phones.arrived(), ["I am the assistant."]);
+    let seen = shop.seen().await[0]["messages"]["nodes"].clone();
+    assert_eq!((&seen[1]["status"], &seen[3]["status"]), (&json!("FAILED"), &json!("COMPLETE")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_machine_that_writes_without_end_is_not_answered_without_end() {
     let (phones, gateway) = carried().await;
     let shop = Shop::open(&gateway).await;

@@ -161,6 +161,21 @@ pub async fn reply_to(tx: &mut Tx<Tenant>, id: MessageId) -> Outcome<Option<Turn
         .optional()?)
 }
 
+/// Whether a person of the business has written in a conversation since a message. Whoever asks holds the conversation, so that
+/// none joins meanwhile.
+///
+/// # Errors
+/// Database faults.
+pub async fn is_answered_by_hand(tx: &mut Tx<Tenant>, conversation: ConversationId, since: MessageId) -> Outcome<bool> {
+    let tenant = tx.tenant();
+    let by_hand = messages::table
+        .filter(messages::tenant_id.eq(tenant))
+        .filter(messages::conversation_id.eq(conversation))
+        .filter(messages::id.gt(since))
+        .filter(messages::role.eq(MessageRole::Agent));
+    Ok(diesel::select(diesel::dsl::exists(by_hand)).get_result::<bool>(tx.conn()).await?)
+}
+
 /// When the `n`th newest message of the customer in a conversation was stored, if there are as many. Whoever asks holds the
 /// conversation, so that none joins meanwhile.
 ///
