@@ -123,7 +123,8 @@ pub(super) fn check(
     let seen = scan(&request.query);
     within("tokens", limits.tokens, seen.tokens)?;
     within("nested brackets", limits.nesting, seen.nesting)?;
-    within("values in its variables", limits.values, limits::values(&request.variables))?;
+    let copied = limits::copied(&request.query, &request.variables);
+    within("bytes of variables, counted for each use", limits.copied, copied)?;
     let document = parse_query(&request.query).map_err(|error| syntax(&error.into()))?;
     let operation = chosen(&document, request.operation_name.as_deref())?;
     // What the library does with a variable that was left out is not our affair to guess: nothing is left out any more,

@@ -1,15 +1,19 @@
 //! The limits of a document. Each is checked before anything runs; the refusal names the limit and the value.
 
+use std::collections::HashMap;
+
 use async_graphql::Variables;
 use async_graphql_value::ConstValue;
+
+use crate::graph::scan;
 
 /// How large and deep an operation may be.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// Lexical tokens of the document.
     pub tokens: usize,
-    /// Values in the operation's variables, those in lists and objects too. The library copies a variable for each of its uses.
-    pub values: usize,
+    /// Bytes of variables, counted for each place that names one: the library copies a variable wherever it is used.
+    pub copied: usize,
     /// Brackets inside brackets, before the document is parsed.
     pub nesting: usize,
     /// Fields inside fields.
@@ -36,7 +40,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             tokens: 4_000,
-            values: 2_000,
+            copied: 16 * 1024 * 1024,
             nesting: 64,
             depth: 15,
             circle: 2,
@@ -51,14 +55,24 @@ impl Default for Limits {
     }
 }
 
-/// How many values variables hold, each list and each object being one itself.
-pub(super) fn values(variables: &Variables) -> usize {
-    fn count(value: &ConstValue) -> usize {
-        match value {
-            ConstValue::List(items) => items.iter().map(count).sum::<usize>() + 1,
-            ConstValue::Object(fields) => fields.values().map(count).sum::<usize>() + 1,
-            _ => 1,
-        }
-    }
-    variables.values().map(count).sum()
+/// What variables take up, in bytes, each counted for every place of the document that names it.
+pub(super) fn copied(document: &str, variables: &Variables) -> usize {
+    let sizes: HashMap<_, _> = variables.iter().map(|(name, value)| (name.as_bytes(), size(value))).collect();
+    let mut is_name = false;
+    scan::tokens(document)
+        .filter_map(|token| {
+            let is_use = std::mem::replace(&mut is_name, token == b"$");
+            sizes.get(token).filter(|_| is_use)
+        })
+        .fold(0, |sum, size| sum.saturating_add(*size))
+}
+
+fn size(value: &ConstValue) -> usize {
+    let held = match value {
+        ConstValue::String(text) => text.len(),
+        ConstValue::List(items) => items.iter().map(size).sum(),
+        ConstValue::Object(fields) => fields.iter().map(|(name, value)| name.len() + size(value)).sum(),
+        _ => 0,
+    };
+    size_of::<ConstValue>() + held
 }

@@ -118,22 +118,41 @@ async fn hostile_documents_are_refused_before_any_sql() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_variable_may_not_hold_more_than_anybody_needs() {
+async fn variables_may_not_be_used_for_more_than_a_server_can_copy() {
     let gateway = Gateway::planned(Plan { housekeeping: None, ..Plan::default() }).await;
     let stranger = gateway.stranger();
-    let document = format!("query($x: Int) {}", many(500, |_| "leads(first: $x)".to_owned()));
     let before = gateway.services.db.statements();
-    for (what, variable) in [
-        ("a list", json!(vec![0; 500_000])),
-        ("lists of objects", json!(vec![json!({ "a": [1, 2, 3] }); 500])),
-        ("a variable that nothing uses", json!({ "many": vec![""; 2_000] })),
+    let list = |count: usize| vec!["$x"; count].join(",");
+    for (what, document, variable) in [
+        (
+            "a list for each of many fields",
+            format!("query($x: Int) {}", many(500, |_| "leads(first: $x)".to_owned())),
+            json!(vec![0; 500_000]),
+        ),
+        (
+            "a long text in a list",
+            format!("mutation($x: String!) {{ login(input: [{}]) {{ accessToken }} }}", list(1_900)),
+            json!("x".repeat(100_000)),
+        ),
+        (
+            "many small values",
+            format!("mutation($x: String!) {{ login(input: [{}]) {{ accessToken }} }}", list(1_900)),
+            json!(vec![json!({ "a": "" }); 200]),
+        ),
     ] {
         let answer = stranger.ask(&document, json!({ "x": variable })).await;
         assert_eq!(code(&answer), "QUERY_TOO_COMPLEX", "{what}: {answer}");
         let message = answer["errors"][0]["message"].as_str().unwrap_or_default();
-        assert!(message.contains("values in its variables; the limit is 2000"), "{what}: {answer}");
+        assert!(
+            message.contains("bytes of variables, counted for each use; the limit is 16777216"),
+            "{what}: {answer}"
+        );
     }
     assert_eq!(gateway.services.db.statements(), before, "nobody was asked");
+    // A text as long as a request may be, where it is used once.
+    let document = "query($x: String!) { lead(id: $x) { id } }";
+    let answer = stranger.ask(document.replace("String", "ID").as_str(), json!({ "x": "x".repeat(1_000_000) })).await;
+    assert_eq!(code(&answer), "UNAUTHENTICATED");
 }
 
 #[tokio::test(flavor = "multi_thread")]
