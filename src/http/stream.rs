@@ -11,7 +11,6 @@ use axum::{
 };
 use futures_util::{
     Stream, StreamExt,
-    future::Either,
     stream::{self, BoxStream},
 };
 
@@ -65,24 +64,23 @@ pub(super) fn respond(
     open: OpenStream,
     (form, id): (Form, RequestId),
 ) -> Response {
-    let closing = web.closing.clone().cancelled_owned();
+    let closing = web.closing.clone();
     // In a task of its own: nobody polls a response whose reader has stopped to read, and its right ends all the same.
-    let cut = AbortOnDropHandle::new(task::spawn(async move {
-        let revoked = std::pin::pin!(watch::until_revoked(&web, &proof));
-        match futures_util::future::select(revoked, std::pin::pin!(closing)).await {
-            Either::Left((refusal, _)) => Word::Cut(web.graph.refused(&refusal, &id.0)),
-            Either::Right(_) => Word::BreakOff,
-        }
+    let revoked = AbortOnDropHandle::new(task::spawn(async move {
+        let refusal = watch::until_revoked(&web, &proof).await;
+        web.graph.refused(&refusal, &id.0)
     }));
-    let state = Some((answers, cut, open));
+    let state = Some((answers, revoked, closing, open));
     let words = stream::unfold(state, |state| async move {
-        let (mut answers, cut, open) = state?;
-        // The end goes before what has come meanwhile.
-        match futures_util::future::select(cut, answers.next()).await {
-            Either::Left((last, _)) => Some((last.unwrap_or(Word::BreakOff), None)),
-            Either::Right((Some(answer), cut)) => Some((Word::Answer(answer), Some((answers, cut, open)))),
-            Either::Right((None, _)) => None,
-        }
+        let (mut answers, mut revoked, closing, open) = state?;
+        let answer = tokio::select! {
+            biased;
+            // The end of a right goes before what has come meanwhile; that of the server behind it.
+            refused = &mut revoked => return Some((refused.map_or(Word::BreakOff, Word::Cut), None)),
+            answer = answers.next() => answer?,
+            () = closing.cancelled() => return Some((Word::BreakOff, None)),
+        };
+        Some((Word::Answer(answer), Some((answers, revoked, closing, open))))
     });
     framed(words, framing(form))
 }
