@@ -15,6 +15,7 @@ use tokio::{
     task::AbortHandle,
     time::{Instant, sleep_until, timeout},
 };
+use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 
 use crate::{
@@ -29,7 +30,7 @@ use crate::{
             message::{self, Close, FromClient},
         },
     },
-    kernel::{failure::Refusal, task},
+    kernel::task,
 };
 
 /// Operations that a socket may hold at once.
@@ -96,14 +97,13 @@ impl Session {
         let ping = web.settings.ping;
         let init_until = Instant::now() + web.settings.init_patience;
         let (mut ping_at, mut heard) = (Instant::now() + ping, Instant::now());
-        let mut revoked =
-            Box::pin(std::future::pending::<Refusal>()) as std::pin::Pin<Box<dyn Future<Output = _> + Send>>;
+        let mut revoked = None;
         loop {
             let was_ready = self.is_ready;
             tokio::select! {
                 () = web.closing.cancelled() => return Some(Close::GoingAway),
                 () = sleep_until(init_until), if !self.is_ready => return Some(Close::InitTimeout),
-                _ = &mut revoked => return Some(Close::Forbidden),
+                () = ended(&mut revoked) => return Some(Close::Forbidden),
                 frame = self.socket.recv() => {
                     heard = Instant::now();
                     match frame {
@@ -118,7 +118,15 @@ impl Session {
                         Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
                     }
                 }
-                Some(out) = answers.recv() => if !self.give(out).await { return None },
+                Some(out) = answers.recv() => {
+                    // It may have ended while a slow reader was waited for.
+                    if revoked.as_ref().is_some_and(AbortOnDropHandle::is_finished) {
+                        return Some(Close::Forbidden);
+                    }
+                    if !self.give(out).await {
+                        return None;
+                    }
+                }
                 () = sleep_until(ping_at) => {
                     if heard.elapsed() > ping * 2 || !self.send(Message::Ping(Vec::new().into())).await {
                         return None;
@@ -128,7 +136,9 @@ impl Session {
             }
             if self.is_ready && !was_ready {
                 let (web, proof) = (web.clone(), self.proof.clone());
-                revoked = Box::pin(async move { watch::until_revoked(&web, &proof).await });
+                // In a task of its own, since a socket is not looked at while it is written to.
+                let watch = async move { drop(watch::until_revoked(&web, &proof).await) };
+                revoked = Some(AbortOnDropHandle::new(task::spawn(watch)));
             }
         }
     }
@@ -234,6 +244,15 @@ impl Session {
     async fn send(&mut self, frame: Message) -> bool {
         let patience = self.web.settings.ping * 2;
         matches!(timeout(patience, self.socket.send(frame)).await, Ok(Ok(())))
+    }
+}
+
+/// Waits until a right has ended, once one is watched.
+async fn ended(revoked: &mut Option<AbortOnDropHandle<()>>) {
+    match revoked {
+        // A watch that broke off watches nobody any more.
+        Some(revoked) => drop(revoked.await),
+        None => std::future::pending().await,
     }
 }
 
