@@ -154,7 +154,8 @@ impl Graph {
         let (checked, span) = measure::span(checked);
         // Polled long after its request was answered, and still its own.
         let span = span.or_current();
-        let schema = self.schema(&checked).clone();
+        // Not the judge, whatever else the document holds: the fragments of its root are in place, and would count as unused.
+        let schema = self.inner.runner.clone();
         let events = stream::once(async move {
             // Boxed, so that a subscription on which nothing happens holds no room for it.
             match Box::pin(graph.admitted(checked, cx)).await {
