@@ -160,11 +160,9 @@ pub async fn revert(settings: &OpenSettings, steps: usize) -> anyhow::Result<()>
 
 async fn run(target: &Target, lock_wait: Duration) -> anyhow::Result<()> {
     locked(target, lock_wait, |harness| {
-        let ran = patiently("migrating", || {
-            let ran = harness.run_pending_migrations(MIGRATIONS)?;
-            Ok(ran.iter().map(ToString::to_string).collect::<Vec<_>>())
-        })?;
-        for version in &ran {
+        let failed = |error| anyhow::anyhow!("migrating: {error}");
+        while harness.has_pending_migration(MIGRATIONS).map_err(failed)? {
+            let version = patiently("migrating", || Ok(harness.run_next_migration(MIGRATIONS)?.to_string()))?;
             tracing::info!(%version, "migrated");
         }
         Ok(())
