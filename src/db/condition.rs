@@ -5,7 +5,7 @@
 
 use std::time::Instant;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use diesel::{
     QueryableByName, sql_query,
     sql_types::{BigInt, Bool, Integer, Nullable, Text, Timestamptz},
@@ -46,6 +46,8 @@ pub struct Condition {
     pub unwritable: Option<&'static str>,
     /// What its clock says at the moment when this is given.
     pub now: DateTime<Utc>,
+    /// By how much that may be wrong, either way: nobody knows how long the question took, and how long the answer.
+    pub unsure: TimeDelta,
     /// Names of the hosts that it is reached at, with ports; none for a socket.
     pub hosts: Vec<(String, u16)>,
     /// What keeps others from reading along.
@@ -172,6 +174,7 @@ async fn ask(connection: &mut AsyncPgConnection, target: &Target) -> anyhow::Res
         connections: facts.connections,
         unwritable,
         now: time.now + told.elapsed(),
+        unsure: TimeDelta::from_std(told - asked).unwrap_or(TimeDelta::MAX),
         hosts: hosts(target),
         cover: match (facts.is_encrypted, target.verifies) {
             (false, _) => Cover::Open,

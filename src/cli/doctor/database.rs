@@ -135,11 +135,12 @@ fn server(area: &mut Area<'_>, config: &Config, means: &Means, condition: &Condi
     } else {
         area.ok("pool", found);
     }
-    clocks(area, condition.now - means.clock.now());
+    let apart = (condition.now - means.clock.now()).abs();
+    clocks(area, apart - condition.unsure);
 }
 
+/// By `apart` at least.
 fn clocks(area: &mut Area<'_>, apart: TimeDelta) {
-    let apart = apart.abs();
     if apart > APART {
         let found = format!("The database's clock and this machine's are {:.1} seconds apart.", apart.as_seconds_f64());
         area.judge(apart > FAR_APART, "clocks-apart", found, "Have both machines set their clocks by NTP.");
@@ -296,7 +297,7 @@ mod tests {
             report.findings.pop().map(|finding| (finding.verdict, finding.found))
         };
         assert_eq!(told(500), None);
-        for (milliseconds, verdict, seconds) in [(-600, Verdict::Note, "0.6"), (2_100, Verdict::MustMend, "2.1")] {
+        for (milliseconds, verdict, seconds) in [(600, Verdict::Note, "0.6"), (2_100, Verdict::MustMend, "2.1")] {
             let found = format!("The database's clock and this machine's are {seconds} seconds apart.");
             assert_eq!(told(milliseconds), Some((verdict, found)));
         }
