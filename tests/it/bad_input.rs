@@ -141,13 +141,6 @@ async fn when_the_database_is_away_callers_are_told_to_come_back_and_it_heals() 
     let admin = gateway.tenant("acme").await.admin().await;
     admin.data("{ me { id } }").await;
     cluster::take_away(&gateway.database).await;
-    let postgres = cluster::owner("postgres").await;
-    let cut = format!(
-        "ALTER DATABASE {0} ALLOW_CONNECTIONS false; \
-         SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{0}'",
-        gateway.database
-    );
-    postgres.batch_execute(&cut).await.expect("cut");
     let answer = admin.query("{ leads { totalCount } }").await;
     assert_eq!(code(&answer), "UPSTREAM_UNAVAILABLE", "{answer}");
     assert!(!answer.to_string().contains("postgres"), "{answer}");
