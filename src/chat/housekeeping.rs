@@ -1,12 +1,12 @@
-//! What the engine does unasked: it ends replies whose node died, so that nothing spins for ever, and forgets logs that
-//! nobody needs. Must not touch a reply whose lease stands.
+//! What the engine does unasked: it ends replies whose node died and tells of ends that nobody heard of, so that nothing spins for
+//! ever, and forgets logs that nobody needs. Must not touch a reply whose lease stands.
 
 use std::{
     sync::{Arc, Weak},
     time::Duration,
 };
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::{
@@ -30,13 +30,18 @@ use crate::{
     },
 };
 
+/// After which a look is too late to say that the database was there ever since the one before.
+const LATE: Duration = Duration::from_secs(4);
+/// After which the database is asked whether a reply of which nothing is heard has ended.
+const SILENCE: TimeDelta = TimeDelta::seconds(15);
+
 /// Runs until the engine is dropped or closed.
 pub(super) fn start(engine: &Arc<Engine>, round: Duration) {
     let (weak, closing) = (Arc::downgrade(engine), engine.closing.clone());
     task::spawn(async move {
         let mut round = tokio::time::interval(round);
         round.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut well_since = None;
+        let (mut well_since, mut looked) = (None, Instant::now());
         loop {
             tokio::select! {
                 () = closing.cancelled() => return,
@@ -44,7 +49,10 @@ pub(super) fn start(engine: &Arc<Engine>, round: Duration) {
             }
             let Some(engine) = Weak::upgrade(&weak) else { return };
             engine.hub.tidy().await;
-            well_since = engine.look_around(well_since).await;
+            engine.look_for_ends().await;
+            // What was not looked at may have been away.
+            well_since = engine.look_around(well_since.filter(|_| looked.elapsed() < LATE)).await;
+            looked = Instant::now();
         }
     });
 }
@@ -99,8 +107,26 @@ impl Engine {
         ended
     }
 
+    /// Tells of replies that have ended, and of whose end nobody heard: their node was cut off from the others, and then it was gone.
+    async fn look_for_ends(&self) {
+        let silent = self.hub.silent(SILENCE).into_iter();
+        for (place, reply) in silent.filter(|(place, reply)| !self.writes(place.0, *reply)) {
+            // A database that is away is asked again after the next silence.
+            let Ok(found) = self.at(place).read(async |tx| messages::find(tx, reply).await).await else { return };
+            if let Some(row) = found
+                && !matches!(row.status, MessageStatus::Pending | MessageStatus::Streaming)
+            {
+                self.hub.publish(place, Body::of_finished(row));
+            }
+        }
+    }
+
+    fn at(&self, place: TopicKey) -> TenantCx {
+        TenantCx::new(identity::server_work(place.0), self.services.clone(), RequestId("housekeeping".into()))
+    }
+
     async fn end_one(&self, place: TopicKey, reply: MessageId) -> Outcome<bool> {
-        let cx = TenantCx::new(identity::server_work(place.0), self.services.clone(), RequestId("housekeeping".into()));
+        let cx = self.at(place);
         // Its watchers may have been told more than the last heartbeat kept.
         let told = self.hub.live(place).await.filter(|(message, _)| *message == reply).map(|(_, text)| text);
         let ended = cx

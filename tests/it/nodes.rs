@@ -1,6 +1,7 @@
 //! Several nodes, one conversation: whatever happens to a node, or to the Redis between them, every watcher ends up with the
 //! same text.
 
+use chrono::TimeDelta;
 use frontdesk::kernel::clock::Clock;
 use serde_json::{Value, json};
 
@@ -280,6 +281,31 @@ async fn a_reply_that_ends_while_redis_is_away_is_known_on_the_other_node_afterw
     seen_far.extend(to_the_end(&mut far).await);
     assert_eq!(shown(&seen_far), "One two.");
     assert_eq!(kinds(&seen_far).last(), Some(&"ReplyCompleted"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_that_its_node_could_tell_nobody_is_heard_of_all_the_same() {
+    let (redis, model) = (Redis::start().await, FakeModel::start(Script::ByHand).await);
+    let (mut here, there) = two_nodes(&redis, &model).await;
+    let address = here.address;
+    let admin = with_faq(&there).await;
+    let conversation = admin.conversation().await;
+    let mut far = admin.watch(&conversation, None).await;
+    let mut near = admin.at(address).chat(&conversation, "Count").await;
+    let mut seen_far = Vec::new();
+    let call = model.call().await;
+    say(&call, "One ", &mut [(&mut near, &mut Vec::new()), (&mut far, &mut seen_far)]).await;
+    redis.freeze();
+    call.text("two.").await;
+    call.finish().await;
+    to_the_end(&mut near).await;
+    here.stop().await;
+    redis.thaw();
+    until(&there, "redis", "ok").await;
+    // A silence may be a model that thinks, so the database is asked only after a while.
+    there.clock.advance(TimeDelta::seconds(16));
+    seen_far.extend(to_the_end(&mut far).await);
+    assert_eq!(seen_far.last().expect("an end")["message"]["content"], "One two.");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::{
     chat::{
@@ -168,8 +168,10 @@ impl Log {
             }
             self.apply(now, entry, writes);
         }
-        let live = ours.map(|live| (live.message, live.text)).or(live);
-        self.live = live.map(|(message, text)| Live { message, text, since: self.last });
+        self.live = None;
+        if let Some((message, text)) = ours.map(|live| (live.message, live.text)).or(live) {
+            self.begin(Live { message, text, since: self.last });
+        }
     }
 
     /// What the other nodes are to know after a time alone.
@@ -277,6 +279,13 @@ impl Log {
         let mut events = Vec::new();
         self.pieces.iter().for_each(|piece| piece.behind(self.conversation, Cursor::ZERO, &mut events));
         events.iter().map(|event| event.cursor).collect()
+    }
+
+    /// The reply that is being written, where nothing was heard for longer than `silence`: then it counts as heard of now.
+    pub(super) fn silent(&mut self, now: DateTime<Utc>, silence: TimeDelta) -> Option<MessageId> {
+        let live = self.live.as_ref().filter(|_| now - self.touched > silence)?.message;
+        self.touched = now;
+        Some(live)
     }
 
     /// The reply that is being written, and its text so far.

@@ -41,6 +41,8 @@ pub(super) use self::topic::{Reading, TopicKey, Watcher};
 
 /// How long a log outlives its last event and its last watcher, in minutes.
 const KEPT_MINUTES: i64 = 10;
+/// And how long what the other nodes do not know of it, while Redis is away. After that they look into the database.
+const OWED_MINUTES: i64 = 60;
 
 /// All live conversations of this node.
 pub(super) struct Hub {
@@ -157,6 +159,13 @@ impl Hub {
         topic.log(|log| log.live())
     }
 
+    /// Replies that are being written, and of which nothing was heard for longer than `silence`; each is named once for so long.
+    pub(super) fn silent(&self, silence: TimeDelta) -> Vec<(TopicKey, MessageId)> {
+        let now = self.clock.now();
+        let silent = |topic: Arc<Topic>| Some((topic.key, topic.log(|log| log.silent(now, silence))?));
+        self.all().into_iter().filter_map(silent).collect()
+    }
+
     /// Asks the other nodes to stop a reply.
     pub(super) async fn ask_to_stop(&self, tenant: TenantId, reply: MessageId) {
         if let Some(wire) = &self.wire {
@@ -173,12 +182,13 @@ impl Hub {
     /// Forgets logs that nobody wrote to or watched for a while, and keeps those that are watched.
     pub(super) async fn tidy(&self) {
         let now = self.clock.now();
-        let horizon = now - TimeDelta::minutes(KEPT_MINUTES);
+        let (horizon, owed) = (now - TimeDelta::minutes(KEPT_MINUTES), now - TimeDelta::minutes(OWED_MINUTES));
         let mut gone = Vec::new();
         lock(&self.topics).retain(|key, topic| {
             let is_used = Arc::strong_count(topic) > 1 || topic.is_watched() || topic.log(|log| log.touched) > horizon;
-            // What the other nodes do not know yet is owed to them, however long Redis is away.
-            let is_owed = !is_used && topic.log(|log| log.is_split.then(|| log.shed())).is_some();
+            // What the other nodes do not know yet is owed to them for a while, if Redis is away.
+            let is_owed =
+                !is_used && topic.log(|log| (log.is_split && log.touched > owed).then(|| log.shed())).is_some();
             if !is_used && !is_owed {
                 gone.push(*key);
             }
@@ -332,7 +342,7 @@ mod tests {
         hub.tidy().now_or_never().unwrap();
         let owed = |log: &mut log::Log| (log.places().len(), log.live());
         assert_eq!(hub.topic(KEY).log(owed), (0, Some((MessageId(1), "Half".to_owned()))));
-        hub.topic(KEY).log(|log| log.is_split = false);
+        clock.advance(TimeDelta::minutes(OWED_MINUTES));
         hub.tidy().now_or_never().unwrap();
         assert_eq!(lock(&hub.topics).len(), 0);
     }

@@ -117,7 +117,10 @@ proptest! {
                     for body in &bodies {
                         plain.hear(body);
                     }
-                    plain.live = kept.or(live.clone());
+                    plain.live = None;
+                    if let Some((message, text)) = kept.or(live.clone()) {
+                        plain.begin(message, text);
+                    }
                     let mut before = place;
                     let entries = bodies.into_iter().map(|body| {
                         let entry = entry(before, Note::Event(body));
