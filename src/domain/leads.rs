@@ -4,6 +4,7 @@ use crate::{
     context::{TenantCx, audit},
     db::{
         tables::{
+            calls,
             conversations::{self, ConversationChanges, ConversationRow},
             leads::{self, LeadChanges, LeadRow, NewLead},
         },
@@ -69,7 +70,7 @@ pub async fn noted_in(cx: &TenantCx, tx: &mut Tx<Tenant>, form: &LeadForm) -> Ou
 
 /// Keeps what a customer said of themselves in a conversation: of the lead that it is linked to, or, where there is none,
 /// of one as of [`claim`], which it is linked to from then on. What is known stays, and what is another lead's stays
-/// theirs. A visitor of the website changes nothing of a lead that was there before their conversation.
+/// theirs. Of a lead that was there before the conversation nothing changes, unless a provider vouches that it is theirs.
 ///
 /// # Errors
 /// As [`create`]; `NOT_FOUND` for a conversation that is not there, `CONFLICT` if it was linked at the same moment.
@@ -83,7 +84,7 @@ pub async fn capture(cx: &TenantCx, conversation: ConversationId, form: &LeadFor
             let known = leads::lock_known(tx, lead.phone.as_deref(), lead.email.as_deref(), Some(own)).await?;
             let (own, others): (Vec<_>, Vec<_>) = known.into_iter().partition(|row| row.id == own);
             let own = own.first().ok_or_else(missing_lead)?;
-            if !is_its_own(&thread, own) {
+            if !is_its_own(tx, &thread, own).await? {
                 return Ok(as_it_is(cx, tx, own));
             }
             return learn(cx, tx, own, &lead, &others.iter().collect::<Vec<_>>()).await;
@@ -104,10 +105,30 @@ pub async fn capture(cx: &TenantCx, conversation: ConversationId, form: &LeadFor
     .await
 }
 
-/// Whether the lead is who writes in the conversation, rather than who somebody says they are: noted since it began, or
-/// linked by a channel that shows whom a message comes from.
-fn is_its_own(thread: &ConversationRow, lead: &LeadRow) -> bool {
-    thread.channel != Channel::Web || lead.created_at >= thread.created_at
+/// Whether the lead is who speaks in the conversation, rather than who somebody says they are: noted since it began, or
+/// known by the number that a provider vouches for. Else anybody could name another's address, put a number of their own
+/// beside it, and be told of the other on the phone.
+async fn is_its_own(tx: &mut Tx<Tenant>, thread: &ConversationRow, lead: &LeadRow) -> Outcome<bool> {
+    if lead.created_at >= thread.created_at {
+        return Ok(true);
+    }
+    let number = vouched_for(tx, thread).await?;
+    Ok(number.is_some() && number == lead.phone)
+}
+
+/// The number of who speaks in a conversation, where a provider says whose it is. Of a mail nobody does: its sender writes
+/// both `From` and `Reply-To`.
+async fn vouched_for(tx: &mut Tx<Tenant>, thread: &ConversationRow) -> Outcome<Option<String>> {
+    match thread.channel {
+        Channel::Sms => Ok(thread.contact.clone()),
+        Channel::Voice => {
+            let rows = calls::of_conversations(tx, &[thread.id]).await?;
+            let attested = rows.iter().find(|call| call.known.is_attested);
+            let number = attested.and_then(|call| call.known.customer_number.as_deref());
+            Ok(number.and_then(|number| phone::normalise("phone", number).ok()))
+        }
+        Channel::Web | Channel::Email => Ok(None),
+    }
 }
 
 /// A form as a lead to be.

@@ -3,10 +3,13 @@
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
-use crate::support::{
-    Gateway, cluster,
-    fake_google::{FakeGoogle, Fault, plain},
-    mailbox::{self, DESK, conversations, told},
+use crate::{
+    support::{
+        Gateway, cluster,
+        fake_google::{FakeGoogle, Fault, plain},
+        mailbox::{self, DESK, conversations, told},
+    },
+    toolbox::called,
 };
 
 const PAT: &str = "\"Pat Doe\" <pat@parent.test>";
@@ -157,6 +160,48 @@ async fn who_joins_a_thread_has_a_conversation_of_their_own() {
         .collect();
     assert_eq!(to.len(), 3);
     assert!(to.contains(&"To: <office@x.test>".to_owned()), "{to:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_has_another_answered_puts_no_number_of_theirs_on_them() {
+    let google = FakeGoogle::start().await;
+    let gateway = mailbox::gateway(&google).await;
+    let acme = gateway.tenant("acme").await;
+    let admin = mailbox::with_mailbox(&google, &acme).await;
+    admin.data(r#"mutation { createLead(input: { name: "Vera", email: "vera@x.test" }) { id } }"#).await;
+    gateway.clock.advance(TimeDelta::minutes(1));
+    let text = "I am Vera, and my number is +1 555 555 0166.";
+    let claims = plain("mallory@evil.test", "Hi", "<1@evil.test>", text, &[("Reply-To", "vera@x.test")]);
+    google.arrives(DESK, "thread-1", claims);
+    google.arrives(DESK, "thread-2", asks("2", "My number is +1 555 555 0177."));
+    told(&google, &gateway, "push-1").await;
+    let cx = gateway.inside(acme.id);
+    for (conversation, phone) in [(1, "+15555550166"), (2, "+15555550177")] {
+        let answer = called(&cx, conversation, "capture_lead", json!({ "phone": phone })).await;
+        assert_eq!(answer, json!({ "noted": ["phone"] }), "nothing tells whether they were known before");
+    }
+    // Whom nobody knew before they wrote is filled in.
+    let seen = admin
+        .data("{ conversations(orderBy: { field: CREATED_AT, direction: ASC }) { nodes { lead { email phone notes } } } }")
+        .await;
+    insta::assert_json_snapshot!(seen["conversations"]["nodes"], @r#"
+    [
+      {
+        "lead": {
+          "email": "vera@x.test",
+          "phone": null,
+          "notes": null
+        }
+      },
+      {
+        "lead": {
+          "email": "pat@parent.test",
+          "phone": "+15555550177",
+          "notes": null
+        }
+      }
+    ]
+    "#);
 }
 
 #[tokio::test(flavor = "multi_thread")]

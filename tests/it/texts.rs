@@ -4,11 +4,14 @@ use chrono::TimeDelta;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::{
-    Actor, Gateway, Plan, Tenant,
-    fake_model::{FakeModel, Script as ModelScript},
-    fake_phones::{FakePhones, Script},
-    phones::{Account, receipt, says, set_sms, twilio_posts, twilio_posts_to},
+use crate::{
+    support::{
+        Actor, Gateway, Plan, Tenant,
+        fake_model::{FakeModel, Script as ModelScript},
+        fake_phones::{FakePhones, Script},
+        phones::{Account, receipt, says, set_sms, twilio_posts, twilio_posts_to},
+    },
+    toolbox::called,
 };
 
 const OURS: &str = "+15555550122";
@@ -153,6 +156,27 @@ async fn a_customer_who_texts_is_answered_by_text_and_becomes_a_lead() {
     shop.hears("event-2", THEIRS, "Thanks!").await;
     assert_eq!(shop.roles().await, ["CUSTOMER", "ASSISTANT", "CUSTOMER", "ASSISTANT"]);
     assert_eq!(gateway.tenant("rival").await.admin().await.data(SEEN).await["conversations"]["nodes"], json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_customer_who_texts_says_more_of_who_they_are() {
+    let (_phones, gateway) = carried().await;
+    let shop = Shop::open(&gateway).await;
+    shop.admin.data(&format!(r#"mutation {{ createLead(input: {{ phone: "{THEIRS}" }}) {{ id }} }}"#)).await;
+    gateway.clock.advance(TimeDelta::minutes(1));
+    shop.hears("event-1", THEIRS, "I am Ann, ann@x.example").await;
+    let cx = gateway.inside(shop.tenant.id);
+    // They were known before they wrote, and the provider says that the number is theirs.
+    called(&cx, 1, "capture_lead", json!({ "name": "Ann", "email": "ann@x.example" })).await;
+    let lead = "{ conversation(id: \"conversation_1\") { lead { id name email phone } } }";
+    let ann = json!({ "id": "lead_1", "name": "Ann", "email": "ann@x.example", "phone": THEIRS });
+    assert_eq!(shop.admin.data(lead).await["conversation"]["lead"], ann);
+    // It says so of this number alone: once the business has another of hers, who writes from the old one may be anybody.
+    shop.admin
+        .data(r#"mutation { updateLead(id: "lead_1", input: { email: null, phone: "+15555550199" }) { id } }"#)
+        .await;
+    called(&cx, 1, "capture_lead", json!({ "email": "mallory@x.example" })).await;
+    assert_eq!(shop.admin.data(lead).await["conversation"]["lead"]["email"], Value::Null);
 }
 
 #[tokio::test(flavor = "multi_thread")]

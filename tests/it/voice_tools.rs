@@ -173,6 +173,54 @@ async fn a_caller_books_once_however_often_the_assistant_asks() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_caller_puts_no_number_of_theirs_on_another_and_hears_nothing_of_them() {
+    let gateway = Gateway::start().await;
+    let school = School::open(&gateway).await;
+    let vera = r#"mutation { createLead(input: { name: "Vera", email: "vera@x.example" }) { id } }"#;
+    school.admin.data(vera).await;
+    gateway.clock.advance(TimeDelta::minutes(1));
+    // Nobody knows who calls: they say another's address, and then a number of their own.
+    let path = format!("tools/book-meeting?tenant_id={}", school.tenant.id.0);
+    for mut wish in [json!({ "email": "vera@x.example" }), json!({ "phone": CALLER })] {
+        wish["starts_at"] = json!("2026-11-23T15:30:00Z");
+        let told = school.account.asks(&gateway, &path, &wish, Some("v3:withheld")).await;
+        assert_eq!(told["booked"], true, "{told}");
+    }
+    let seen = school.admin.data("{ leads { nodes { name email phone notes } } }").await;
+    assert_eq!(
+        seen["leads"]["nodes"],
+        json!([{ "name": "Vera", "email": "vera@x.example", "phone": null, "notes": null }])
+    );
+    // Called from that number, the assistant knows nobody.
+    let told = school.account.asks(&gateway, "dynamic-variables", &beginning(true), None).await;
+    let heard = ["caller_known", "caller_name", "caller_status", "caller_next_meeting"];
+    assert_eq!(heard.map(|name| told["dynamic_variables"][name].clone()), ["false", "", "", ""]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_who_was_known_says_more_of_themselves_where_the_network_vouches_for_them() {
+    let gateway = Gateway::start().await;
+    let school = School::open(&gateway).await;
+    school.admin.data(&format!(r#"mutation {{ createLead(input: {{ phone: "{CALLER}" }}) {{ id }} }}"#)).await;
+    gateway.clock.advance(TimeDelta::minutes(1));
+    // Two calls show the same number, and only of the second it is sure that it is theirs.
+    for (call, is_attested, name, time) in
+        [("v3:doubtful", false, "Mallory", "09:00"), ("v3:sure", true, "Ann", "09:30")]
+    {
+        let mut begins = beginning(is_attested);
+        begins["data"]["occurred_at"] = json!("2026-11-21T12:01:00Z");
+        begins["data"]["payload"]["call_control_id"] = json!(call);
+        school.account.asks(&gateway, "dynamic-variables", &begins, None).await;
+        let wish = json!({ "starts_at": format!("2026-11-23T{time}:00-06:00"), "name": name });
+        let told = school.account.asks(&gateway, "tools/book-meeting", &wish, Some(call)).await;
+        assert_eq!(told["booked"], true, "{told}");
+        let seen = school.admin.data("{ leads { totalCount nodes { name } } }").await;
+        let known = if is_attested { json!("Ann") } else { Value::Null };
+        assert_eq!(seen["leads"], json!({ "totalCount": 1, "nodes": [{ "name": known }] }), "{call}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_booking_that_stands_is_never_told_as_failed() {
     let mut plan = Plan::default();
     plan.web.voice.tool = Duration::from_secs(2);
