@@ -45,8 +45,10 @@ pub async fn hear(
 ) -> Outcome<Option<MessageRow>> {
     let (contact, is_number) = sender(&said.from);
     let conversation = conversation(cx, tx, &contact).await?;
+    // The same event is kept once. The same message may come again as another event.
+    let id = said.id.as_deref().unwrap_or(event);
     // An id of Telnyx's is 36 characters long, one of ours of Twilio's twice that and some.
-    let known_as: String = format!("{}:{event}", provider.as_str()).chars().take(128).collect();
+    let known_as: String = format!("{}:{id}", provider.as_str()).chars().take(128).collect();
     if messages::sent_before(tx, conversation.id, &known_as).await?.is_some() {
         return Ok(None);
     }

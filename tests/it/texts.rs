@@ -159,6 +159,30 @@ async fn a_customer_who_texts_is_answered_by_text_and_becomes_a_lead() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_comes_in_two_events_is_answered_once() {
+    let (phones, gateway) = carried().await;
+    let shop = Shop::open(&gateway).await;
+    let told = |event: &str, message: &str| {
+        let mut body: Value = serde_json::from_str(&says(event, THEIRS, OURS, "Any room on Saturday?")).expect("JSON");
+        body["data"]["payload"]["id"] = json!(message);
+        body.to_string()
+    };
+    for event in ["event-1", "event-2"] {
+        shop.posted(&told(event, "message-1")).await;
+        gateway.work().await;
+    }
+    assert_eq!(shop.roles().await, ["CUSTOMER", "ASSISTANT"]);
+    assert_eq!(phones.asked().len(), 1);
+    let deliveries = shop.deliveries().await;
+    let fates: Vec<_> = deliveries.as_array().expect("deliveries").iter().map(|one| one["status"].clone()).collect();
+    assert_eq!(fates, ["PROCESSED", "PROCESSED"]);
+    // The same words in another message are said twice.
+    shop.posted(&told("event-3", "message-2")).await;
+    gateway.work().await;
+    assert_eq!(shop.roles().await, ["CUSTOMER", "ASSISTANT", "CUSTOMER", "ASSISTANT"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_customer_who_texts_says_more_of_who_they_are() {
     let (_phones, gateway) = carried().await;
     let shop = Shop::open(&gateway).await;

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::{
     channels::{
-        telnyx::number,
+        telnyx::{is_name, number},
         texting::{Answer, Inbound, Keyword, Media, Outgoing, Receipt, Texting, Told, Unsent, ask, may_pass, plain},
     },
     kernel::{
@@ -62,6 +62,7 @@ fn message(payload: &Value) -> Result<Inbound, &'static str> {
     let media = at(payload, "/media").as_array().map(Vec::as_slice).unwrap_or_default();
     let named = text(payload, "/autoresponse_type");
     Ok(Inbound {
+        id: text(payload, "/id").filter(|id| is_name(id)).map(str::to_owned),
         from,
         text: said.to_owned(),
         media: media.iter().filter_map(one_of_media).collect(),
@@ -145,14 +146,20 @@ mod tests {
 
     #[test]
     fn a_message_is_read_in_each_shape_that_telnyx_has() {
-        let sms = json!({ "from": { "phone_number": "+1" }, "text": "Hi", "media": [
+        let sms = json!({ "id": "m", "from": { "phone_number": "+1" }, "text": "Hi", "media": [
             { "url": "https://media.example.test/1", "content_type": "image/jpeg", "size": 9 }, { "size": 7 }] });
         let Ok(Told::Message(read)) = told(&event("message.received", &sms)) else { panic!("a message") };
         assert_eq!((read.from.as_str(), read.text.as_str(), read.media.len(), read.keyword), ("+1", "Hi", 1, None));
+        assert_eq!(read.id.as_deref(), Some("m"));
         for body in [json!({ "text": "Hi" }), json!({ "text": { "body": "Hi" } })] {
             let whatsapp = json!({ "from": "+1", "body": body });
             let Ok(Told::Message(read)) = told(&event("message.received", &whatsapp)) else { panic!("a message") };
-            assert_eq!(read.text, "Hi");
+            assert_eq!((read.text.as_str(), read.id), ("Hi", None));
+        }
+        for odd in [json!(""), json!(7), json!("m\u{0}")] {
+            let named = json!({ "id": odd, "from": "+1", "text": "Hi" });
+            let Ok(Told::Message(read)) = told(&event("message.received", &named)) else { panic!("a message") };
+            assert_eq!(read.id, None, "{odd}");
         }
         let stop = json!({ "from": "+1", "text": "arret", "autoresponse_type": "STOP" });
         let Ok(Told::Message(read)) = told(&event("message.received", &stop)) else { panic!("a message") };

@@ -37,6 +37,8 @@ pub enum Told {
 /// What a customer wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inbound {
+    /// The provider's name for the message, where it is another than that of the event: one message may come in two events.
+    pub id: Option<String>,
     /// The customer's number, as the provider writes it.
     pub from: String,
     /// What they wrote; empty where they sent pictures alone.

@@ -47,6 +47,8 @@ pub fn told(body: &[u8]) -> Result<Told, &'static str> {
     let named = field("OptOutType").and_then(Keyword::of);
     let keyword = named.or_else(|| Keyword::of(text));
     Ok(Told::Message(Inbound {
+        // Its events are named after their messages.
+        id: None,
         from: field("From").ok_or("it does not say whom it is from")?.to_owned(),
         text: text.to_owned(),
         media: (0..count).filter_map(media).collect(),
