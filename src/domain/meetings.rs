@@ -24,6 +24,8 @@ use crate::{
 
 /// Longest time that is looked through at once, in days.
 const LOOK_MAX: i64 = 31;
+/// What such a time may have more, since days are not all of the same length: a clock that is put back makes October longer.
+const CLOCK_CHANGE: TimeDelta = TimeDelta::hours(3);
 /// Most free times that are told at once.
 const SLOTS_MAX: usize = 500;
 
@@ -46,7 +48,7 @@ pub struct MeetingForm {
 /// # Errors
 /// `BAD_USER_INPUT` when that is too long a time, or none.
 pub async fn available(cx: &TenantCx, from: DateTime<Utc>, to: DateTime<Utc>) -> Outcome<Vec<Slot>> {
-    if from >= to || to - from > TimeDelta::days(LOOK_MAX) {
+    if from >= to || to - from > TimeDelta::days(LOOK_MAX) + CLOCK_CHANGE {
         return Err(Refusal::input("to", format!("`to` must be after `from`, and by at most {LOOK_MAX} days.")).into());
     }
     cx.read(async |tx| {

@@ -339,6 +339,21 @@ async fn hours_follow_the_wall_clock_when_it_is_changed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_month_is_looked_through_at_once_also_when_the_clock_is_put_back_in_it() {
+    let gateway = Gateway::start().await;
+    let admin = gateway.tenant("acme").await.admin().await;
+    opened(&admin, "Europe/Berlin", "SUNDAY", "23:00", "24:00").await;
+    admin.data("mutation { updateBookingSettings(input: { horizonDays: 365 }) { horizonDays } }").await;
+    // October 2027: 31 days, of which the last has an hour more.
+    let october = slots(&admin, "2027-10-01T00:00:00+02:00", "2027-11-01T00:00:00+01:00").await;
+    assert_eq!(october.len(), 10, "two on each of five Sundays");
+    assert_eq!((october[0].as_str(), october[9].as_str()), ("2027-10-03T21:00:00Z", "2027-10-31T22:30:00Z"));
+    let longer =
+        admin.ask(SLOTS, json!({ "from": "2027-10-01T00:00:00+02:00", "to": "2027-11-01T03:00:00+01:00" })).await;
+    assert_eq!(longer["errors"][0]["message"], "`to` must be after `from`, and by at most 31 days.", "{longer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn another_tenants_lead_and_conversation_are_in_no_meeting() {
     let gateway = Gateway::start().await;
     let (acme, rival) = (gateway.tenant("acme").await, gateway.tenant("rival").await);
