@@ -55,6 +55,8 @@ struct Ready {
     answered: Option<ReceivedRow>,
     /// It was begun with before: it may have been sent.
     is_second: bool,
+    /// Its business was deactivated meanwhile: it is looked for, and not sent.
+    is_closed: bool,
     /// Since when a person may have answered instead.
     old_since: Option<DateTime<Utc>>,
 }
@@ -103,6 +105,9 @@ async fn deliver(mailbox: Mailbox, open: Open, ready: &Ready) -> Result<Option<S
     {
         return Ok(Some(sent));
     }
+    if ready.is_closed {
+        return Err(Trouble::Lasting(CLOSED.into()));
+    }
     if let Some(since) = ready.old_since
         && mailbox.is_answered_by_hand(&ready.thread.thread_id, since).await?
     {
@@ -134,7 +139,8 @@ async fn take_up(cx: &TenantCx, tx: &mut Tx<Tenant>, held: &Held<'_>, id: Uuid) 
         MailStatus::Sending => true,
         MailStatus::Sent | MailStatus::Failed => return Ok(Stand::Over(held.done(tx).await?)),
     };
-    if !tenants::own(tx).await?.is_active {
+    let is_closed = !tenants::own(tx).await?.is_active;
+    if is_closed && !is_second {
         let failure = Some(CLOSED.to_owned());
         let progress = Progress { status: MailStatus::Failed, gmail_id: None, failure, updated_at: cx.now() };
         mails::progress(tx, id, &progress).await?;
@@ -158,6 +164,6 @@ async fn take_up(cx: &TenantCx, tx: &mut Tx<Tenant>, held: &Held<'_>, id: Uuid) 
     let old_since = arrived_at.filter(|at| cx.now() - *at > OLD);
     let marker = id.to_string();
     let text = message.message.content;
-    let ready = Ready { marker, is_automatic, text, thread, answered, is_second, old_since };
+    let ready = Ready { marker, is_automatic, text, thread, answered, is_second, is_closed, old_since };
     Ok(Stand::Ready(Box::new(ready)))
 }

@@ -636,3 +636,20 @@ async fn a_mail_in_line_does_not_go_out_of_a_business_that_is_closed() {
         (0, vec!["FAILED: The business is deactivated.".to_owned()])
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_that_went_out_before_its_business_was_closed_is_known_to_have() {
+    let google = FakeGoogle::start().await;
+    let gateway = mailbox::gateway(&google).await;
+    let acme = gateway.tenant("acme").await;
+    mailbox::with_mailbox(&google, &acme).await;
+    google.arrives(DESK, "thread-1", asks("1", "Hello?"));
+    google.fails("send", Fault::Lost);
+    told(&google, &gateway, "push-1").await;
+    assert_eq!(replies(&gateway).await, ["SENDING"]);
+    let off = "mutation($id: ID!) { deactivateTenant(id: $id) { isActive } }";
+    gateway.root().await.ask(off, json!({ "id": acme.id.to_string() })).await;
+    gateway.clock.advance(TimeDelta::minutes(2));
+    gateway.work().await;
+    assert_eq!((google.sent(DESK).len(), replies(&gateway).await), (1, vec!["SENT".to_owned()]));
+}
