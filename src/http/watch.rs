@@ -26,7 +26,7 @@ pub(super) async fn until_revoked(web: &Web, proof: &Proof) -> Refusal {
         // Boxed: a stream on which nothing happens holds no room for it.
         match Box::pin(proof.resolve(web, request_id::fresh())).await.caller {
             // The database being away is no reason to turn anybody out.
-            Caller::Unknown(Some(refusal)) if !refusal.code.is_ours() => return refusal,
+            Caller::Unknown(Some(refusal)) if !refusal.code.may_pass() => return refusal,
             _ => {}
         }
     }

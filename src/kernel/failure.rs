@@ -63,10 +63,11 @@ impl ErrorCode {
         }
     }
 
-    /// Whether the trouble is ours, or that of something we stand on: it says nothing of whoever asked.
+    /// Whether a look at who somebody is may come to another end a moment later: it says nothing of them. A database that takes too
+    /// long is `QUERY_TOO_COMPLEX`, one whose transactions collide `CONFLICT`.
     #[must_use]
-    pub fn is_ours(self) -> bool {
-        matches!(self, Self::UpstreamUnavailable | Self::Internal)
+    pub fn may_pass(self) -> bool {
+        matches!(self, Self::UpstreamUnavailable | Self::Internal | Self::QueryTooComplex | Self::Conflict)
     }
 
     /// Reads a code back from where it was stored; anything unknown is [`ErrorCode::Internal`].

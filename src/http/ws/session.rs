@@ -194,8 +194,8 @@ impl Session {
         let cx = self.proof.resolve(&self.web, request_id::fresh()).await;
         if let Caller::Unknown(Some(refusal)) = cx.caller {
             // Frontends sign out when they are forbidden. The database being away is no reason to.
-            let is_ours = refusal.code.is_ours();
-            return Err(Some(if is_ours { Close::TryAgainLater(refusal.message) } else { Close::Forbidden }));
+            let may_pass = refusal.code.may_pass();
+            return Err(Some(if may_pass { Close::TryAgainLater(refusal.message) } else { Close::Forbidden }));
         }
         self.is_ready = true;
         self.must_send(message::ack()).await
