@@ -23,8 +23,10 @@ use crate::{
         doubles,
         limits::{self, Limits},
         plans::Plan,
+        root,
         rules::{self, Rules},
         scan::scan,
+        sum::Sum,
     },
     kernel::{
         failure::{ErrorCode, Refusal},
@@ -123,8 +125,11 @@ pub(super) fn check(
     let seen = scan(&request.query);
     within("tokens", limits.tokens, seen.tokens)?;
     within("nested brackets", limits.nesting, seen.nesting)?;
-    let copied = limits::copied(&request.query, &request.variables);
-    within("bytes of variables, counted for each use", limits.copied, copied)?;
+    within(
+        "bytes of variables, counted for each use",
+        limits.copied,
+        limits::copied(&request.query, &request.variables),
+    )?;
     let document = parse_query(&request.query).map_err(|error| syntax(&error.into()))?;
     let operation = chosen(&document, request.operation_name.as_deref())?;
     // What the library does with a variable that was left out is not our affair to guess: nothing is left out any more,
@@ -159,9 +164,10 @@ pub(super) fn check(
     if operation.node.ty == OperationType::Mutation {
         within("mutations", limits.mutations, sum.roots)?;
     }
-    if operation.node.ty == OperationType::Subscription && sum.roots != 1 {
-        let message = "A subscription has one field at its root. Ask for each by an operation of its own.";
-        return Err(invalid(message, Some(operation.pos)));
+    let is_skipped = |directives: &[Positioned<Directive>]| walk.skipped(directives);
+    let fields = root::names(&operation.node.selection_set.node, &document.fragments, &is_skipped);
+    if operation.node.ty == OperationType::Subscription && fields.len() != 1 {
+        return Err(invalid(root::ONE, Some(operation.pos)));
     }
     within("lists of types in each other", limits.circle, sum.circle)?;
     within("cost", limits.cost, sum.cost)?;
@@ -199,44 +205,6 @@ fn defaults(operation: &OperationDefinition) -> Vec<(Name, ConstValue)> {
             Some((definition.node.name.node.clone(), definition.node.default_value.as_ref()?.node.clone()))
         })
         .collect()
-}
-
-/// What a selection adds up to.
-#[derive(Debug, Clone, Default)]
-struct Sum {
-    size: usize,
-    cost: usize,
-    depth: usize,
-    roots: usize,
-    /// Lists of the schema's own types inside each other.
-    circle: usize,
-    touched: Vec<(Access, String, Pos)>,
-}
-
-impl Sum {
-    /// As a part behind `...`: one more place for whoever walks it.
-    fn spread(self) -> Self {
-        Self { size: self.size.saturating_add(1), ..self }
-    }
-
-    /// As a part that is not executed. The validator walks it all the same, so its size stands.
-    fn skipped(self) -> Self {
-        Self { size: self.size, depth: self.depth, ..Self::default() }
-    }
-
-    fn add(&mut self, other: &Self) {
-        self.size = self.size.saturating_add(other.size);
-        self.cost = self.cost.saturating_add(other.cost);
-        self.depth = self.depth.max(other.depth);
-        self.roots = self.roots.saturating_add(other.roots);
-        self.circle = self.circle.max(other.circle);
-        for touched in &other.touched {
-            // One mention of each field is enough, and keeps the list as short as the schema.
-            if !self.touched.iter().any(|(_, name, _)| *name == touched.1) {
-                self.touched.push(touched.clone());
-            }
-        }
-    }
 }
 
 struct Walk<'d> {

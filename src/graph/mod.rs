@@ -23,6 +23,7 @@ mod scalars;
 mod scan;
 mod serve;
 mod subscription;
+mod sum;
 mod types;
 
 use std::sync::Arc;

@@ -84,12 +84,17 @@ async fn a_subscription_has_one_field_behind_whatever_fragments() {
     let chat = r#"chat(input: { content: "Is an anvil heavy?" }) { __typename ... on ReplyDelta { text } }"#;
     for document in [
         format!("subscription {{ ...Ask }} fragment Ask on Subscription {{ {chat} }}"),
+        format!(
+            "subscription {{ ...Ask ...Ask {} }} fragment Ask on Subscription {{ {chat} }}",
+            chat.replace("text", "messageId")
+        ),
         format!("subscription($is: Boolean = true) {{ ... on Subscription @include(if: $is) {{ ... {{ {chat} }} }} }}"),
     ] {
         // The first is validated, the second is known.
         for _ in 0..2 {
             let text = said(&document).await;
             assert!(text.contains("heavy ") && text.contains("ReplyCompleted"), "{document}: {text}");
+            assert_eq!(text.matches("ReplyStarted").count(), 1, "{document}: {text}");
         }
     }
     for document in [
@@ -100,7 +105,7 @@ async fn a_subscription_has_one_field_behind_whatever_fragments() {
         let text = said(&document).await;
         assert!(text.contains("one field at its root") && text.contains("BAD_USER_INPUT"), "{document}: {text}");
     }
-    assert_eq!(admin.data("{ conversations { totalCount } }").await["conversations"]["totalCount"], 4);
+    assert_eq!(admin.data("{ conversations { totalCount } }").await["conversations"]["totalCount"], 6);
 }
 
 #[tokio::test(flavor = "multi_thread")]
