@@ -126,6 +126,10 @@ pub async fn refresh(cx: &PublicCx, token: &str) -> Outcome<SignIn> {
                         return Err(Refusal::new(ErrorCode::Unauthenticated, BEATEN).into());
                     }
                 }
+                // Nobody has spent it: the session is only over.
+                if sessions::ran_out(tx, spent.session, &spent.hash, now).await? {
+                    return Ok(None);
+                }
                 tracing::warn!(session = %spent.session, "a spent refresh token came back; its session is ended");
                 if let Some(robbed) = sessions::revoke(tx, spent.session, now).await? {
                     let (user, tenant) = (robbed.user_id, robbed.tenant_id);

@@ -157,9 +157,21 @@ async fn signing_out_ends_both_tokens_and_no_other_session() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_ends_with_its_time() {
     let gateway = Gateway::start().await;
-    let (_, token) = signed_in(&gateway).await;
-    gateway.clock.advance(chrono::TimeDelta::days(31));
-    assert_eq!(code(&refresh(&gateway.stranger(), &token).await), "UNAUTHENTICATED");
+    let stranger = gateway.stranger();
+    let (_, spent) = signed_in(&gateway).await;
+    let (_, unspent) = tokens(&refresh(&stranger, &spent).await["data"]["refreshToken"]);
+    gateway.clock.advance(TimeDelta::days(31));
+    let root = gateway.root().await;
+    let thefts = async || {
+        let log = root.data(r#"{ auditLog(filter: { action: "session.reuse" }) { nodes { outcome } } }"#).await;
+        log["auditLog"]["nodes"].clone()
+    };
+    // Who was away for too long signs in again, and is no thief.
+    assert_eq!(code(&refresh(&stranger, &unspent).await), "UNAUTHENTICATED");
+    assert_eq!(thefts().await, json!([]));
+    // A token that was spent tells of two who hold it, however late it comes.
+    assert_eq!(code(&refresh(&stranger, &spent).await), "UNAUTHENTICATED");
+    assert_eq!(thefts().await, json!([{ "outcome": "REFUSED" }]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -100,6 +100,15 @@ pub async fn spent_at(tx: &mut Tx<Identity>, id: Uuid, spent: &[u8]) -> Outcome<
     Ok(at.flatten())
 }
 
+/// Whether a session's time has run out, and this is the token that was good for it to its end.
+///
+/// # Errors
+/// Database faults.
+pub async fn ran_out(tx: &mut Tx<Identity>, id: Uuid, unspent: &[u8], now: DateTime<Utc>) -> Outcome<bool> {
+    let over = sessions::table.find(id).filter(sessions::refresh_hash.eq(unspent)).filter(sessions::expires_at.le(now));
+    Ok(diesel::select(diesel::dsl::exists(over)).get_result(tx.conn()).await?)
+}
+
 /// A person's sessions that still stand, the newest first.
 ///
 /// # Errors
