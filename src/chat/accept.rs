@@ -66,6 +66,14 @@ pub(super) async fn accept(cx: &TenantCx, form: &MessageForm) -> Outcome<Accepte
             let reply = messages::reply_to(tx, message.id).await?;
             return Ok(Accepted { conversation, message, reply, is_next: false, is_new: false });
         }
+        // Only now: who asks again for what was stored before the end still gets it.
+        if conversation.status == ConversationStatus::Closed {
+            return Err(Refusal::new(
+                ErrorCode::Conflict,
+                "This conversation is closed. Start a new one, or open it again with updateConversation.",
+            )
+            .into());
+        }
         allowance::today(cx, tx, conversation.id).await?;
         store(cx, tx, conversation, content.clone(), client_message_id.clone()).await
     })
@@ -81,15 +89,7 @@ async fn conversation(
 ) -> Outcome<ConversationRow> {
     if let Some(id) = id {
         let found = conversations::lock(tx, id).await?.filter(|row| cx.scope().reaches(row.id));
-        let row = found.ok_or_else(|| Refusal::not_found("conversation"))?;
-        if row.status == ConversationStatus::Closed {
-            return Err(Refusal::new(
-                ErrorCode::Conflict,
-                "This conversation is closed. Start a new one, or open it again with updateConversation.",
-            )
-            .into());
-        }
-        return Ok(row);
+        return Ok(found.ok_or_else(|| Refusal::not_found("conversation"))?);
     }
     let now = cx.now();
     let author = cx.scope().actor().user().map_or_else(|| "server".to_owned(), |user| user.to_string());

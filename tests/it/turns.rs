@@ -59,6 +59,31 @@ async fn a_first_message_sent_again_opens_one_conversation() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_message_whose_answer_was_lost_is_given_back_after_its_conversation_was_closed() {
+    let gateway = Gateway::start().await;
+    let admin = with_faq(&gateway).await;
+    let conversation = admin.conversation().await;
+    let send = async |id: &str| {
+        let input = json!({ "i": { "conversationId": conversation, "content": "Hello", "clientMessageId": id } });
+        let document = "mutation($i: SendMessageInput!) { sendMessage(input: $i) { message { id } reply { id } } }";
+        admin.ask(document, input).await
+    };
+    let first = send("c-1").await;
+    assert_eq!(
+        first["data"]["sendMessage"],
+        json!({ "message": { "id": "message_1" }, "reply": { "id": "message_2" } })
+    );
+    admin
+        .data(&format!(
+            "mutation {{ updateConversation(id: \"{conversation}\", input: {{ status: CLOSED }}) {{ id }} }}"
+        ))
+        .await;
+    assert_eq!(send("c-1").await, first);
+    // What was not said before comes too late.
+    assert_eq!(code(&send("c-2").await), "CONFLICT");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn messages_that_come_while_a_reply_is_written_wait_their_turn() {
     let model = FakeModel::start(Script::ByHand).await;
     let gateway = Gateway::with_model(model.base_url.clone()).await;
