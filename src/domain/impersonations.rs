@@ -69,8 +69,8 @@ pub async fn start(cx: &AdminCx, token: &VerifiedToken, form: &LeaseForm) -> Out
     .await
 }
 
-/// Ends a lease: its token is worth nothing from now on, and what is open under it ends. Ending one that has ended changes
-/// nothing.
+/// Ends a lease: its token is worth nothing from now on, and what is open under it ends. Ending one that has ended, or
+/// has run out, changes nothing.
 ///
 /// # Errors
 /// `NOT_FOUND`.

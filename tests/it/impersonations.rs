@@ -215,6 +215,26 @@ async fn an_ended_lease_dies_at_once_and_takes_its_streams_with_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_lease_that_ran_out_is_not_ended_once_more() {
+    let gateway = Gateway::start().await;
+    gateway.tenant("acme").await;
+    let root = gateway.root().await;
+    lease(&root, "tenant_1001", "minutes: 1").await;
+    lease(&root, "tenant_1001", "minutes: 2").await;
+    gateway.clock.advance(chrono::TimeDelta::minutes(1));
+    let end = async |number: u8| {
+        let document =
+            format!("mutation {{ endImpersonation(id: \"impersonation_{number}\") {{ expiresAt endedAt }} }}");
+        root.data(&document).await["endImpersonation"].clone()
+    };
+    // The first ended with its time, and nobody ended it before; the second still stands.
+    assert_eq!(end(1).await, json!({ "expiresAt": "2026-11-21T12:01:00Z", "endedAt": null }));
+    assert_eq!(end(2).await, json!({ "expiresAt": "2026-11-21T12:02:00Z", "endedAt": "2026-11-21T12:01:00Z" }));
+    let log = root.data(r#"{ auditLog(filter: { action: "impersonation.end" }) { nodes { target } } }"#).await;
+    assert_eq!(log["auditLog"]["nodes"], json!([{ "target": "impersonation_2" }]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_looked_in_is_read_whatever_became_of_them() {
     let gateway = Gateway::start().await;
     let (acme, rival) = (gateway.tenant("acme").await, gateway.tenant("rival").await);

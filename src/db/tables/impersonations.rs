@@ -119,12 +119,16 @@ pub async fn insert(tx: &mut Tx<Admin>, lease: &NewImpersonation) -> Outcome<Imp
         .await?)
 }
 
-/// Ends one that has not ended; nothing comes back for others.
+/// Ends one that stands; nothing comes back for one that was ended, or whose time has run out.
 ///
 /// # Errors
 /// Database faults.
 pub async fn end(tx: &mut Tx<Admin>, id: ImpersonationId, now: DateTime<Utc>) -> Outcome<Option<ImpersonationRow>> {
-    Ok(diesel::update(impersonations::table.find(id).filter(impersonations::ended_at.is_null()))
+    let standing = impersonations::table
+        .find(id)
+        .filter(impersonations::ended_at.is_null())
+        .filter(impersonations::expires_at.gt(now));
+    Ok(diesel::update(standing)
         .set(impersonations::ended_at.eq(now))
         .returning(ImpersonationRow::as_returning())
         .get_result(tx.altering())
