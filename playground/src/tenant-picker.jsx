@@ -13,7 +13,7 @@ export function TenantPicker({ session, chosen, ask }) {
   const [search, setSearch] = useState("");
   const [at, setAt] = useState(0);
   const found = useTenants(isOpen, search, session, ask);
-  const choices = search ? found : [NONE, ...found];
+  const choices = [...(search ? [] : [NONE]), ...(found ?? [])];
   const list = useId();
   const active = useRef(null);
   useEffect(() => {
@@ -37,7 +37,7 @@ export function TenantPicker({ session, chosen, ask }) {
     if (key === "Escape") return close();
     if (key === "Enter" && isOpen && choices[at]) choose(choices[at]);
     else if (key === "ArrowDown" && !isOpen) open();
-    else if (key === "ArrowDown") setAt(Math.min(at + 1, choices.length - 1));
+    else if (key === "ArrowDown") setAt(Math.max(Math.min(at + 1, choices.length - 1), 0));
     else if (key === "ArrowUp") setAt(Math.max(at - 1, 0));
     else return;
     event.preventDefault();
@@ -50,7 +50,7 @@ export function TenantPicker({ session, chosen, ask }) {
         aria-label="Tenant to act in"
         aria-expanded={isOpen}
         aria-controls={list}
-        aria-activedescendant={isOpen ? `${list}-${at}` : undefined}
+        aria-activedescendant={isOpen && choices[at] ? `${list}-${at}` : undefined}
         aria-autocomplete="list"
         placeholder={isOpen && chosen ? chosen.name : "Choose a tenant…"}
         value={isOpen ? search : (chosen?.name ?? "")}
@@ -80,30 +80,32 @@ export function TenantPicker({ session, chosen, ask }) {
               {tenant.name} <small>{tenant.subdomain}</small>
             </li>
           ))}
-          {choices.length === 0 && <li className="nothing">No tenant is called so.</li>}
+          {choices.length === 0 && <li className="nothing">{found ? "No tenant is called so." : "Looking…"}</li>}
         </ul>
       )}
     </div>
   );
 }
 
-/** The tenants that match, asked for anew whenever the list is opened or the search changes. */
+/** The tenants that match, asked for anew whenever the list is opened or the search changes; null until they are known. */
 function useTenants(isOpen, search, session, ask) {
-  const [tenants, setTenants] = useState([]);
+  // With what was searched for: of an older search nothing is to be chosen.
+  const [found, setFound] = useState(null);
   useEffect(() => {
     if (!isOpen) return undefined;
     let isCurrent = true;
+    const take = (tenants) => isCurrent && setFound({ search, tenants });
     const load = async () => {
       // Without a tenant: this is a look at the platform.
       const { authorization } = await session.headers();
       const { data } = await ask({ query: TENANTS, variables: { search: search || null } }, { authorization });
-      if (isCurrent) setTenants(data?.tenants.nodes ?? []);
+      take(data?.tenants.nodes ?? []);
     };
-    const timer = setTimeout(() => load().catch(() => isCurrent && setTenants([])), search ? 150 : 0);
+    const timer = setTimeout(() => load().catch(() => take([])), search ? 150 : 0);
     return () => {
       isCurrent = false;
       clearTimeout(timer);
     };
   }, [isOpen, search]);
-  return tenants;
+  return found?.search === search ? found.tenants : null;
 }
