@@ -6,6 +6,10 @@ import { store } from "./store.js";
 const KEY = "frontdesk.session";
 // Of a token's life, how much may pass before it is renewed.
 const RENEWED_AFTER = 0.8;
+// How long to wait after a renewal that failed, in milliseconds.
+const TRY_AGAIN_AFTER = 15_000;
+// What no waiting will mend. After anything else the refresh token may still be good.
+const FINAL = ["UNAUTHENTICATED", "TENANT_INACTIVE", "TENANT_REQUIRED", "FORBIDDEN"];
 const PAYLOAD = "accessToken refreshToken expiresIn user { email name role tenant { id name subdomain } }";
 const LOGIN = `mutation SignIn($input: LoginInput!) { answer: login(input: $input) { ${PAYLOAD} } }`;
 const REFRESH = `mutation Renew($input: RefreshTokenInput!) { answer: refreshToken(input: $input) { ${PAYLOAD} } }`;
@@ -30,7 +34,7 @@ export function openSession(post) {
 
   const ask = async (query, variables, headers) => {
     const { data, errors } = await post({ query, variables }, headers);
-    if (errors?.length) throw Object.assign(new Error(errors[0].message), { isRefusal: true });
+    if (errors?.length) throw Object.assign(new Error(errors[0].message), { code: errors[0].extensions?.code });
     return data.answer;
   };
 
@@ -40,11 +44,11 @@ export function openSession(post) {
     schedule();
   };
 
-  const schedule = () => {
+  const schedule = (pause = 0) => {
     clearTimeout(timer);
     const { user, renewAt } = state.read();
     // A longer wait than a timer can hold would be over at once.
-    if (user) timer = setTimeout(renew, Math.min(Math.max(renewAt - Date.now(), 0), 2 ** 31 - 1));
+    if (user) timer = setTimeout(renew, Math.min(Math.max(renewAt - Date.now(), pause), 2 ** 31 - 1));
   };
 
   const renew = () => {
@@ -55,7 +59,11 @@ export function openSession(post) {
     const isStill = () => state.read().refreshToken === refreshToken;
     renewal ??= ask(REFRESH, { input: { refreshToken } }, {})
       .then((payload) => isStill() && take(payload, {}))
-      .catch((error) => error.isRefusal && isStill() && change({ ...NOBODY, notice: ENDED }))
+      .catch((error) => {
+        if (!isStill()) return;
+        if (FINAL.includes(error.code)) change({ ...NOBODY, notice: ENDED });
+        else schedule(TRY_AGAIN_AFTER);
+      })
       .finally(() => (renewal = null));
     return renewal;
   };

@@ -130,6 +130,23 @@ async fn a_session_outlives_a_reload_and_is_renewed_in_time() {
     page.sees("header.bar", "acme Inc.").await;
     page.sees("header.bar", "tenant administrator").await;
 
+    // A renewal that fails for a moment turns nobody out, and spends nothing.
+    let busy = r#"{
+        const [now, send] = [Date.now, fetch];
+        Date.now = () => now() + 864e5;
+        const errors = [{ message: "Busy.", extensions: { code: "UPSTREAM_UNAVAILABLE" } }];
+        window.fetch = async (url, request) => {
+            if (!request?.body?.includes("refreshToken(")) return send(url, request);
+            window.failed = true;
+            return Response.json({ errors });
+        };
+    }"#;
+    page.evaluate(busy).await;
+    page.click(RUN).await;
+    page.sees(ANSWER, "\"role\": \"TENANT_ADMIN\"").await;
+    page.until("window.failed").await;
+    page.sees("header.bar", "tenant administrator").await;
+
     // As if most of the token's life had passed.
     let refresh = "JSON.parse(sessionStorage.getItem('frontdesk.session')).refreshToken";
     let before = page.evaluate(refresh).await;
