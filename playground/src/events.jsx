@@ -1,5 +1,5 @@
 // Below GraphiQL's answer: the events of a subscription as they come, one a line, and the text that their pieces make. Must
-// not know the graph, but that a piece of text is called `text`.
+// not know the graph, but that a piece of text is called `text`, and which events begin one.
 
 import { useEffect, useRef, useSyncExternalStore } from "react";
 
@@ -43,11 +43,12 @@ function Event({ at, answer }) {
   );
 }
 
-/** What the newest reply says so far. A snapshot says the whole of it; a delta goes on. */
+/** What the newest reply says so far. It starts empty; a snapshot says the whole of it; a delta goes on. */
 function Text({ events }) {
   let text = "";
   for (const { answer } of events) {
     const { kind, rest } = read(answer);
+    if (kind === "ReplyStarted") text = "";
     if (typeof rest.text !== "string") continue;
     text = kind === "ReplySnapshot" ? rest.text : text + rest.text;
   }
