@@ -35,7 +35,7 @@ use crate::{
     kernel::{
         failure::{ErrorCode, Failure, Outcome},
         ids::MessageId,
-        vocabulary::{FinishReason, MessageRole, MessageStatus, ReplyFailure},
+        vocabulary::{ConversationStatus, FinishReason, MessageRole, MessageStatus, ReplyFailure},
     },
     llm::{self, Grounding, Line, ModelRequest, Said, ToolSpec},
     tools,
@@ -97,12 +97,20 @@ pub(super) async fn reply(engine: &Arc<Engine>, cx: &TenantCx, work: &Work, writ
 }
 
 async fn take_turn(engine: &Engine, cx: &TenantCx, work: &Work, writing: &Writing) -> Done {
-    let turn = if work.is_next { Turn::Mine } else { turn::wait(engine, cx, &work.reply, &writing.stop).await };
-    match turn {
-        Turn::Mine => Box::pin(write(engine, cx, work, writing)).await,
-        Turn::Stopped => Done::bare(How::Stopped),
-        Turn::Closing => Done::bare(node_lost()),
+    if !work.is_next {
+        match turn::wait(engine, cx, &work.reply, &writing.stop).await {
+            Turn::Mine => {}
+            Turn::Stopped => return Done::bare(How::Stopped),
+            Turn::Closing => return Done::bare(node_lost()),
+        }
+        // While it waited, a person may have taken the conversation over, or closed it.
+        match Box::pin(cx.read(async |tx| conversations::find(tx, work.conversation.id).await)).await {
+            Ok(Some(now)) if now.status != ConversationStatus::Bot => return Done::bare(How::Stopped),
+            Ok(_) => {}
+            Err(failure) => return Done::bare(How::fault(failure)),
+        }
     }
+    Box::pin(write(engine, cx, work, writing)).await
 }
 
 fn node_lost() -> How {

@@ -157,6 +157,29 @@ async fn a_reply_that_waits_in_line_is_stopped_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_reply_that_waits_in_line_is_not_written_once_a_person_has_taken_over() {
+    let model = FakeModel::start(Script::ByHand).await;
+    let gateway = Gateway::with_model(model.base_url.clone()).await;
+    let admin = with_faq(&gateway).await;
+    let conversation = admin.conversation().await;
+    let first = admin.chat(&conversation, "First").await;
+    let call = model.call().await;
+    let mut second = admin.chat(&conversation, "Second").await;
+    second.expect("MessageAdded").await;
+    admin
+        .data(&format!(
+            "mutation {{ updateConversation(id: \"{conversation}\", input: {{ status: HUMAN }}) {{ id }} }}"
+        ))
+        .await;
+    // What is being written goes on: people see it, and may stop it.
+    call.text("One.").await;
+    call.finish().await;
+    assert_eq!(first.all().await.last().expect("an end")["message"]["content"], "One.");
+    assert_eq!(second.expect("ReplyCompleted").await["finishReason"], "CANCELLED");
+    assert!(model.is_idle().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn where_a_person_answers_the_assistant_keeps_silent() {
     let gateway = Gateway::start().await;
     let admin = with_faq(&gateway).await;
