@@ -63,9 +63,10 @@ impl SettingsMutation {
     async fn start_email_connection(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "How to come back.")] input: StartEmailConnectionInput,
+        #[graphql(desc = "How to come back.")] input: Option<StartEmailConnectionInput>,
     ) -> Result<EmailConnection> {
-        Ok(mailbox::start(context::administered(ctx)?, input.return_to.as_deref()).await?.into())
+        let return_to = input.and_then(|input| input.return_to);
+        Ok(mailbox::start(context::administered(ctx)?, return_to.as_deref()).await?.into())
     }
 
     /// Disconnects the tenant's mailbox. Its tokens are forgotten and given back to Google; conversations stay.
