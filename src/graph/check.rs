@@ -21,7 +21,7 @@ use crate::{
         auth::Access,
         documents::News,
         doubles,
-        limits::{self, Limits},
+        limits::{self, Limits, Uses},
         plans::Plan,
         root,
         rules::{self, Rules},
@@ -54,6 +54,8 @@ pub struct Checked {
     pub cost: usize,
     /// What is new about the document.
     pub(super) news: News,
+    /// How often it names each of its variables.
+    uses: Uses,
     /// The specification's rules were looked at before, for the like of it.
     pub(super) is_valid: bool,
     /// It asks what the schema looks like.
@@ -72,6 +74,7 @@ impl Checked {
             touched: plan.touched.clone(),
             cost: plan.cost,
             news,
+            uses: plan.uses.clone(),
             is_valid: true,
             introspects: plan.introspects,
             is_straight: plan.is_straight,
@@ -82,7 +85,8 @@ impl Checked {
     pub(super) fn plan(&mut self) -> Option<Plan> {
         let document = self.request.parsed_query().ok()?.clone();
         let Self { kind, cost, introspects, is_straight, .. } = *self;
-        Some(Plan { document, kind, touched: self.touched.clone(), cost, introspects, is_straight })
+        let (touched, uses) = (self.touched.clone(), self.uses.clone());
+        Some(Plan { document, kind, touched, cost, uses, introspects, is_straight })
     }
 
     /// Whether it changes something, if its caller may.
@@ -125,11 +129,6 @@ pub(super) fn check(
     let seen = scan(&request.query);
     within("tokens", limits.tokens, seen.tokens)?;
     within("nested brackets", limits.nesting, seen.nesting)?;
-    within(
-        "bytes of variables, counted for each use",
-        limits.copied,
-        limits::copied(&request.query, &request.variables),
-    )?;
     let document = parse_query(&request.query).map_err(|error| syntax(&error.into()))?;
     let operation = chosen(&document, request.operation_name.as_deref())?;
     // What the library does with a variable that was left out is not our affair to guess: nothing is left out any more,
@@ -137,6 +136,8 @@ pub(super) fn check(
     for (name, value) in defaults(&operation.node) {
         request.variables.entry(name).or_insert(value);
     }
+    let uses = limits::uses(&document);
+    copies_within(limits, &uses, &request.variables)?;
     let mut walk = Walk {
         rules,
         limits,
@@ -174,7 +175,7 @@ pub(super) fn check(
     let (kind, introspects, is_straight) = (operation.node.ty, walk.introspects, doubles::are_none(&document, rules));
     request.set_parsed_query(document);
     let (touched, cost) = (sum.touched.into(), sum.cost);
-    Ok(Checked { request, kind, touched, cost, news, is_valid: false, introspects, is_straight })
+    Ok(Checked { request, kind, touched, cost, news, uses, is_valid: false, introspects, is_straight })
 }
 
 /// The operation that is meant.
@@ -340,6 +341,11 @@ impl<'d> Walk<'d> {
             other => other.clone().into_const().map(Cow::Owned),
         }
     }
+}
+
+/// Holds what the library would copy of variables to its limit. To be looked at for each request: plans hold for texts of any length.
+pub(super) fn copies_within(limits: &Limits, uses: &Uses, variables: &Variables) -> Result<(), Rejection> {
+    within("bytes of variables, counted for each use", limits.copied, limits::copied(uses, variables))
 }
 
 fn within(what: &str, limit: usize, value: usize) -> Result<(), Rejection> {

@@ -1,11 +1,12 @@
 //! The limits of a document. Each is checked before anything runs; the refusal names the limit and the value.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
-use async_graphql::Variables;
-use async_graphql_value::ConstValue;
-
-use crate::graph::scan;
+use async_graphql::{
+    Name, Positioned, Variables,
+    parser::types::{Directive, ExecutableDocument, Selection, SelectionSet},
+};
+use async_graphql_value::{ConstValue, Value};
 
 /// How large and deep an operation may be.
 #[derive(Debug, Clone, Copy)]
@@ -55,16 +56,57 @@ impl Default for Limits {
     }
 }
 
+/// How often a document names each variable, wherever it does.
+pub(super) type Uses = Arc<[(Name, usize)]>;
+
+pub(super) fn uses(document: &ExecutableDocument) -> Uses {
+    let mut uses = HashMap::new();
+    for (_, operation) in document.operations.iter() {
+        within_directives(&operation.node.directives, &mut uses);
+        within_set(&operation.node.selection_set.node, &mut uses);
+    }
+    for fragment in document.fragments.values() {
+        within_directives(&fragment.node.directives, &mut uses);
+        within_set(&fragment.node.selection_set.node, &mut uses);
+    }
+    uses.into_iter().map(|(name, count)| (name.clone(), count)).collect()
+}
+
+fn within_set<'d>(set: &'d SelectionSet, uses: &mut HashMap<&'d Name, usize>) {
+    for item in &set.items {
+        match &item.node {
+            Selection::Field(field) => {
+                field.node.arguments.iter().for_each(|(_, value)| within_value(&value.node, uses));
+                within_directives(&field.node.directives, uses);
+                within_set(&field.node.selection_set.node, uses);
+            }
+            Selection::InlineFragment(inline) => {
+                within_directives(&inline.node.directives, uses);
+                within_set(&inline.node.selection_set.node, uses);
+            }
+            Selection::FragmentSpread(spread) => within_directives(&spread.node.directives, uses),
+        }
+    }
+}
+
+fn within_directives<'d>(directives: &'d [Positioned<Directive>], uses: &mut HashMap<&'d Name, usize>) {
+    let arguments = directives.iter().flat_map(|directive| &directive.node.arguments);
+    arguments.for_each(|(_, value)| within_value(&value.node, uses));
+}
+
+fn within_value<'d>(value: &'d Value, uses: &mut HashMap<&'d Name, usize>) {
+    match value {
+        Value::Variable(name) => *uses.entry(name).or_default() += 1,
+        Value::List(items) => items.iter().for_each(|item| within_value(item, uses)),
+        Value::Object(fields) => fields.values().for_each(|field| within_value(field, uses)),
+        _ => {}
+    }
+}
+
 /// What variables take up, in bytes, each counted for every place of the document that names it.
-pub(super) fn copied(document: &str, variables: &Variables) -> usize {
-    let sizes: HashMap<_, _> = variables.iter().map(|(name, value)| (name.as_bytes(), size(value))).collect();
-    let mut is_name = false;
-    scan::tokens(document)
-        .filter_map(|token| {
-            let is_use = std::mem::replace(&mut is_name, token == b"$");
-            sizes.get(token).filter(|_| is_use)
-        })
-        .fold(0, |sum, size| sum.saturating_add(*size))
+pub(super) fn copied(uses: &Uses, variables: &Variables) -> usize {
+    let sizes = uses.iter().filter_map(|(name, count)| Some(size(variables.get(name)?).saturating_mul(*count)));
+    sizes.fold(0, usize::saturating_add)
 }
 
 fn size(value: &ConstValue) -> usize {

@@ -13,7 +13,7 @@ use async_graphql_value::ConstValue;
 use quick_cache::{Weighter, sync::Cache};
 use ring::digest::{Context, SHA256};
 
-use crate::graph::{auth::Access, check, rules::Rules};
+use crate::graph::{auth::Access, check, limits::Uses, rules::Rules};
 
 /// What all plans may hold together, in bytes of the documents that they were made from.
 const PLANS_MAX: u64 = 1024 * 1024;
@@ -35,6 +35,8 @@ pub(super) struct Plan {
     pub(super) kind: OperationType,
     pub(super) touched: Arc<[(Access, String, Pos)]>,
     pub(super) cost: usize,
+    /// How often it names each of its variables.
+    pub(super) uses: Uses,
     /// It asks what the schema looks like.
     pub(super) introspects: bool,
     /// It selects nothing twice.
@@ -222,6 +224,7 @@ mod tests {
             cost: 1,
             introspects: false,
             is_straight: true,
+            uses: Uses::default(),
         }
     }
 

@@ -37,7 +37,8 @@ pub(super) fn tokens(document: &str) -> impl Iterator<Item = &[u8]> {
                 b' ' | b'\t' | b'\n' | b'\r' | b',' => (false, tail),
                 b'#' => (false, after(tail, |byte| byte != b'\n' && byte != b'\r')),
                 b'"' => (true, string(tail)),
-                byte if word(byte) => (true, after_word(tail)),
+                b'-' | b'+' => (true, after_word(byte, tail)),
+                byte if is_of_word(byte) => (true, after_word(byte, tail)),
                 _ => (true, tail),
             };
             let token = rest.get(..rest.len() - next.len())?;
@@ -49,17 +50,28 @@ pub(super) fn tokens(document: &str) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-fn word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'+' | 0x80..)
+fn is_of_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
 }
 
-/// A point belongs to a number, and three of them are a token of their own.
-fn after_word(bytes: &[u8]) -> &[u8] {
-    let rest = after(bytes, word);
-    match rest {
-        [b'.', digit, ..] if digit.is_ascii_digit() => after(rest.get(1..).unwrap_or_default(), word),
-        _ => rest,
+/// What follows a name or a number whose first byte is `first`. In a number, a point stands before a digit, and a sign behind the
+/// letter of its power; anywhere else they begin a token of their own.
+fn after_word(first: u8, bytes: &[u8]) -> &[u8] {
+    let is_number = !first.is_ascii_alphabetic() && first != b'_';
+    let mut before = first;
+    let mut rest = bytes;
+    while let Some((&byte, tail)) = rest.split_first() {
+        let goes_on = match byte {
+            b'.' => is_number && tail.first().is_some_and(u8::is_ascii_digit),
+            b'+' | b'-' => is_number && matches!(before, b'e' | b'E'),
+            _ => is_of_word(byte),
+        };
+        if !goes_on {
+            break;
+        }
+        (before, rest) = (byte, tail);
     }
+    rest
 }
 
 fn after(bytes: &[u8], skip: impl Fn(u8) -> bool) -> &[u8] {
@@ -116,5 +128,9 @@ mod tests {
         let tower = "[".repeat(50_000);
         assert_eq!(counted(&tower), (50_000, 50_000));
         assert_eq!(counted("\"open"), (1, 0));
+        // As the parser reads them: a sign ends a name and a number, and so does a mark of the byte order.
+        assert_eq!(counted("[$x-1$x+1 a-b]"), (10, 1));
+        assert_eq!(counted("[1-1-1.5e+3-2]"), (6, 1));
+        assert_eq!(counted("$x\u{feff}$x\u{feff}id"), (5, 0));
     }
 }

@@ -98,6 +98,7 @@ impl Graph {
         let found = self.inner.documents.find(asked);
         let (mut request, news) = found.map_err(|refusal| Rejection::of(RejectionKind::Missing, &refusal))?;
         if let Some(plan) = self.inner.plans.recall(&self.inner.rules, &mut request) {
+            check::copies_within(&self.inner.limits, &plan.uses, &request.variables)?;
             return Ok(Checked::planned(request, news, &plan));
         }
         check::check((request, news), &self.inner.rules, &self.inner.limits)
@@ -207,7 +208,9 @@ impl Graph {
             Introspection::Nobody => false,
         };
         let mut request = checked.request.data(cx);
-        if let Some(document) = request.parsed_query().ok().and_then(root::in_place) {
+        if checked.kind == OperationType::Subscription
+            && let Some(document) = request.parsed_query().ok().and_then(root::in_place)
+        {
             request.set_parsed_query(document);
         }
         let request = if checked.is_straight { request.data(Straight) } else { request };

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use frontdesk::http::WebSettings;
 use serde_json::json;
 
-use crate::support::{Gateway, Plan, code, socket::Socket};
+use crate::support::{Gateway, Plan, code, said, socket::Socket};
 
 fn nested(depth: usize) -> String {
     format!("{{ leads {} nodes {{ id }} {} }}", "{ nodes { conversations ".repeat(depth), "} }".repeat(depth))
@@ -148,7 +148,21 @@ async fn variables_may_not_be_used_for_more_than_a_server_can_copy() {
             "{what}: {answer}"
         );
     }
+    // The same where it is said by default, and where each use is followed by what a careless count would take for a part of it.
+    let text = "x".repeat(100_000);
+    for list in [list(1_900), "$x-1".repeat(1_000), "$x\u{feff}".repeat(1_900)] {
+        let document = format!("mutation($x: String! = \"{text}\") {{ login(input: [{list}]) {{ accessToken }} }}");
+        let answer = stranger.ask(&document, json!({})).await;
+        assert_eq!(code(&answer), "QUERY_TOO_COMPLEX", "{}", said(&answer));
+    }
     assert_eq!(gateway.services.db.statements(), before, "nobody was asked");
+    // What ran for a short text is held to it for a long one.
+    let staff = gateway.tenant("acme").await.staff().await;
+    let document = format!("query($x: ID!) {{ nodes(ids: [{}]) {{ id }} }}", list(90));
+    for (id, expected) in [("lead_1".to_owned(), None), ("x".repeat(500_000), Some("QUERY_TOO_COMPLEX"))] {
+        let answer = staff.ask(&document, json!({ "x": id })).await;
+        assert_eq!(answer["errors"][0]["extensions"]["code"].as_str(), expected, "{document}");
+    }
     // A text as long as a request may be, where it is used once.
     let document = "query($x: String!) { lead(id: $x) { id } }";
     let answer = stranger.ask(document.replace("String", "ID").as_str(), json!({ "x": "x".repeat(1_000_000) })).await;
