@@ -23,7 +23,7 @@ use crate::{
     },
     domain::carriage,
     kernel::{
-        failure::{Failure, Outcome, Refusal},
+        failure::{ErrorCode, Failure, Outcome, Refusal},
         ids::MessageId,
         vocabulary::{ConversationStatus, MessageStatus, ReplyFailure},
     },
@@ -100,10 +100,14 @@ async fn take_up(cx: &TenantCx, tx: &mut Tx<Tenant>, question: MessageId) -> Out
         return Ok(None);
     }
     let reply = messages::reply_to(tx, question).await?;
-    // One that is whole, or on its way, is not taken back: it stands in the conversation as said, and people can stop it.
+    // One that is whole, or on its way, is not taken back: it stands in the conversation as said.
     let is_missing = reply.as_ref().is_none_or(|row| row.status == MessageStatus::Failed);
     if is_missing && is_with_a_person(tx, &conversation, question).await? {
         return Ok(None);
+    }
+    if is_missing && !carriage::is_reachable(tx, &conversation).await? {
+        // Nothing is written that nobody may get; by the time that there is a way again, a person may have answered.
+        return Err(Refusal::new(ErrorCode::Conflict, carriage::no_way(conversation.channel)).into());
     }
     let reply = match reply {
         None => Some((accept::await_reply(cx, tx, &asked).await?, true)),

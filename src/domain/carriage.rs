@@ -37,6 +37,17 @@ pub async fn is_open(tx: &mut Tx<Tenant>, conversation: &ConversationRow) -> Out
         })
 }
 
+/// Whether there is a way to the customer just now, as far as that is known before anything is to be carried.
+///
+/// # Errors
+/// Database faults.
+pub async fn is_reachable(tx: &mut Tx<Tenant>, conversation: &ConversationRow) -> Outcome<bool> {
+    Ok(match conversation.channel {
+        Channel::Email => mailboxes::find(tx).await?.is_some_and(|mailbox| mailbox.is_open()),
+        Channel::Sms | Channel::Web | Channel::Voice => true,
+    })
+}
+
 /// Puts a message in line for the customer. `false` when there is no way to them; on channels where they follow, there is
 /// nothing to do.
 ///
