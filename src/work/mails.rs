@@ -30,6 +30,7 @@ use crate::{
 
 const UNCONNECTED: &str = "No mailbox is connected, or it has to be connected again.";
 
+const UNSURE: &str = "It may have been sent.";
 const BY_HAND: &str = "A person answered meanwhile.";
 const CLOSED: &str = "The business is deactivated.";
 /// After which a mail may have been answered by hand.
@@ -90,8 +91,15 @@ pub(super) async fn send(cx: &TenantCx, held: &Held<'_>, id: Uuid) -> Outcome<Ve
         Err(Closed::Passing(why, wait)) if !held.is_last_try() => {
             Ok(Verdict::Later(why, Some(wait.unwrap_or_default().max(held.usual(FIRST)))))
         }
+        Err(Closed::NotConnected) if ready.is_second => {
+            end(MailStatus::Failed, None, Some(format!("{UNCONNECTED} {UNSURE}"))).await
+        }
         Err(Closed::NotConnected) => end(MailStatus::Failed, None, Some(UNCONNECTED.to_owned())).await,
-        Err(Closed::Passing(why, _) | Closed::Lasting(why)) => {
+        Err(Closed::Passing(why, _)) => {
+            tracing::warn!(mail = %id, %why, "a mail was given up");
+            end(MailStatus::Failed, None, Some(format!("{why}. {UNSURE}"))).await
+        }
+        Err(Closed::Lasting(why)) => {
             tracing::warn!(mail = %id, %why, "a mail was not sent");
             end(MailStatus::Failed, None, Some(why)).await
         }

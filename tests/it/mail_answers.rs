@@ -393,7 +393,7 @@ async fn a_mail_that_google_never_takes_is_given_up_and_says_why() {
         gateway.work().await;
     }
     assert_eq!(google.asked("send").len(), 12);
-    assert_eq!(replies(&gateway).await, ["FAILED: Google answered 503: backendError"]);
+    assert_eq!(replies(&gateway).await, ["FAILED: Google answered 503: backendError. It may have been sent."]);
     // The next mail of the thread does not wait for it.
     google.arrives(DESK, "thread-1", asks("2", "Anybody there?"));
     told(&google, &gateway, "push-2").await;
