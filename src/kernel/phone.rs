@@ -49,11 +49,13 @@ fn is_spacing(c: char) -> bool {
     )
 }
 
-/// Whether this is a country code behind which a zero in parentheses is not dialled from abroad. In Italy it is part of the
-/// number.
+/// Italy, San Marino, Ivory Coast, Congo and Gabon: there a zero is part of the number.
+const KEEP: [&str; 5] = ["39", "378", "225", "242", "241"];
+
+/// Whether this is a country code behind which a zero in parentheses is not dialled from abroad.
 fn drops_its_zero(code: &str) -> bool {
     let digits = code.strip_prefix('+').unwrap_or_default();
-    (1..=3).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit()) && digits != "39"
+    (1..=3).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit()) && !KEEP.contains(&digits)
 }
 
 #[cfg(test)]
