@@ -217,7 +217,7 @@ pub async fn carry(
     message: &MessageRow,
 ) -> Outcome<bool> {
     let Some(thread) = mails::thread_of(tx, conversation.id).await? else { return Ok(false) };
-    if mailboxes::find(tx).await?.filter(MailboxRow::is_open).is_none() {
+    if !mailboxes::find(tx).await?.is_some_and(|mailbox| mailbox.is_open()) {
         return Ok(false);
     }
     let now = cx.now();
