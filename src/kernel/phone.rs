@@ -49,8 +49,8 @@ fn is_spacing(c: char) -> bool {
     )
 }
 
-/// Italy, San Marino, Ivory Coast, Congo and Gabon: there a zero is part of the number.
-const KEEP: [&str; 5] = ["39", "378", "225", "242", "241"];
+/// Italy, San Marino, Ivory Coast and Congo: there a zero is part of the number.
+const KEEP: [&str; 4] = ["39", "378", "225", "242"];
 
 /// Whether this is a country code behind which a zero in parentheses is not dialled from abroad.
 fn drops_its_zero(code: &str) -> bool {
