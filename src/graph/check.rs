@@ -127,6 +127,11 @@ pub(super) fn check(
     limits: &Limits,
 ) -> Result<Checked, Rejection> {
     let seen = scan(&request.query);
+    if seen.is_open {
+        let refusal =
+            Refusal::new(ErrorCode::BadUserInput, "This is not a GraphQL document: a block string does not end.");
+        return Err(Rejection::of(RejectionKind::Syntax, &refusal));
+    }
     within("tokens", limits.tokens, seen.tokens)?;
     within("nested brackets", limits.nesting, seen.nesting)?;
     let document = parse_query(&request.query).map_err(|error| syntax(&error.into()))?;

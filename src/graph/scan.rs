@@ -6,13 +6,18 @@
 pub(super) struct Scan {
     pub(super) tokens: usize,
     pub(super) nesting: usize,
+    /// It ends within a block string: the specification knows no such document, but the parser would read an empty string and go on
+    /// behind it, where nothing was counted.
+    pub(super) is_open: bool,
 }
 
 /// Counts names, numbers, strings and punctuators, and the deepest nesting of brackets.
 pub(super) fn scan(document: &str) -> Scan {
     let (mut count, mut nesting, mut deepest) = (0, 0usize, 0);
+    let mut last: &[u8] = b"";
     for token in tokens(document) {
-        count += 1;
+        count += 1 + run_together(token);
+        last = token;
         match token {
             b"{" | b"(" | b"[" => {
                 nesting += 1;
@@ -22,7 +27,19 @@ pub(super) fn scan(document: &str) -> Scan {
             _ => {}
         }
     }
-    Scan { tokens: count, nesting: deepest }
+    let is_open = last.strip_prefix(b"\"\"\"").is_some_and(|block| block_end(block).is_none());
+    Scan { tokens: count, nesting: deepest, is_open }
+}
+
+/// How many words more the parser reads in one: it knows no end of these three but their last letter.
+fn run_together(token: &[u8]) -> usize {
+    let mut rest = token;
+    let mut count = 0;
+    while let Some(more) = [&b"true"[..], b"false", b"null"].into_iter().find_map(|word| rest.strip_prefix(word)) {
+        count += usize::from(!more.is_empty());
+        rest = more;
+    }
+    count
 }
 
 /// Names, numbers, strings and punctuators, as they stand; what is between them is left out.
@@ -60,8 +77,11 @@ fn after_word(first: u8, bytes: &[u8]) -> &[u8] {
     let is_number = !first.is_ascii_alphabetic() && first != b'_';
     let mut before = first;
     let mut rest = bytes;
+    // Behind a zero that begins a number, a digit begins another.
+    let mut is_zero = first == b'0';
     while let Some((&byte, tail)) = rest.split_first() {
         let goes_on = match byte {
+            b'0'..=b'9' if is_zero => false,
             b'.' => is_number && tail.first().is_some_and(u8::is_ascii_digit),
             b'+' | b'-' => is_number && matches!(before, b'e' | b'E'),
             _ => is_of_word(byte),
@@ -69,6 +89,7 @@ fn after_word(first: u8, bytes: &[u8]) -> &[u8] {
         if !goes_on {
             break;
         }
+        is_zero = matches!(before, b'-' | b'+') && rest.len() == bytes.len() && byte == b'0';
         (before, rest) = (byte, tail);
     }
     rest
@@ -82,17 +103,7 @@ fn after(bytes: &[u8], skip: impl Fn(u8) -> bool) -> &[u8] {
 /// What follows a string whose first quote has been read.
 fn string(bytes: &[u8]) -> &[u8] {
     if let Some(block) = bytes.strip_prefix(b"\"\"") {
-        let mut at = 0;
-        while let Some(rest) = block.get(at..).filter(|rest| !rest.is_empty()) {
-            if rest.starts_with(b"\\\"\"\"") {
-                at += 4;
-            } else if let Some(after) = rest.strip_prefix(b"\"\"\"") {
-                return after;
-            } else {
-                at += 1;
-            }
-        }
-        return &[];
+        return block_end(block).unwrap_or_default();
     }
     let mut escaped = false;
     let end = bytes.iter().position(|byte| match byte {
@@ -110,6 +121,21 @@ fn string(bytes: &[u8]) -> &[u8] {
     end.and_then(|end| bytes.get(end + 1..)).unwrap_or_default()
 }
 
+/// What follows a block string whose first three quotes have been read; `None` where it does not end.
+fn block_end(block: &[u8]) -> Option<&[u8]> {
+    let mut at = 0;
+    while let Some(rest) = block.get(at..).filter(|rest| !rest.is_empty()) {
+        if rest.starts_with(b"\\\"\"\"") {
+            at += 4;
+        } else if let Some(after) = rest.strip_prefix(b"\"\"\"") {
+            return Some(after);
+        } else {
+            at += 1;
+        }
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,7 +143,7 @@ mod tests {
     #[test]
     fn tokens_and_brackets_are_counted_and_text_is_not_read_as_code() {
         let counted = |text: &str| {
-            let Scan { tokens, nesting } = scan(text);
+            let Scan { tokens, nesting, .. } = scan(text);
             (tokens, nesting)
         };
         assert_eq!(counted("{ me { id } } # { { {"), (6, 2));
@@ -131,6 +157,10 @@ mod tests {
         // As the parser reads them: a sign ends a name and a number, and so does a mark of the byte order.
         assert_eq!(counted("[$x-1$x+1 a-b]"), (10, 1));
         assert_eq!(counted("[1-1-1.5e+3-2]"), (6, 1));
+        assert_eq!(counted("[0001 -00 10 0.50]"), (10, 1));
+        assert_eq!(counted("[nullnulltrue nullable]"), (7, 1));
+        assert!(scan("{ a(b: [\"\"\"\" [[[").is_open && scan("\"\"\" \\\"\"\"").is_open);
+        assert!(!scan("{ a(b: \"\"\"c\"\"\") }").is_open && !scan("{ a(b: \"\") }").is_open);
         assert_eq!(counted("$x\u{feff}$x\u{feff}id"), (5, 0));
     }
 }
