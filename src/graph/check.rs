@@ -170,10 +170,12 @@ pub(super) fn check(
     if operation.node.ty == OperationType::Mutation {
         within("mutations", limits.mutations, sum.roots)?;
     }
-    let is_skipped = |directives: &[Positioned<Directive>]| walk.skipped(directives);
-    let fields = root::names(&operation.node.selection_set.node, &document.fragments, &is_skipped);
-    if operation.node.ty == OperationType::Subscription && fields.len() != 1 {
-        return Err(invalid(root::ONE, Some(operation.pos)));
+    if operation.node.ty == OperationType::Subscription {
+        let is_skipped = |directives: &[Positioned<Directive>]| walk.skipped(directives);
+        let fields = root::names(&operation.node.selection_set.node, &document.fragments, &is_skipped);
+        if fields.len() != 1 {
+            return Err(invalid(root::ONE, Some(operation.pos)));
+        }
     }
     within("lists of types in each other", limits.circle, sum.circle)?;
     within("cost", limits.cost, sum.cost)?;
