@@ -43,7 +43,7 @@ pub async fn is_open(tx: &mut Tx<Tenant>, conversation: &ConversationRow) -> Out
 /// Database faults.
 pub async fn is_reachable(tx: &mut Tx<Tenant>, conversation: &ConversationRow) -> Outcome<bool> {
     Ok(match conversation.channel {
-        Channel::Email => mailboxes::find(tx).await?.is_some_and(|mailbox| mailbox.is_open()),
+        Channel::Email => mails::may_send(tx).await?,
         Channel::Sms | Channel::Web | Channel::Voice => true,
     })
 }

@@ -205,6 +205,14 @@ pub async fn read_to(cx: &TenantCx, tx: &mut Tx<Tenant>, generation: i64, histor
     Ok(())
 }
 
+/// Whether there is a mailbox to send from.
+///
+/// # Errors
+/// Database faults.
+pub async fn may_send(tx: &mut Tx<Tenant>) -> Outcome<bool> {
+    Ok(mailboxes::find(tx).await?.is_some_and(|mailbox| mailbox.is_open()))
+}
+
 /// Puts a message of the business's in line for the customer of a conversation by mail, in its thread. `false` where it has
 /// none, or where no mailbox is open to send from. What is in line already is left as it is.
 ///
@@ -217,7 +225,7 @@ pub async fn carry(
     message: &MessageRow,
 ) -> Outcome<bool> {
     let Some(thread) = mails::thread_of(tx, conversation.id).await? else { return Ok(false) };
-    if !mailboxes::find(tx).await?.is_some_and(|mailbox| mailbox.is_open()) {
+    if !may_send(tx).await? {
         return Ok(false);
     }
     let now = cx.now();
