@@ -14,13 +14,10 @@ use futures_util::{
     stream::{self, BoxStream},
 };
 
-use tokio_util::task::AbortOnDropHandle;
-
 use crate::{
     context::{OpenStream, RequestId},
     graph::answer,
     http::{Web, caller::Proof, negotiate::Form, parts, sse, watch},
-    kernel::task,
 };
 
 /// After how long a silence a sign of life is sent.
@@ -64,23 +61,21 @@ pub(super) fn respond(
     open: OpenStream,
     (form, id): (Form, RequestId),
 ) -> Response {
-    let closing = web.closing.clone();
-    // In a task of its own: nobody polls a response whose reader has stopped to read, and its right ends all the same.
-    let revoked = AbortOnDropHandle::new(task::spawn(async move {
-        let refusal = watch::until_revoked(&web, &proof).await;
-        web.graph.refused(&refusal, &id.0)
-    }));
-    let state = Some((answers, revoked, closing, open));
+    let revoked = watch::start(web.clone(), proof);
+    let state = Some((answers, revoked, web, id, open));
     let words = stream::unfold(state, |state| async move {
-        let (mut answers, mut revoked, closing, open) = state?;
+        let (mut answers, mut revoked, web, id, open) = state?;
         let answer = tokio::select! {
             biased;
             // The end of a right goes before what has come meanwhile; that of the server behind it.
-            refused = &mut revoked => return Some((refused.map_or(Word::BreakOff, Word::Cut), None)),
+            refusal = &mut revoked => {
+                let refused = refusal.map(|refusal| web.graph.refused(&refusal, &id.0));
+                return Some((refused.map_or(Word::BreakOff, Word::Cut), None));
+            }
             answer = answers.next() => answer?,
-            () = closing.cancelled() => return Some((Word::BreakOff, None)),
+            () = web.closing.cancelled() => return Some((Word::BreakOff, None)),
         };
-        Some((Word::Answer(answer), Some((answers, revoked, closing, open))))
+        Some((Word::Answer(answer), Some((answers, revoked, web, id, open))))
     });
     framed(words, framing(form))
 }

@@ -2,20 +2,30 @@
 //! off ends them within seconds. All streams of one session are looked at in the same moment, so that the first look
 //! serves for all of them (`db/standings.rs`), and those of different sessions in different ones.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
+use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
 use crate::{
     graph::context::Caller,
     http::{Web, caller::Proof, request_id},
-    kernel::failure::{ErrorCode, Refusal},
+    kernel::{
+        failure::{ErrorCode, Refusal},
+        task,
+    },
     tokens,
 };
 
+/// Watches a caller's right in a task of its own, and says why it has ended: nobody polls a stream whose reader has stopped to read,
+/// nor looks at a socket while it is written to. Over with whoever holds it.
+pub(super) fn start(web: Arc<Web>, proof: Proof) -> AbortOnDropHandle<Refusal> {
+    AbortOnDropHandle::new(task::spawn(async move { until_revoked(&web, &proof).await }))
+}
+
 /// Waits until the caller may no longer be served, and says why. For somebody without a token: for ever.
-pub(super) async fn until_revoked(web: &Web, proof: &Proof) -> Refusal {
+async fn until_revoked(web: &Web, proof: &Proof) -> Refusal {
     let Some(token) = proof.token() else { return std::future::pending().await };
     let (clock, every, chance) = (&web.services.clock, web.settings.recheck, tokens::chance());
     loop {

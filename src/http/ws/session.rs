@@ -30,7 +30,7 @@ use crate::{
             message::{self, Close, FromClient},
         },
     },
-    kernel::task,
+    kernel::{failure::Refusal, task},
 };
 
 /// Operations that a socket may hold at once.
@@ -135,10 +135,7 @@ impl Session {
                 }
             }
             if self.is_ready && !was_ready {
-                let (web, proof) = (web.clone(), self.proof.clone());
-                // In a task of its own, since a socket is not looked at while it is written to.
-                let watch = async move { drop(watch::until_revoked(&web, &proof).await) };
-                revoked = Some(AbortOnDropHandle::new(task::spawn(watch)));
+                revoked = Some(watch::start(web.clone(), self.proof.clone()));
             }
         }
     }
@@ -248,7 +245,7 @@ impl Session {
 }
 
 /// Waits until a right has ended, once one is watched.
-async fn ended(revoked: &mut Option<AbortOnDropHandle<()>>) {
+async fn ended(revoked: &mut Option<AbortOnDropHandle<Refusal>>) {
     match revoked {
         // A watch that broke off watches nobody any more.
         Some(revoked) => drop(revoked.await),
