@@ -21,10 +21,15 @@ use crate::{
 
 /// Two nodes over one database and one Redis.
 async fn two_nodes(redis: &Redis, model: &FakeModel) -> (Gateway, Gateway) {
+    linked([redis.url(), redis.url()], model).await
+}
+
+/// The same, each with a way of its own to that Redis.
+async fn linked([near, far]: [String; 2], model: &FakeModel) -> (Gateway, Gateway) {
     let plan =
-        |database| Plan { model: Some(model.base_url.clone()), redis: Some(redis.url()), database, ..Plan::default() };
-    let here = Gateway::planned(plan(None)).await;
-    let there = Gateway::planned(plan(Some(here.database.clone()))).await;
+        |redis, database| Plan { model: Some(model.base_url.clone()), redis: Some(redis), database, ..Plan::default() };
+    let here = Gateway::planned(plan(near, None)).await;
+    let there = Gateway::planned(plan(far, Some(here.database.clone()))).await;
     for node in [&here, &there] {
         until(node, "redis", "ok").await;
     }
@@ -321,13 +326,7 @@ async fn an_end_that_its_node_could_tell_nobody_is_heard_of_all_the_same() {
 async fn a_connection_that_the_network_forgot_is_noticed_by_whoever_listens_on_it() {
     let (redis, model) = (Redis::start().await, FakeModel::start(Script::ByHand).await);
     let way = Forgetful::to(&redis);
-    let plan =
-        |redis, database| Plan { model: Some(model.base_url.clone()), redis: Some(redis), database, ..Plan::default() };
-    let here = Gateway::planned(plan(redis.url(), None)).await;
-    let there = Gateway::planned(plan(way.url(), Some(here.database.clone()))).await;
-    for node in [&here, &there] {
-        until(node, "redis", "ok").await;
-    }
+    let (here, there) = linked([redis.url(), way.url()], &model).await;
     let admin = with_faq(&here).await;
     let conversation = admin.conversation().await;
     let mut far = admin.at(there.address).watch(&conversation, None).await;
