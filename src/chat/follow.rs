@@ -78,7 +78,9 @@ impl Follower {
                     self.ready.extend(events.into_iter().filter(|event| {
                         let message = event.body.message();
                         // One that had failed is written anew, under the same id.
-                        if matches!(&event.body, Body::ReplyStarted(row) if told.get(&message).is_some_and(|at| row.updated_at > *at)) {
+                        if let Body::ReplyStarted(row) = &event.body
+                            && told.get(&message).is_some_and(|at| row.updated_at > *at)
+                        {
                             told.remove(&message);
                         }
                         !told.contains_key(&message)

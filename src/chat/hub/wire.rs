@@ -123,7 +123,8 @@ impl Wire {
                 _ = look.tick() => {
                     let Some(mut link) = self.link() else { break };
                     // Both: what carries no word for an hour is cut by many a network, and tells neither end.
-                    if ping.query_async::<()>(&mut link.commands).await.is_err() || in_time(link.ears.ping::<redis::Value>()).await.is_err() {
+                    let says = ping.query_async::<()>(&mut link.commands).await;
+                    if says.is_err() || in_time(link.ears.ping::<redis::Value>()).await.is_err() {
                         break;
                     }
                 }
