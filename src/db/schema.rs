@@ -295,6 +295,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    opt_ins (tenant_id, phone) {
+        tenant_id -> Int8,
+        phone -> Text,
+        said_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     opt_outs (tenant_id, phone) {
         tenant_id -> Int8,
         phone -> Text,

@@ -1,12 +1,15 @@
 //! What a customer texts: their conversation found or opened, their lead, their message kept once, and their wish to be left
 //! alone obeyed, the same for every provider. Must not send or answer anything itself.
 
+use chrono::{DateTime, Utc};
+
 use crate::{
     channels::texting::{Inbound, Keyword},
     context::TenantCx,
     db::{
         tables::{
             conversations::{self, ConversationChanges, ConversationRow, NewConversation},
+            inbox::KeptRow,
             messages::{self, MessageRow},
             settings, tenants, texts as rows,
         },
@@ -40,13 +43,13 @@ pub async fn hear(
     cx: &TenantCx,
     tx: &mut Tx<Tenant>,
     provider: TextProvider,
-    event: &str,
+    kept: &KeptRow,
     said: &Inbound,
 ) -> Outcome<Option<MessageRow>> {
     let (contact, is_number) = sender(&said.from);
     let conversation = conversation(cx, tx, &contact).await?;
     // The same event is kept once. The same message may come again as another event.
-    let id = said.id.as_deref().unwrap_or(event);
+    let id = said.id.as_deref().unwrap_or(&kept.event_id);
     // An id of Telnyx's is 36 characters long, one of ours of Twilio's twice that and some.
     let known_as: String = format!("{}:{id}", provider.as_str()).chars().take(128).collect();
     if messages::sent_before(tx, conversation.id, &known_as).await?.is_some() {
@@ -57,7 +60,8 @@ pub async fn hear(
     conversations::came_by(tx, conversation.id, provider).await?;
     // Short codes and names write too; what we say would reach nobody, or a machine.
     let contact = Some(contact).filter(|_| is_number);
-    if is_answered(cx, tx, provider, &conversation, said, contact.as_deref()).await? {
+    let at = said.at.map_or(kept.received_at, |at| at.min(kept.received_at));
+    if is_answered(cx, tx, provider, &conversation, said, contact.as_deref(), at).await? {
         let lane = Some(conversation.id.to_string());
         jobs::enqueue(cx, tx, lane, &Job::Answer { message: message.id }).await?;
     }
@@ -124,7 +128,7 @@ fn content(said: &Inbound) -> String {
     whole.chars().filter(|c| *c != '\0').take(2 * CONTENT_MAX).collect()
 }
 
-/// Obeys a word for the channel, and says whether the message is to be answered by the assistant.
+/// Obeys a word for the channel, said at `at`, and tells whether the message is to be answered by the assistant.
 async fn is_answered(
     cx: &TenantCx,
     tx: &mut Tx<Tenant>,
@@ -132,6 +136,7 @@ async fn is_answered(
     conversation: &ConversationRow,
     said: &Inbound,
     contact: Option<&str>,
+    at: DateTime<Utc>,
 ) -> Outcome<bool> {
     let Some(contact) = contact else { return Ok(false) };
     let own = settings::sms_of_own(tx).await?;
@@ -140,13 +145,13 @@ async fn is_answered(
     let we_answer = own.is_enabled && tenant.is_active && !by_assistant;
     match said.keyword {
         Some(Keyword::Stop) => {
-            rows::opt_out(tx, contact, cx.now()).await?;
+            rows::opt_out(tx, contact, at).await?;
             cx.audit(tx, "sms.stop", conversation.id);
             // The provider confirms it: a text of ours would be one more after "no more".
             return Ok(false);
         }
         Some(Keyword::Start) => {
-            rows::opt_in(tx, contact).await?;
+            rows::opt_in(tx, contact, at).await?;
             cx.audit(tx, "sms.start", conversation.id);
             return Ok(false);
         }
@@ -165,7 +170,7 @@ async fn is_answered(
     }
     if rows::is_opted_out(tx, contact).await? {
         if Keyword::is_yes(&said.text) {
-            rows::opt_in(tx, contact).await?;
+            rows::opt_in(tx, contact, at).await?;
             cx.audit(tx, "sms.start", conversation.id);
         }
         return Ok(false);

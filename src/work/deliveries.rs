@@ -62,7 +62,7 @@ pub(super) async fn work_on(
     };
     let done = cx.write(async |tx| {
         let message = match &told {
-            Told::Message(said) => sms::hear(cx, tx, provider, &kept.event_id, said).await?,
+            Told::Message(said) => sms::hear(cx, tx, provider, &kept, said).await?,
             Told::Receipt(receipt) if !heard_of(cx, tx, provider, receipt, text, &kept).await? => return Ok(None),
             Told::Receipt(_) | Told::Nothing => None,
         };

@@ -6,6 +6,7 @@ mod signature;
 mod stand_in;
 mod texts;
 
+use chrono::{DateTime, Datelike, Utc};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -44,6 +45,13 @@ struct Data {
     event_type: String,
     #[serde(default)]
     payload: Value,
+}
+
+/// A moment, in either of the spellings that Telnyx uses.
+fn moment(text: &str) -> Option<DateTime<Utc>> {
+    let text = text.trim();
+    let read = DateTime::parse_from_rfc3339(text).or_else(|_| DateTime::parse_from_rfc2822(text)).ok()?;
+    Some(read.with_timezone(&Utc)).filter(|at| (1970..=9999).contains(&at.year()))
 }
 
 impl Claim {

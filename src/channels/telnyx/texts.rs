@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::{
     channels::{
-        telnyx::{is_name, number},
+        telnyx::{is_name, moment, number},
         texting::{Answer, Inbound, Keyword, Media, Outgoing, Receipt, Texting, Told, Unsent, ask, may_pass, plain},
     },
     kernel::{
@@ -63,6 +63,7 @@ fn message(payload: &Value) -> Result<Inbound, &'static str> {
     let named = text(payload, "/autoresponse_type");
     Ok(Inbound {
         id: text(payload, "/id").filter(|id| is_name(id)).map(str::to_owned),
+        at: text(payload, "/received_at").and_then(moment),
         from,
         text: said.to_owned(),
         media: media.iter().filter_map(one_of_media).collect(),

@@ -6,7 +6,7 @@ mod split;
 
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use secrecy::SecretString;
 
@@ -39,6 +39,8 @@ pub enum Told {
 pub struct Inbound {
     /// The provider's name for the message, where it is another than that of the event: one message may come in two events.
     pub id: Option<String>,
+    /// When they wrote it, where the provider says so.
+    pub at: Option<DateTime<Utc>>,
     /// The customer's number, as the provider writes it.
     pub from: String,
     /// What they wrote; empty where they sent pictures alone.

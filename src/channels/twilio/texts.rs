@@ -49,6 +49,7 @@ pub fn told(body: &[u8]) -> Result<Told, &'static str> {
     Ok(Told::Message(Inbound {
         // Its events are named after their messages.
         id: None,
+        at: None,
         from: field("From").ok_or("it does not say whom it is from")?.to_owned(),
         text: text.to_owned(),
         media: (0..count).filter_map(media).collect(),

@@ -1,16 +1,17 @@
-//! `texts`: text messages that we send, part by part, and `opt_outs`: who asked for none.
+//! `texts`: text messages that we send, part by part, `opt_outs`: who asked for none, and `opt_ins`: who asked for
+//! some again.
 
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use diesel::prelude::*;
+use diesel::{prelude::*, query_dsl::methods};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 use crate::{
     db::{
         kept::Keep,
-        schema::{opt_outs, texts},
+        schema::{opt_ins, opt_outs, texts},
         tx::{Tenant, Tx},
     },
     kernel::{
@@ -165,26 +166,39 @@ pub async fn is_opted_out(tx: &mut Tx<Tenant>, phone: &str) -> Outcome<bool> {
     Ok(found.get_result(tx.conn()).await?)
 }
 
-/// Notes that somebody asks for no texts.
+/// Notes that somebody asked for no texts at `at`, unless they have asked for some since. Of who writes, the conversation is held,
+/// so that their words are taken one after the other.
 ///
 /// # Errors
 /// Database faults.
 pub async fn opt_out(tx: &mut Tx<Tenant>, phone: &str, at: DateTime<Utc>) -> Outcome<()> {
     let tenant = tx.tenant();
-    diesel::insert_into(opt_outs::table)
+    let since = opt_ins::table.find((tenant, phone)).filter(opt_ins::said_at.gt(at));
+    if diesel::select(diesel::dsl::exists(since)).get_result(tx.conn()).await? {
+        return Ok(());
+    }
+    let noted = diesel::insert_into(opt_outs::table)
         .values((opt_outs::tenant_id.eq(tenant), opt_outs::phone.eq(phone), opt_outs::created_at.eq(at)))
-        .on_conflict_do_nothing()
-        .execute(tx.conn())
-        .await?;
+        .on_conflict((opt_outs::tenant_id, opt_outs::phone))
+        .do_update()
+        .set(opt_outs::created_at.eq(at));
+    methods::FilterDsl::filter(noted, opt_outs::created_at.lt(at)).execute(tx.conn()).await?;
     Ok(())
 }
 
-/// Forgets that somebody asked for no texts.
+/// Notes that somebody asked for texts at `at`, and forgets that they asked for none before.
 ///
 /// # Errors
 /// Database faults.
-pub async fn opt_in(tx: &mut Tx<Tenant>, phone: &str) -> Outcome<()> {
+pub async fn opt_in(tx: &mut Tx<Tenant>, phone: &str, at: DateTime<Utc>) -> Outcome<()> {
     let tenant = tx.tenant();
-    diesel::delete(opt_outs::table.find((tenant, phone))).execute(tx.conn()).await?;
+    let noted = diesel::insert_into(opt_ins::table)
+        .values((opt_ins::tenant_id.eq(tenant), opt_ins::phone.eq(phone), opt_ins::said_at.eq(at)))
+        .on_conflict((opt_ins::tenant_id, opt_ins::phone))
+        .do_update()
+        .set(opt_ins::said_at.eq(at));
+    methods::FilterDsl::filter(noted, opt_ins::said_at.lt(at)).execute(tx.conn()).await?;
+    let before = opt_outs::table.find((tenant, phone)).filter(opt_outs::created_at.le(at));
+    diesel::delete(before).execute(tx.conn()).await?;
     Ok(())
 }

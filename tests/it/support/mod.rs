@@ -18,6 +18,7 @@ pub mod phones;
 pub mod pooler;
 pub mod process;
 pub mod redis;
+pub mod shop;
 pub mod socket;
 pub mod spent;
 pub mod telnyx;

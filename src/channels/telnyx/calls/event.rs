@@ -7,9 +7,9 @@ use chrono::{DateTime, Utc};
 use ring::digest;
 use serde_json::Value;
 
-use super::pieces::{link, moment, name, seconds, text, words};
+use super::pieces::{link, name, seconds, text, words};
 use crate::{
-    channels::delivery::Rejection,
+    channels::{delivery::Rejection, telnyx::moment},
     kernel::vocabulary::{CallDirection, CallOutcome},
 };
 

@@ -1,7 +1,6 @@
 //! Pieces of a body as Telnyx writes them: each is what it should be, or is not there. NULs, which no database text holds, are
 //! taken out.
 
-use chrono::{DateTime, Datelike, Utc};
 use serde_json::Value;
 
 /// Longest name of a call, a number, an assistant.
@@ -22,13 +21,6 @@ pub(super) fn name(text: &str) -> Option<String> {
 pub(super) fn words(text: &str, max: usize) -> Option<String> {
     let kept: String = text.trim().chars().filter(|c| *c != '\0').take(max).collect();
     Some(kept).filter(|kept| !kept.trim().is_empty())
-}
-
-/// A moment, in either of the spellings that Telnyx uses.
-pub(super) fn moment(text: &str) -> Option<DateTime<Utc>> {
-    let text = text.trim();
-    let read = DateTime::parse_from_rfc3339(text).or_else(|_| DateTime::parse_from_rfc2822(text)).ok()?;
-    Some(read.with_timezone(&Utc)).filter(|at| (1970..=9999).contains(&at.year()))
 }
 
 /// Whole seconds, of a number or of its text.

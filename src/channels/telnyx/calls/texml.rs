@@ -6,10 +6,10 @@ use serde_json::Value;
 
 use super::{
     event::{CallEvent, lasted},
-    pieces::{link, moment, name, seconds},
+    pieces::{link, name, seconds},
 };
 use crate::{
-    channels::delivery::Rejection,
+    channels::{delivery::Rejection, telnyx::moment},
     kernel::vocabulary::{CallDirection, CallOutcome},
 };
 
