@@ -108,11 +108,13 @@ test("a mutation and a refetch by `node(id:)` change what every reader sees", as
 });
 
 test("an error reaches whoever asked", async (t) => {
-  const asked = fetchQuery(environmentOf(t), artifact("DeskLeadRefetchQuery"), { id: "no id" }).toPromise();
-  await assert.rejects(asked, (error) => {
+  const asked = (id) => fetchQuery(environmentOf(t), artifact("DeskLeadRefetchQuery"), { id }).toPromise();
+  await assert.rejects(asked(undefined), (error) => {
     assert.equal(error.source.errors[0].extensions.code, "BAD_USER_INPUT");
     return true;
   });
+  // Of a field that may be null Relay tells whoever asks by `@throwOnFieldError`; it is null to all others.
+  assert.equal((await asked("no id")).node, null);
 });
 
 test("a chat over a WebSocket", async (t) => {

@@ -9,6 +9,7 @@ use crate::{
         context,
         types::{
             conversation::{Conversation, ConversationConnection, ConversationFilter},
+            nullable,
             order::ConversationOrder,
             ordered_page,
         },
@@ -27,12 +28,15 @@ impl ConversationQuery {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The global id, such as `conversation_5`.")] id: ID,
-    ) -> Result<Option<Conversation>> {
-        let cx = context::tenant(ctx)?;
-        let id: ConversationId = ids::parse(&id, "id")?;
-        let row = cx.read(async |tx| conversations::find(tx, id).await).await?;
-        let row = row.filter(|row| cx.scope().reaches(row.id));
-        Ok(row.map(|row| Conversation { row, cx: cx.clone() }))
+    ) -> Option<Result<Conversation>> {
+        nullable(async || {
+            let cx = context::tenant(ctx)?;
+            let id: ConversationId = ids::parse(&id, "id")?;
+            let row = cx.read(async |tx| conversations::find(tx, id).await).await?;
+            let row = row.filter(|row| cx.scope().reaches(row.id));
+            Ok(row.map(|row| Conversation { row, cx: cx.clone() }))
+        })
+        .await
     }
 
     /// The tenant's conversations, newest first unless another order is asked for.

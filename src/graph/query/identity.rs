@@ -9,7 +9,7 @@ use crate::{
     graph::{
         auth::{Access, auth},
         context, node,
-        types::{session::Session, user::User},
+        types::{nullable, session::Session, user::User},
     },
     kernel::failure::{Failure, Refusal},
 };
@@ -46,8 +46,8 @@ impl IdentityQuery {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "A global id, such as `lead_81`.")] id: ID,
-    ) -> Result<Option<node::Node>> {
-        Ok(node::find(&context::view(ctx)?, &id).await?)
+    ) -> Option<Result<node::Node>> {
+        nullable(async || Ok(node::find(&context::view(ctx)?, &id).await?)).await
     }
 
     /// Several objects by their global ids, in the same order. Null where one does not exist or is not

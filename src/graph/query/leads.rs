@@ -10,6 +10,7 @@ use crate::{
         plain::Swift,
         types::{
             lead::{Lead, LeadConnection, LeadFilter},
+            nullable,
             order::LeadOrder,
             ordered_page,
         },
@@ -28,11 +29,14 @@ impl LeadQuery {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The global id, such as `lead_81`.")] id: ID,
-    ) -> Result<Option<Swift<Lead>>> {
-        let cx = context::tenant(ctx)?;
-        let id: LeadId = ids::parse(&id, "id")?;
-        let row = cx.read(async |tx| leads::find(tx, id).await).await?;
-        Ok(row.map(|row| Swift(Lead { row, cx: cx.clone() })))
+    ) -> Option<Result<Swift<Lead>>> {
+        nullable(async || {
+            let cx = context::tenant(ctx)?;
+            let id: LeadId = ids::parse(&id, "id")?;
+            let row = cx.read(async |tx| leads::find(tx, id).await).await?;
+            Ok(row.map(|row| Swift(Lead { row, cx: cx.clone() })))
+        })
+        .await
     }
 
     /// The tenant's leads, newest first unless another order is asked for.

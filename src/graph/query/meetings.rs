@@ -12,7 +12,7 @@ use crate::{
         types::{
             booking::AvailableSlot,
             meeting::{Meeting, MeetingConnection, MeetingFilter},
-            ordered_page,
+            nullable, ordered_page,
         },
     },
     kernel::{
@@ -35,11 +35,14 @@ impl MeetingQuery {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The global id, such as `meeting_12`.")] id: ID,
-    ) -> Result<Option<Meeting>> {
-        let cx = context::tenant(ctx)?;
-        let id: MeetingId = ids::parse(&id, "id")?;
-        let row = cx.read(async |tx| meetings::find(tx, id).await).await?;
-        Ok(row.map(|row| Meeting { row, cx: cx.clone() }))
+    ) -> Option<Result<Meeting>> {
+        nullable(async || {
+            let cx = context::tenant(ctx)?;
+            let id: MeetingId = ids::parse(&id, "id")?;
+            let row = cx.read(async |tx| meetings::find(tx, id).await).await?;
+            Ok(row.map(|row| Meeting { row, cx: cx.clone() }))
+        })
+        .await
     }
 
     /// The tenant's meetings by when they begin, the earliest first.

@@ -12,7 +12,7 @@ use crate::{
         auth::{Access, auth},
         context,
         types::{
-            page,
+            nullable, page,
             prompt::{ComposedPrompt, PromptBundle, PromptBundleConnection, PromptBundleFilter, PromptPreviewInput},
             tenant::Tenant,
         },
@@ -39,9 +39,12 @@ impl PromptQuery {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The global id, such as `prompt_3`.")] id: ID,
-    ) -> Result<Option<PromptBundle>> {
-        let view = context::administered_view(ctx)?;
-        Ok(PromptBundle::load(&view, ids::parse(&id, "id")?).await?)
+    ) -> Option<Result<PromptBundle>> {
+        nullable(async || {
+            let view = context::administered_view(ctx)?;
+            Ok(PromptBundle::load(&view, ids::parse(&id, "id")?).await?)
+        })
+        .await
     }
 
     /// The tenant's bundles and the global base's that is in production, newest first. An administrator of the platform who

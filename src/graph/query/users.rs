@@ -9,7 +9,7 @@ use crate::{
         auth::{Access, auth},
         context,
         types::{
-            page,
+            nullable, page,
             user::{User, UserConnection, UserFilter},
         },
     },
@@ -31,10 +31,13 @@ impl UserQuery {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The global id, such as `user_7`.")] id: ID,
-    ) -> Result<Option<User>> {
-        let view = context::view(ctx)?;
-        let id: UserId = ids::parse(&id, "id")?;
-        Ok(User::find(&view, id).await?)
+    ) -> Option<Result<User>> {
+        nullable(async || {
+            let view = context::view(ctx)?;
+            let id: UserId = ids::parse(&id, "id")?;
+            Ok(User::find(&view, id).await?)
+        })
+        .await
     }
 
     /// The people of the resolved tenant, newest first. An administrator of the platform who names none sees the accounts

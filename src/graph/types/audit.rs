@@ -9,7 +9,7 @@ use crate::{
         connection::connection,
         plain::plain,
         scalars::DateTime,
-        types::{impersonation::Impersonation, search, tenant::Tenant, user::User},
+        types::{impersonation::Impersonation, nullable, search, tenant::Tenant, user::User},
     },
     kernel::{
         failure::{Outcome, Refusal},
@@ -48,11 +48,12 @@ impl AuditEntry {
         self.row.at.into()
     }
     /// Who; null for the server itself, and for somebody who has left for another tenant.
-    async fn actor(&self) -> Result<Option<User>> {
-        match self.row.actor_id {
+    async fn actor(&self) -> Option<Result<User>> {
+        nullable(async || match self.row.actor_id {
             Some(id) => Ok(User::load(&self.view, id).await?),
             None => Ok(None),
-        }
+        })
+        .await
     }
     /// What: `lead`, `conversation`, `reply`, `prompt`, `knowledge`, `settings`, `user`, `tenant`, `session`, `delivery` or
     /// `impersonation`, a dot, and what was done, such as `lead.create`. `impersonation.query`, `.mutation` and
@@ -69,11 +70,12 @@ impl AuditEntry {
         self.row.impersonated
     }
     /// The lease under which they did; null for one who named the tenant in `X-Tenant-Id`.
-    async fn impersonation(&self) -> Result<Option<Impersonation>> {
-        match self.row.impersonation_id {
+    async fn impersonation(&self) -> Option<Result<Impersonation>> {
+        nullable(async || match self.row.impersonation_id {
             Some(id) => Ok(Impersonation::load(&self.view, id).await?),
             None => Ok(None),
-        }
+        })
+        .await
     }
     /// Whether it was done, or refused. Of a visit: whether it was let in. Refused changes of the tenant's own people are not
     /// recorded; refused sign-ins and visits are.
@@ -81,11 +83,12 @@ impl AuditEntry {
         self.row.outcome
     }
     /// For which tenant; null for the platform itself.
-    async fn tenant(&self) -> Result<Option<Tenant>> {
-        match self.row.tenant_id {
+    async fn tenant(&self) -> Option<Result<Tenant>> {
+        nullable(async || match self.row.tenant_id {
             Some(id) => Ok(Tenant::load(&self.view, id).await?),
             None => Ok(None),
-        }
+        })
+        .await
     }
     /// The request that did it; the same id stands in the answer's errors and in the logs.
     async fn request_id(&self) -> &str {

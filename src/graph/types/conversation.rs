@@ -18,7 +18,7 @@ use crate::{
             change, given,
             lead::Lead,
             message::{Message, MessageConnection},
-            page, search,
+            nullable, page, search,
         },
     },
     kernel::{
@@ -53,10 +53,13 @@ impl Conversation {
     }
     /// Whom with, once that is known.
     #[graphql(directive = auth::apply(Access::User))]
-    async fn lead(&self) -> Result<Option<Swift<Lead>>> {
-        let Some(id) = self.row.lead_id else { return Ok(None) };
-        let row = self.cx.loaders().lead(id).await?;
-        Ok(row.map(|row| Swift(Lead { row, cx: self.cx.clone() })))
+    async fn lead(&self) -> Option<Result<Swift<Lead>>> {
+        nullable(async || {
+            let Some(id) = self.row.lead_id else { return Ok(None) };
+            let row = self.cx.loaders().lead(id).await?;
+            Ok(row.map(|row| Swift(Lead { row, cx: self.cx.clone() })))
+        })
+        .await
     }
     /// What it is about, in the tenant's own words.
     #[graphql(directive = auth::apply(Access::User))]
@@ -88,11 +91,14 @@ impl Conversation {
     }
     /// The call, where it takes place on the phone.
     #[graphql(directive = auth::apply(Access::User))]
-    async fn call(&self) -> Result<Option<Call>> {
-        if self.row.channel != Channel::Voice {
-            return Ok(None);
-        }
-        Ok(self.cx.loaders().call(self.row.id).await?.map(|row| Call { row }))
+    async fn call(&self) -> Option<Result<Call>> {
+        nullable(async || {
+            if self.row.channel != Channel::Voice {
+                return Ok(None);
+            }
+            Ok(self.cx.loaders().call(self.row.id).await?.map(|row| Call { row }))
+        })
+        .await
     }
     /// When it began.
     async fn created_at(&self) -> DateTime {

@@ -10,7 +10,7 @@ use crate::{
         connection::connection,
         plain::plain,
         scalars::DateTime,
-        types::{conversation::Conversation, lead::Lead},
+        types::{conversation::Conversation, lead::Lead, nullable},
     },
     kernel::{failure::Refusal, ids, vocabulary::MeetingStatus},
 };
@@ -50,16 +50,22 @@ impl Meeting {
         self.row.notes.as_deref()
     }
     /// Whom with.
-    async fn lead(&self) -> Result<Option<Lead>> {
-        let Some(id) = self.row.lead_id else { return Ok(None) };
-        let row = self.cx.loaders().lead(id).await?;
-        Ok(row.map(|row| Lead { row, cx: self.cx.clone() }))
+    async fn lead(&self) -> Option<Result<Lead>> {
+        nullable(async || {
+            let Some(id) = self.row.lead_id else { return Ok(None) };
+            let row = self.cx.loaders().lead(id).await?;
+            Ok(row.map(|row| Lead { row, cx: self.cx.clone() }))
+        })
+        .await
     }
     /// Where it was agreed on.
-    async fn conversation(&self) -> Result<Option<Conversation>> {
-        let Some(id) = self.row.conversation_id else { return Ok(None) };
-        let row = self.cx.loaders().conversation(id).await?;
-        Ok(row.map(|row| Conversation { row, cx: self.cx.clone() }))
+    async fn conversation(&self) -> Option<Result<Conversation>> {
+        nullable(async || {
+            let Some(id) = self.row.conversation_id else { return Ok(None) };
+            let row = self.cx.loaders().conversation(id).await?;
+            Ok(row.map(|row| Conversation { row, cx: self.cx.clone() }))
+        })
+        .await
     }
     /// When it was booked.
     async fn created_at(&self) -> DateTime {

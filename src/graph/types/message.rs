@@ -13,7 +13,9 @@ use crate::{
         connection::connection,
         plain::plain,
         scalars::DateTime,
-        types::{conversation::Conversation, knowledge::RetrievedPassage, text_message::TextMessage, user::User},
+        types::{
+            conversation::Conversation, knowledge::RetrievedPassage, nullable, text_message::TextMessage, user::User,
+        },
     },
     kernel::{
         failure::{Failure, Refusal},
@@ -58,9 +60,12 @@ impl Message {
     /// The person who sent it: of the tenant, or an administrator of the platform who acted in it. Null for customers who
     /// wrote themselves, for the assistant, and for somebody who has left for another tenant.
     #[graphql(directive = auth::apply(Access::User))]
-    async fn author(&self) -> Result<Option<User>> {
-        let Some(id) = self.row.author_id else { return Ok(None) };
-        Ok(User::load(&View::Tenant(self.cx.clone()), id).await?)
+    async fn author(&self) -> Option<Result<User>> {
+        nullable(async || {
+            let Some(id) = self.row.author_id else { return Ok(None) };
+            Ok(User::load(&View::Tenant(self.cx.clone()), id).await?)
+        })
+        .await
     }
     /// What a reply used, once it is whole.
     #[graphql(directive = auth::apply(Access::User))]

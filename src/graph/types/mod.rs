@@ -23,12 +23,18 @@ pub mod usage;
 pub mod user;
 pub mod visitor;
 
-use async_graphql::MaybeUndefined;
+use async_graphql::{MaybeUndefined, Result};
 
 use crate::kernel::{
     failure::Refusal,
     page::{Order, Page, PageArgs},
 };
+
+/// What a field gives that may be null. Where it fails it is null and says why, and the rest of the answer stands (6.4.4): so the
+/// library has it of an option of results, where the failure of a result takes the whole object with it.
+pub(super) async fn nullable<T>(find: impl AsyncFnOnce() -> Result<Option<T>>) -> Option<Result<T>> {
+    find().await.transpose()
+}
 
 /// The arguments of a connection field, checked.
 pub(super) fn page(

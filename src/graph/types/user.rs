@@ -11,7 +11,7 @@ use crate::{
         connection::connection,
         plain::plain,
         scalars::DateTime,
-        types::{change, given, tenant::Tenant},
+        types::{change, given, nullable, tenant::Tenant},
     },
     kernel::{
         failure::{Outcome, Refusal},
@@ -74,11 +74,12 @@ impl User {
         self.row.is_active
     }
     /// Their tenant; null for a global administrator, and for somebody who was not assigned to one yet.
-    async fn tenant(&self) -> Result<Option<Tenant>> {
-        match self.row.tenant_id {
+    async fn tenant(&self) -> Option<Result<Tenant>> {
+        nullable(async || match self.row.tenant_id {
             Some(id) => Ok(Tenant::load(&self.view, id).await?),
             None => Ok(None),
-        }
+        })
+        .await
     }
     /// When the account was made.
     async fn created_at(&self) -> DateTime {
