@@ -133,6 +133,7 @@ pub(super) fn check(
         return Err(Rejection::of(RejectionKind::Syntax, &refusal));
     }
     within("tokens", limits.tokens, seen.tokens)?;
+    within("bytes of names", limits.names, seen.names)?;
     within("nested brackets", limits.nesting, seen.nesting)?;
     let document = parse_query(&request.query).map_err(|error| syntax(&error.into()))?;
     let operation = chosen(&document, request.operation_name.as_deref())?;

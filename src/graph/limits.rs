@@ -13,6 +13,8 @@ use async_graphql_value::{ConstValue, Value};
 pub struct Limits {
     /// Lexical tokens of the document.
     pub tokens: usize,
+    /// Bytes of all names together. A name that is unknown may be held against all that are known.
+    pub names: usize,
     /// Bytes of variables, counted for each place that names one: the library copies a variable wherever it is used.
     pub copied: usize,
     /// Brackets inside brackets, before the document is parsed.
@@ -41,6 +43,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             tokens: 4_000,
+            names: 64 * 1024,
             copied: 16 * 1024 * 1024,
             nesting: 64,
             depth: 15,

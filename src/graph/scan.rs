@@ -6,6 +6,8 @@
 pub(super) struct Scan {
     pub(super) tokens: usize,
     pub(super) nesting: usize,
+    /// Bytes of names, and of numbers.
+    pub(super) names: usize,
     /// It ends within a block string: the specification knows no such document, but the parser would read an empty string and go on
     /// behind it, where nothing was counted.
     pub(super) is_open: bool,
@@ -13,7 +15,7 @@ pub(super) struct Scan {
 
 /// Counts names, numbers, strings and punctuators, and the deepest nesting of brackets.
 pub(super) fn scan(document: &str) -> Scan {
-    let (mut count, mut nesting, mut deepest) = (0, 0usize, 0);
+    let (mut count, mut names, mut nesting, mut deepest) = (0, 0, 0usize, 0);
     let mut last: &[u8] = b"";
     for token in tokens(document) {
         count += 1 + run_together(token);
@@ -24,11 +26,12 @@ pub(super) fn scan(document: &str) -> Scan {
                 deepest = deepest.max(nesting);
             }
             b"}" | b")" | b"]" => nesting = nesting.saturating_sub(1),
+            [first, ..] if is_of_word(*first) => names += token.len(),
             _ => {}
         }
     }
     let is_open = last.strip_prefix(b"\"\"\"").is_some_and(|block| block_end(block).is_none());
-    Scan { tokens: count, nesting: deepest, is_open }
+    Scan { tokens: count, nesting: deepest, names, is_open }
 }
 
 /// How many words more the parser reads in one: it knows no end of these three but their last letter.
