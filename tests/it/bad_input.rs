@@ -91,7 +91,7 @@ async fn each_mistake_has_its_sentence() {
     malformed id: BAD_USER_INPUT `conversationId` must be an id like `conversation_81`.
     id of another noun: BAD_USER_INPUT `conversationId` must be an id like `conversation_81`.
     id too large: BAD_USER_INPUT `conversationId` must be an id like `conversation_81`.
-    null content: BAD_USER_INPUT Invalid value for argument "input.content", expected type "String"
+    null content: BAD_USER_INPUT The variable `$t` of type `String!` is required, and was not given.
     malformed lead id: BAD_USER_INPUT `id` must be an id like `lead_81`.
     malformed node id: BAD_USER_INPUT `id` must be a global id such as `lead_81`.
     unknown noun: BAD_USER_INPUT `id` must be a global id such as `lead_81`.
