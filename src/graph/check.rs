@@ -20,7 +20,6 @@ use crate::{
     graph::{
         auth::Access,
         documents::News,
-        doubles,
         limits::{self, Limits, Uses},
         plans::Plan,
         root,
@@ -60,8 +59,6 @@ pub struct Checked {
     pub(super) is_valid: bool,
     /// It asks what the schema looks like.
     pub(super) introspects: bool,
-    /// It selects nothing twice.
-    pub(super) is_straight: bool,
 }
 
 impl Checked {
@@ -77,16 +74,15 @@ impl Checked {
             uses: plan.uses.clone(),
             is_valid: true,
             introspects: plan.introspects,
-            is_straight: plan.is_straight,
         }
     }
 
     /// The same for the next of its like, now that it is known to be valid.
     pub(super) fn plan(&mut self) -> Option<Plan> {
         let document = self.request.parsed_query().ok()?.clone();
-        let Self { kind, cost, introspects, is_straight, .. } = *self;
+        let Self { kind, cost, introspects, .. } = *self;
         let (touched, uses) = (self.touched.clone(), self.uses.clone());
-        Some(Plan { document, kind, touched, cost, uses, introspects, is_straight })
+        Some(Plan { document, bytes: self.request.query.len(), kind, touched, cost, uses, introspects })
     }
 
     /// Whether it changes something, if its caller may.
@@ -173,7 +169,7 @@ pub(super) fn check(
         within("mutations", limits.mutations, sum.roots)?;
     }
     if operation.node.ty == OperationType::Subscription {
-        let is_skipped = |directives: &[Positioned<Directive>]| walk.skipped(directives);
+        let is_skipped = |directives: &[Positioned<Directive>]| is_skipped(directives, walk.variables);
         let fields = root::names(&operation.node.selection_set.node, &document.fragments, &is_skipped);
         if fields.len() != 1 {
             return Err(invalid(root::ONE, Some(operation.pos)));
@@ -181,10 +177,10 @@ pub(super) fn check(
     }
     within("lists of types in each other", limits.circle, sum.circle)?;
     within("cost", limits.cost, sum.cost)?;
-    let (kind, introspects, is_straight) = (operation.node.ty, walk.introspects, doubles::are_none(&document, rules));
+    let (kind, introspects) = (operation.node.ty, walk.introspects);
     request.set_parsed_query(document);
     let (touched, cost) = (sum.touched.into(), sum.cost);
-    Ok(Checked { request, kind, touched, cost, news, uses, is_valid: false, introspects, is_straight })
+    Ok(Checked { request, kind, touched, cost, news, uses, is_valid: false, introspects })
 }
 
 /// The operation that is meant.
@@ -278,7 +274,7 @@ impl<'d> Walk<'d> {
                 }
             };
             self.directives += directives.len();
-            sum.add(&if self.skipped(directives) { part.skipped() } else { part });
+            sum.add(&if is_skipped(directives, self.variables) { part.skipped() } else { part });
             // Stopped while it is small: nothing grows with what the document would have become.
             within("fields after spreading fragments", self.limits.size, sum.size)?;
         }
@@ -324,7 +320,7 @@ impl<'d> Walk<'d> {
     fn page_size(&self, field: &Field) -> usize {
         let asked = ["first", "last"]
             .into_iter()
-            .filter_map(|name| self.constant(&field.get_argument(name)?.node))
+            .filter_map(|name| constant(&field.get_argument(name)?.node, self.variables))
             .find(|value| **value != ConstValue::Null);
         match asked.as_deref() {
             None => DEFAULT_SIZE,
@@ -338,29 +334,30 @@ impl<'d> Walk<'d> {
 
     /// The rows that a list of ids may give.
     fn list_size(&self, field: &Field) -> usize {
-        match field.get_argument("ids").and_then(|value| self.constant(&value.node)).as_deref() {
+        match field.get_argument("ids").and_then(|value| constant(&value.node, self.variables)).as_deref() {
             Some(ConstValue::List(ids)) => ids.len().clamp(1, MAX_SIZE),
             _ => MAX_SIZE,
         }
     }
+}
 
-    fn skipped(&self, directives: &[Positioned<Directive>]) -> bool {
-        directives.iter().any(|directive| {
-            let said = directive.node.get_argument("if").and_then(|value| self.constant(&value.node));
-            match (directive.node.name.node.as_str(), said.as_deref()) {
-                ("skip", Some(ConstValue::Boolean(is_so))) => *is_so,
-                ("include", Some(ConstValue::Boolean(is_so))) => !is_so,
-                _ => false,
-            }
-        })
-    }
-
-    /// A variable's value is only looked at: it may be large, and used often.
-    fn constant(&self, value: &Value) -> Option<Cow<'d, ConstValue>> {
-        match value {
-            Value::Variable(name) => self.variables.get(name).map(Cow::Borrowed),
-            other => other.clone().into_const().map(Cow::Owned),
+/// Whether what stands behind these directives is left out.
+pub(super) fn is_skipped(directives: &[Positioned<Directive>], variables: &Variables) -> bool {
+    directives.iter().any(|directive| {
+        let said = directive.node.get_argument("if").and_then(|value| constant(&value.node, variables));
+        match (directive.node.name.node.as_str(), said.as_deref()) {
+            ("skip", Some(ConstValue::Boolean(is_so))) => *is_so,
+            ("include", Some(ConstValue::Boolean(is_so))) => !is_so,
+            _ => false,
         }
+    })
+}
+
+/// A variable's value is only looked at: it may be large, and used often.
+fn constant<'v>(value: &Value, variables: &'v Variables) -> Option<Cow<'v, ConstValue>> {
+    match value {
+        Value::Variable(name) => variables.get(name).map(Cow::Borrowed),
+        other => other.clone().into_const().map(Cow::Owned),
     }
 }
 
@@ -369,7 +366,7 @@ pub(super) fn copies_within(limits: &Limits, uses: &Uses, variables: &Variables)
     within("bytes of variables, counted for each use", limits.copied, limits::copied(uses, variables))
 }
 
-fn within(what: &str, limit: usize, value: usize) -> Result<(), Rejection> {
+pub(super) fn within(what: &str, limit: usize, value: usize) -> Result<(), Rejection> {
     if value <= limit {
         return Ok(());
     }
@@ -377,7 +374,7 @@ fn within(what: &str, limit: usize, value: usize) -> Result<(), Rejection> {
     Err(Rejection::of(RejectionKind::Invalid, &Refusal::new(ErrorCode::QueryTooComplex, message)))
 }
 
-fn invalid(message: impl Into<Cow<'static, str>>, pos: Option<Pos>) -> Rejection {
+pub(super) fn invalid(message: impl Into<Cow<'static, str>>, pos: Option<Pos>) -> Rejection {
     let refusal = Refusal::new(ErrorCode::BadUserInput, message);
     Rejection { kind: RejectionKind::Invalid, error: Box::new(super::error::refused(&refusal, pos)) }
 }

@@ -1,6 +1,5 @@
-//! Whether a document selects something twice under one name. What is selected twice is merged by the library, field by field, and
-//! can't be written as text at once (`plain.rs`). Where it is not plain that it is selected once, it counts as twice. Must not look
-//! at values.
+//! Whether a document selects something twice under one name, so that it has to be brought together (`merge.rs`) before it runs.
+//! Where it is not plain that it is selected once, it counts as twice. Must not look at values.
 
 use std::collections::HashMap;
 

@@ -12,6 +12,7 @@ mod error;
 mod isolation;
 mod limits;
 mod measure;
+mod merge;
 mod mutation;
 mod node;
 mod plain;

@@ -1,17 +1,19 @@
 //! Objects whose fields are at hand: a row that was read already. Of such, the library makes a future for each field, on the heap,
 //! joins them, and keeps a value for each in a map; for a list of two hundred messages that is most of what an answer costs. Here
 //! they are written as the text of the answer at once, by the same resolvers. Whatever needs more than a row (another field, an
-//! argument, a directive) goes the library's way, the whole object with it; so do documents that select something twice, which the
-//! library merges. Must not know any object.
+//! argument, a directive) goes the library's way, the whole object with it. Nothing is selected twice: see `merge.rs`. Must not know
+//! any object.
 
 use std::borrow::Cow;
 
 use async_graphql::{
-    ContainerType, Context, ContextSelectionSet, ID, OutputType, Positioned, ScalarType, ServerResult, Value,
+    ContainerType, Context, ContextSelectionSet, ID, OutputType, Positioned, ScalarType, ServerError, ServerResult,
+    Value,
     parser::types::{Field, Selection},
     registry::Registry,
-    resolver_utils::{self, EnumType},
+    resolver_utils::EnumType,
 };
+use futures_util::future::try_join_all;
 
 use crate::{
     graph::{
@@ -23,9 +25,6 @@ use crate::{
         MessageStatus, PromptStatus, Role,
     },
 };
-
-/// Put to a request whose document selects nothing twice.
-pub(super) struct Straight;
 
 /// About how long the text of an object is, in bytes.
 const OBJECT: usize = 256;
@@ -183,14 +182,8 @@ fn select<T: Plain>(ctx: &ContextSelectionSet<'_>, it: &T, before: usize, out: &
     Some(())
 }
 
-/// What `write` writes, where nothing has to be merged.
-#[expect(clippy::disallowed_methods, reason = "it says nothing of who asks")]
-fn written(
-    ctx: &ContextSelectionSet<'_>,
-    objects: usize,
-    write: impl FnOnce(&mut Vec<u8>) -> Option<()>,
-) -> Option<Value> {
-    ctx.data_opt::<Straight>()?;
+/// What `write` writes.
+fn written(objects: usize, write: impl FnOnce(&mut Vec<u8>) -> Option<()>) -> Option<Value> {
     let mut out = Vec::with_capacity(OBJECT * objects);
     write(&mut out)?;
     Some(answer::ready(out))
@@ -213,7 +206,7 @@ impl<T: Plain> OutputType for Swift<T> {
     }
 
     async fn resolve(&self, ctx: &ContextSelectionSet<'_>, field: &Positioned<Field>) -> ServerResult<Value> {
-        match written(ctx, 1, |out| object(ctx, &self.0, out)) {
+        match written(1, |out| object(ctx, &self.0, out)) {
             Some(value) => Ok(value),
             None => self.0.resolve(ctx, field).await,
         }
@@ -245,9 +238,17 @@ impl<T: Plain> OutputType for SwiftList<'_, T> {
             out.extend_from_slice(if self.0.is_empty() { b"[]" } else { b"]" });
             Some(())
         };
-        match written(ctx, self.0.len(), list) {
-            Some(value) => Ok(value),
-            None => resolver_utils::resolve_list(ctx, field, self.0.iter().copied(), Some(self.0.len())).await,
+        if let Some(value) = written(self.0.len(), list) {
+            return Ok(value);
         }
+        // As the library's own, which would say of a fault in a field that it was the whole item's.
+        let items = self.0.iter().enumerate().map(|(at, item)| {
+            let ctx = ctx.with_index(at);
+            async move {
+                let told = |error: ServerError| if error.path.is_empty() { ctx.set_error_path(error) } else { error };
+                item.resolve(&ctx, field).await.map_err(told)
+            }
+        });
+        Ok(Value::List(try_join_all(items).await?))
     }
 }

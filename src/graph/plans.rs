@@ -32,6 +32,8 @@ type Hash = [u8; 32];
 /// What a document asks for, whoever asks.
 pub(super) struct Plan {
     pub(super) document: ExecutableDocument,
+    /// How long its text is, or would be if all that it spreads were written out.
+    pub(super) bytes: usize,
     pub(super) kind: OperationType,
     pub(super) touched: Arc<[(Access, String, Pos)]>,
     pub(super) cost: usize,
@@ -39,8 +41,6 @@ pub(super) struct Plan {
     pub(super) uses: Uses,
     /// It asks what the schema looks like.
     pub(super) introspects: bool,
-    /// It selects nothing twice.
-    pub(super) is_straight: bool,
 }
 
 /// What has to be known of a document to name a plan: its variables.
@@ -99,7 +99,7 @@ impl Plans {
 
     /// Keeps what was found out about a request, once it is known to be valid.
     pub(super) fn keep(&self, rules: &Rules, request: &mut Request, plan: Plan) {
-        let length = request.query.len();
+        let length = plan.bytes;
         let document = name_of(request);
         let signature = Arc::new(Signature::of(&plan.document, request.operation_name.as_deref(), length));
         let Some(named) = signature.name(document, rules, request) else { return };
@@ -219,11 +219,11 @@ mod tests {
         let document = parse_query(query).expect(query);
         Plan {
             document,
+            bytes: query.len(),
             kind: OperationType::Query,
             touched: Arc::new([]),
             cost: 1,
             introspects: false,
-            is_straight: true,
             uses: Uses::default(),
         }
     }

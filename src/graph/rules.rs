@@ -32,6 +32,8 @@ pub(super) struct Rules {
     values: HashSet<String>,
     /// Types that are no interface, union or input.
     objects: HashSet<String>,
+    /// Of interfaces and unions, the objects' types that are one.
+    kinds: HashMap<String, Vec<String>>,
 }
 
 /// The specification's own scalars whose values are texts.
@@ -55,11 +57,16 @@ impl Rules {
         let (mut fields, mut inputs) = (HashMap::new(), HashMap::new());
         let mut texts: HashSet<String> = TEXTS.iter().map(|&name| name.to_owned()).collect();
         let (mut values, mut objects) = (HashSet::new(), HashSet::new());
+        let mut kinds: HashMap<String, Vec<String>> = HashMap::new();
         for definition in document.definitions {
             let TypeSystemDefinition::Type(definition) = definition else { continue };
             let list = match definition.node.kind {
                 TypeKind::Object(object) => {
-                    objects.insert(definition.node.name.node.to_string());
+                    let name = definition.node.name.node.to_string();
+                    for interface in object.implements {
+                        kinds.entry(interface.node.to_string()).or_default().push(name.clone());
+                    }
+                    objects.insert(name);
                     object.fields
                 }
                 TypeKind::Interface(interface) => interface.fields,
@@ -78,12 +85,16 @@ impl Rules {
                     values.extend(of.values.into_iter().map(|value| value.node.value.node.to_string()));
                     continue;
                 }
-                TypeKind::Union(_) => continue,
+                TypeKind::Union(of) => {
+                    let members = of.members.into_iter().map(|member| member.node.to_string());
+                    kinds.insert(definition.node.name.node.to_string(), members.collect());
+                    continue;
+                }
             };
             let rules = list.into_iter().map(|field| (field.node.name.node.to_string(), FieldRule::of(&field.node)));
             fields.insert(definition.node.name.node.to_string(), rules.collect());
         }
-        Ok(Self { fields, inputs, texts, values, objects })
+        Ok(Self { fields, inputs, texts, values, objects, kinds })
     }
 
     pub(super) fn field(&self, parent: &str, name: &str) -> Option<&FieldRule> {
@@ -108,6 +119,11 @@ impl Rules {
     /// Whether it is the name of an object's type.
     pub(super) fn is_object(&self, name: &str) -> bool {
         self.objects.contains(name)
+    }
+
+    /// The objects' types that an interface or a union may turn out to be; `None` of every other type.
+    pub(super) fn kinds(&self, name: &str) -> Option<&[String]> {
+        self.kinds.get(name).map(Vec::as_slice)
     }
 
     /// Root fields that say nothing of who may touch them; there may be none.

@@ -20,10 +20,8 @@ use crate::{
         documents::{Asked, DocumentSettings, Documents},
         error, isolation, judge,
         limits::Limits,
-        measure,
-        plain::Straight,
+        measure, merge,
         plans::Plans,
-        root,
         rules::Rules,
         runner, sdl,
     },
@@ -207,26 +205,31 @@ impl Graph {
             Introspection::Administrators => cx.admit(Access::TenantAdmin).is_ok(),
             Introspection::Nobody => false,
         };
-        let mut request = checked.request.data(cx);
-        if checked.kind == OperationType::Subscription
-            && let Some(document) = request.parsed_query().ok().and_then(root::in_place)
-        {
-            request.set_parsed_query(document);
-        }
-        let request = if checked.is_straight { request.data(Straight) } else { request };
+        let request = checked.request.data(cx);
         Ok(if is_open { request } else { request.disable_introspection() })
     }
 
     /// Looks whether a document keeps the specification's rules. The next of its like need not be looked at.
     async fn validate(&self, checked: &mut Checked) -> Result<(), Box<Response>> {
-        let Inner { judge, plans, rules, .. } = &*self.inner;
-        let Some(plan) = checked.plan() else { return Ok(()) };
+        let Inner { judge, plans, rules, limits, .. } = &*self.inner;
+        let Some(mut plan) = checked.plan() else { return Ok(()) };
         let mut request = Request::new(checked.request.query.as_str()).variables(checked.request.variables.clone());
         request.operation_name.clone_from(&checked.request.operation_name);
         request.set_parsed_query(plan.document.clone());
         let faults = judge.execute(request.data(JudgeOnly)).await;
         if faults.is_err() {
             return Err(Box::new(faults));
+        }
+        let Checked { request, .. } = &mut *checked;
+        let (name, variables) = (request.operation_name.as_deref(), &request.variables);
+        match merge::merged(&plan.document, name, rules, variables, limits.size) {
+            Ok(None) => {}
+            Ok(Some(merged)) => {
+                plan.bytes = plan.bytes.max(merged.bytes());
+                plan.document = merged.document;
+                request.set_parsed_query(plan.document.clone());
+            }
+            Err(rejection) => return Err(Box::new(Response::from_errors(vec![*rejection.error]))),
         }
         plans.keep(rules, &mut checked.request, plan);
         Ok(())

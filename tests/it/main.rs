@@ -35,6 +35,7 @@ mod logs;
 mod mail;
 mod mail_answers;
 mod meetings;
+mod merged;
 mod metrics;
 mod migrations;
 mod models;

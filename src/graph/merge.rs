@@ -1,0 +1,389 @@
+//! What is selected several times under one name, brought together before it runs: the specification executes it once (6.3.2,
+//! CollectFields and MergeSelectionSets), where the library executes each and merges what they gave. A write would be done
+//! twice, and of two lists that were read one after the other rows would be mixed. Here directives are looked at too, and what stands
+//! at a subscription's root is unpacked, of which the library runs plain fields only. Must not know what a field means.
+
+use std::{
+    collections::{HashMap, HashSet},
+    ptr,
+};
+
+use async_graphql::{
+    Name, Pos, Positioned, Variables,
+    parser::types::{
+        Directive, DocumentOperations, ExecutableDocument, Field, InlineFragment, OperationType, Selection,
+        SelectionSet, TypeCondition,
+    },
+};
+
+use crate::graph::{
+    check::{self, Rejection},
+    doubles, limits,
+    rules::{self, Rules},
+};
+
+/// A document in which nothing is selected twice under one name.
+pub(super) struct Merged {
+    pub(super) document: ExecutableDocument,
+    /// Fields of it, all fragments spread.
+    pub(super) fields: usize,
+}
+
+impl Merged {
+    /// About how long its text would be.
+    pub(super) fn bytes(&self) -> usize {
+        self.fields.saturating_mul(FIELD)
+    }
+}
+
+/// Fields that are one in the answer: its name, and each time that it is selected.
+type Group<'d> = (&'d str, Vec<&'d Positioned<Field>>);
+
+/// About how long the text of a field is, in bytes.
+const FIELD: usize = 32;
+/// A field that everything has.
+const TYPENAME: &str = "__typename";
+
+struct Merge<'d> {
+    rules: &'d Rules,
+    document: &'d ExecutableDocument,
+    variables: &'d Variables,
+    most: usize,
+    fields: usize,
+}
+
+/// The operation that is meant, with all that it selects brought together; `None` where nothing has to be. Of a valid document, and
+/// variables that have their defaults.
+///
+/// # Errors
+/// Two that are not one under the same name, and more than `most` fields.
+pub(super) fn merged(
+    document: &ExecutableDocument,
+    name: Option<&str>,
+    rules: &Rules,
+    variables: &Variables,
+    most: usize,
+) -> Result<Option<Merged>, Rejection> {
+    let operation = check::chosen(document, name)?;
+    let is_open = operation.node.ty != OperationType::Subscription || is_plain(&operation.node.selection_set.node);
+    if is_open && doubles::are_none(document, rules) {
+        return Ok(None);
+    }
+    let mut merge = Merge { rules, document, variables, most, fields: 0 };
+    let selection_set = merge.set(rules::root(operation.node.ty), &[&operation.node.selection_set])?;
+    let mut operation = operation.clone();
+    operation.node.selection_set = selection_set;
+    let fields = merge.fields;
+    let mut document = ExecutableDocument {
+        operations: match &document.operations {
+            DocumentOperations::Single(_) => DocumentOperations::Single(operation),
+            DocumentOperations::Multiple(all) => {
+                let name = name.map(Name::new).or_else(|| all.keys().next().cloned());
+                DocumentOperations::Multiple(name.map(|name| (name, operation)).into_iter().collect())
+            }
+        },
+        fragments: HashMap::new(),
+    };
+    forget_unused(&mut document);
+    Ok(Some(Merged { document, fields }))
+}
+
+/// Whether a subscription's root is as the library runs it.
+fn is_plain(set: &SelectionSet) -> bool {
+    matches!(set.items.as_slice(), [item] if matches!(&item.node, Selection::Field(field) if field.node.directives.is_empty()))
+}
+
+/// Takes out definitions of variables that stood in what is gone: a document that is judged once more must use each.
+fn forget_unused(document: &mut ExecutableDocument) {
+    let uses = limits::uses(document);
+    let operation = match &mut document.operations {
+        DocumentOperations::Single(operation) => Some(operation),
+        DocumentOperations::Multiple(all) => all.values_mut().next(),
+    };
+    if let Some(operation) = operation {
+        let definitions = &mut operation.node.variable_definitions;
+        definitions.retain(|known| uses.iter().any(|(name, _)| *name == known.node.name.node));
+    }
+}
+
+impl<'d> Merge<'d> {
+    /// What is selected of a `parent`, by all of `sets` together.
+    fn set(
+        &mut self,
+        parent: &str,
+        sets: &[&'d Positioned<SelectionSet>],
+    ) -> Result<Positioned<SelectionSet>, Rejection> {
+        let pos = sets.first().map(|set| set.pos).unwrap_or_default();
+        let rules = self.rules;
+        let mut items = Vec::new();
+        match rules.kinds(parent) {
+            None => self.write(parent, &self.gather(parent, sets), &mut items)?,
+            // Of whichever kind it turns out to be.
+            Some(kinds) => {
+                let of_kinds: Vec<_> = kinds.iter().map(|kind| (kind.as_str(), self.gather(kind, sets))).collect();
+                let common = self.common(parent, &of_kinds);
+                let is_common = |group: &Group<'_>| common.contains(group.0);
+                if let Some((_, groups)) = of_kinds.first() {
+                    let groups: Vec<_> = groups.iter().filter(|&group| is_common(group)).cloned().collect();
+                    self.write(parent, &groups, &mut items)?;
+                }
+                for (kind, mut groups) in of_kinds {
+                    groups.retain(|group| !is_common(group));
+                    if !groups.is_empty() {
+                        items.push(Positioned::new(Selection::InlineFragment(self.of_kind(kind, &groups, pos)?), pos));
+                    }
+                }
+            }
+        }
+        Ok(Positioned::new(SelectionSet { items }, pos))
+    }
+
+    /// `... on kind`, and what is selected there.
+    fn of_kind(&mut self, kind: &str, groups: &[Group<'d>], pos: Pos) -> Result<Positioned<InlineFragment>, Rejection> {
+        let mut items = Vec::new();
+        self.write(kind, groups, &mut items)?;
+        let on = TypeCondition { on: Positioned::new(Name::new(kind), pos) };
+        let fragment = InlineFragment {
+            type_condition: Some(Positioned::new(on, pos)),
+            directives: Vec::new(),
+            selection_set: Positioned::new(SelectionSet { items }, pos),
+        };
+        Ok(Positioned::new(fragment, pos))
+    }
+
+    /// What is selected of all kinds alike, by a field that `parent` has: it can stand once.
+    fn common(&self, parent: &str, of_kinds: &[(&str, Vec<Group<'d>>)]) -> HashSet<&'d str> {
+        let mut alike: HashMap<&'d str, (&[&'d Positioned<Field>], usize)> = HashMap::new();
+        for (name, fields) in of_kinds.iter().flat_map(|(_, groups)| groups) {
+            let (first, count) = alike.entry(*name).or_insert((fields, 0));
+            let is_alike =
+                first.len() == fields.len() && first.iter().zip(fields).all(|(one, other)| ptr::eq(*one, *other));
+            *count += usize::from(is_alike);
+        }
+        let is_known =
+            |field: &Field| field.name.node == TYPENAME || self.rules.field(parent, &field.name.node).is_some();
+        let is_common = |fields: &[&'d Positioned<Field>], count| {
+            count == of_kinds.len() && fields.first().is_some_and(|field| is_known(&field.node))
+        };
+        alike.into_iter().filter(|(_, (fields, count))| is_common(fields, *count)).map(|(name, _)| name).collect()
+    }
+
+    /// All fields of an object's type, in the order in which their names are met first (6.3.2).
+    fn gather(&self, kind: &str, sets: &[&'d Positioned<SelectionSet>]) -> Vec<Group<'d>> {
+        let mut gathered = Gathered::default();
+        for set in sets {
+            self.gather_from(kind, &set.node, &mut gathered);
+        }
+        gathered.groups
+    }
+
+    fn gather_from(&self, kind: &str, set: &'d SelectionSet, gathered: &mut Gathered<'d>) {
+        let is_of = |on: &Name| self.is_of(kind, on);
+        for item in &set.items {
+            match &item.node {
+                Selection::Field(field) if !self.is_skipped(&field.node.directives) => gathered.push(field),
+                Selection::InlineFragment(inline)
+                    if !self.is_skipped(&inline.node.directives)
+                        && inline.node.type_condition.as_ref().is_none_or(|on| is_of(&on.node.on.node)) =>
+                {
+                    self.gather_from(kind, &inline.node.selection_set.node, gathered);
+                }
+                Selection::FragmentSpread(spread) if !self.is_skipped(&spread.node.directives) => {
+                    let name = &spread.node.fragment_name.node;
+                    // A valid document has it. What was gathered from it before is not gathered again.
+                    if let Some(fragment) = self.document.fragments.get(name)
+                        && gathered.fragments.insert(name)
+                        && is_of(&fragment.node.type_condition.node.on.node)
+                    {
+                        self.gather_from(kind, &fragment.node.selection_set.node, gathered);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Whether what is of a kind is of another type too. Of the types of introspection no rule is known; they are objects' all.
+    fn is_of(&self, kind: &str, on: &Name) -> bool {
+        kind.is_empty()
+            || kind == on.as_str()
+            || self.rules.kinds(on).is_some_and(|kinds| kinds.iter().any(|known| known == kind))
+    }
+
+    fn is_skipped(&self, directives: &[Positioned<Directive>]) -> bool {
+        check::is_skipped(directives, self.variables)
+    }
+
+    /// Writes each group as one field.
+    fn write(
+        &mut self,
+        parent: &str,
+        groups: &[Group<'d>],
+        items: &mut Vec<Positioned<Selection>>,
+    ) -> Result<(), Rejection> {
+        for (name, fields) in groups {
+            let Some((&first, others)) = fields.split_first() else { continue };
+            if let Some(other) = others.iter().find(|other| !is_same(&first.node, &other.node)) {
+                let message = format!(
+                    "`{name}` is asked for twice, of two fields or with other arguments. Give one of them another name: \
+                     `other: {}`.",
+                    other.node.name.node
+                );
+                return Err(check::invalid(message, Some(other.pos)));
+            }
+            self.fields += 1;
+            check::within("fields after spreading fragments", self.most, self.fields)?;
+            let gives = self.rules.field(parent, &first.node.name.node).map_or("", |rule| rule.gives.as_str());
+            let sets: Vec<_> = fields.iter().map(|field| &field.node.selection_set).collect();
+            let field = Field {
+                alias: first.node.alias.clone(),
+                name: first.node.name.clone(),
+                arguments: first.node.arguments.clone(),
+                directives: Vec::new(),
+                selection_set: self.set(gives, &sets)?,
+            };
+            items.push(Positioned::new(Selection::Field(Positioned::new(field, first.pos)), first.pos));
+        }
+        Ok(())
+    }
+}
+
+/// What was gathered of a selection so far.
+#[derive(Default)]
+struct Gathered<'d> {
+    groups: Vec<Group<'d>>,
+    /// Where the group of a name is.
+    places: HashMap<&'d str, usize>,
+    fragments: HashSet<&'d Name>,
+}
+
+impl<'d> Gathered<'d> {
+    fn push(&mut self, field: &'d Positioned<Field>) {
+        let name = field.node.response_key().node.as_str();
+        let at = *self.places.entry(name).or_insert(self.groups.len());
+        match self.groups.get_mut(at) {
+            Some((_, fields)) => fields.push(field),
+            None => self.groups.push((name, vec![field])),
+        }
+    }
+}
+
+/// The same field with the same arguments, in whatever order they stand.
+fn is_same(one: &Field, other: &Field) -> bool {
+    one.name.node == other.name.node
+        && one.arguments.len() == other.arguments.len()
+        && one
+            .arguments
+            .iter()
+            .all(|(name, value)| other.get_argument(&name.node).is_some_and(|argument| argument.node == value.node))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::graph::sdl;
+
+    /// How what runs in place of a document reads, on one line; nothing where it runs as it stands.
+    fn straight(document: &str) -> Result<Option<String>, String> {
+        let rules = Rules::read(&sdl()).expect("rules");
+        let parsed = async_graphql::parser::parse_query(document).expect(document);
+        let variables = Variables::from_json(json!({ "yes": true, "no": false }));
+        match merged(&parsed, None, &rules, &variables, 100) {
+            Ok(None) => Ok(None),
+            Ok(Some(merged)) => {
+                assert!(doubles::are_none(&merged.document, &rules), "{document}");
+                let (_, operation) = merged.document.operations.iter().next().expect("an operation");
+                Ok(Some(written(&operation.node.selection_set.node)))
+            }
+            Err(rejection) => Err(rejection.error.message.clone()),
+        }
+    }
+
+    fn written(set: &SelectionSet) -> String {
+        let items = set.items.iter().map(|item| match &item.node {
+            Selection::Field(field) => {
+                let field = &field.node;
+                let alias = field.alias.as_ref().map_or_else(String::new, |alias| format!("{}: ", alias.node));
+                let arguments: Vec<_> =
+                    field.arguments.iter().map(|(name, value)| format!("{}: {}", name.node, value.node)).collect();
+                let arguments =
+                    if arguments.is_empty() { String::new() } else { format!("({})", arguments.join(", ")) };
+                let within = &field.selection_set.node;
+                let within = if within.items.is_empty() { String::new() } else { format!(" {}", written(within)) };
+                format!("{alias}{}{arguments}{within}", field.name.node)
+            }
+            Selection::InlineFragment(inline) => {
+                let on = inline.node.type_condition.as_ref().expect("a kind");
+                format!("... on {} {}", on.node.on.node, written(&inline.node.selection_set.node))
+            }
+            Selection::FragmentSpread(_) => panic!("all are spread"),
+        });
+        format!("{{ {} }}", items.collect::<Vec<_>>().join(" "))
+    }
+
+    #[test]
+    fn what_is_selected_twice_is_selected_once() {
+        for (document, expected) in [
+            ("{ me { id } me { email id } }", "{ me { id email } }"),
+            (
+                "mutation { ...A ...B } fragment A on Mutation { startConversation(input: {}) { id } } \
+                 fragment B on Mutation { startConversation(input: {}) { subject } }",
+                "{ startConversation(input: {}) { id subject } }",
+            ),
+            (
+                "{ ...A ...A leads(first: 5) { ...P totalCount nodes { name } } } \
+                 fragment A on Query { leads(first: 5) { nodes { id } } } fragment P on LeadConnection { nodes { id email } }",
+                "{ leads(first: 5) { nodes { id email name } totalCount } }",
+            ),
+            (
+                "{ lead(id: 1) { name } a: lead(id: 2) { id } lead(id: 1) { id } }",
+                "{ lead(id: 1) { name id } a: lead(id: 2) { id } }",
+            ),
+            // Directives are looked at.
+            (
+                "query($yes: Boolean!, $no: Boolean!) { me { id @include(if: $no) } me @skip(if: $no) { email } me @skip(if: $yes) { name } }",
+                "{ me { email } }",
+            ),
+            // Nothing is twice in this one: it runs as it stands.
+            ("{ node(id: 1) { id ... on Lead { name } } }", ""),
+            ("{ node(id: 1) { id id ... on Lead { name } } }", "{ node(id: 1) { id ... on Lead { name } } }"),
+            (
+                "{ node(id: 1) { __typename ... on Lead { name id } ... on Lead { name } } }",
+                "{ node(id: 1) { __typename ... on Lead { name id } } }",
+            ),
+            (
+                "subscription { ...F } fragment F on Subscription { conversationEvents(conversationId: 1) { cursor } }",
+                "{ conversationEvents(conversationId: 1) { cursor } }",
+            ),
+            (
+                "{ __schema { types { name } types { ...K } } } fragment K on __Type { kind name }",
+                "{ __schema { types { name kind } } }",
+            ),
+        ] {
+            let found = straight(document).expect(document);
+            assert_eq!(found.unwrap_or_default(), expected, "{document}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_one_is_refused() {
+        for document in [
+            "{ lead(id: 1) { id } ...F } fragment F on Query { lead(id: 2) { name } }",
+            "{ leads(first: 1) { nodes { id } } ... on Query { leads(last: 1) { nodes { name } } } }",
+            "{ me { id: name ... on Node { id } } }",
+            "{ me { id } ...F } fragment F on Query { me { id: email } }",
+        ] {
+            let refused = straight(document).expect_err(document);
+            assert!(refused.contains("is asked for twice"), "{document}: {refused}");
+        }
+    }
+
+    #[test]
+    fn what_grows_too_large_is_refused() {
+        let fields: Vec<_> = (0..20).map(|n| format!("a{n}: node(id: {n}) {{ id ... on Lead {{ id }} }}")).collect();
+        let refused = straight(&format!("{{ {} }}", fields.join(" "))).expect_err("too large");
+        assert!(refused.contains("the limit is 100"), "{refused}");
+    }
+}
