@@ -1,13 +1,14 @@
 //! Takes connections in, and serves them over HTTP/1.1: so many at once, none of them silent for long, or long over its headers.
-//! HTTP/2 is for the load balancer to speak: a connection whose protocol must be told by its first bytes can keep silent after
-//! them for ever, since hyper waits for the rest without a timer. Must not know routes.
+//! HTTP/2 is for the load balancer to speak: these limits and timers do not hold for it, and a connection whose protocol must be
+//! told by its first bytes can keep silent after them for ever. So this is hyper's builder for HTTP/1 alone: hyper-util's for
+//! both speaks HTTP/2 even if it is told not to, where connections may be upgraded. Must not know routes.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::Router;
+use hyper::server::conn::http1::Builder;
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto::Builder, graceful::GracefulShutdown},
+    rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
 use tokio::{
@@ -15,7 +16,7 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{sleep, timeout},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_service::Service;
 
 use crate::{http::idle::Idle, kernel::task};
@@ -54,28 +55,36 @@ impl Default for ListenSettings {
 /// Serves until `stop`, then lets requests come to their ends. Sockets that were upgraded are their own affair.
 pub async fn serve(listener: TcpListener, router: Router, settings: ListenSettings, stop: CancellationToken) {
     let mut make = router.into_make_service_with_connect_info::<SocketAddr>();
-    let (places, graceful) = (Arc::new(Semaphore::new(settings.connections)), GracefulShutdown::new());
+    let (places, open) = (Arc::new(Semaphore::new(settings.connections)), TaskTracker::new());
     let builder = builder(settings);
     while let Some(Some((stream, peer, place))) = stop.run_until_cancelled(next(&listener, &places)).await {
         let Ok(service) = make.call(peer).await;
-        let (builder, watcher) = (builder.clone(), graceful.watcher());
-        task::spawn(async move {
+        let (builder, stop) = (builder.clone(), stop.child_token());
+        task::spawn(open.track_future(async move {
             let _place = place;
-            // Hyper's own time for the headers begins with their first byte.
+            // Whoever says nothing costs no buffers: hyper makes them before it reads.
             if timeout(settings.headers, stream.peek(&mut [0])).await.is_err() {
                 return;
             }
             let service = TowerToHyperService::new(service);
-            let connection =
-                builder.serve_connection_with_upgrades(TokioIo::new(Idle::new(stream, settings.idle)), service);
-            if let Err(error) = watcher.watch(connection).await {
+            let connection = builder.serve_connection(TokioIo::new(Idle::new(stream, settings.idle)), service);
+            let mut connection = pin!(connection.with_upgrades());
+            let ended = if let Some(ended) = stop.run_until_cancelled(connection.as_mut()).await {
+                ended
+            } else {
+                // What was asked is still answered; what asks nothing is closed.
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            };
+            if let Err(error) = ended {
                 tracing::debug!(%error, "a connection broke off");
             }
-        });
+        }));
     }
     // Whoever comes now is refused, and asks another node.
     drop(listener);
-    graceful.shutdown().await;
+    open.close();
+    open.wait().await;
 }
 
 /// The next connection, and its place among those that may be open. `None` never, but for a semaphore that is closed.
@@ -99,10 +108,9 @@ async fn next(
     }
 }
 
-fn builder(settings: ListenSettings) -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new()).http1_only();
+fn builder(settings: ListenSettings) -> Builder {
+    let mut builder = Builder::new();
     builder
-        .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(settings.headers)
         .max_headers(HEADERS_MAX)

@@ -55,12 +55,13 @@ async fn a_body_that_does_not_arrive_is_given_up() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_is_silent_or_never_comes_to_an_end_is_hung_up_on() {
-    let short = Duration::from_millis(200);
-    let gateway = with(ListenSettings { headers: short, idle: short, ..ListenSettings::default() }).await;
+    // By its time for headers: for its silence alone, each would be let be for longer than anybody waits here.
+    let headers = Duration::from_millis(200);
+    let gateway = with(ListenSettings { headers, idle: 2 * PATIENCE, ..ListenSettings::default() }).await;
     for text in [
         "",
         "G",
-        "PRI * HTTP/2.0\r\n",
+        "PRI * HT",
         "GET /healthz HTTP/1.1\r\nHost: here\r\n",
         "POST /graphql HTTP/1.1\r\nHost: here\r\nX-Slow: ",
     ] {
@@ -71,6 +72,20 @@ async fn whoever_is_silent_or_never_comes_to_an_end_is_hung_up_on() {
     // One that did ask something is answered, and hung up on when it asks nothing more.
     let answer = said(&gateway, b"GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_speaks_http_2_is_hung_up_on_at_once() {
+    // Whatever has a time here has more than anybody waits for.
+    let gateway = with(ListenSettings { headers: 2 * PATIENCE, idle: 2 * PATIENCE, ..ListenSettings::default() }).await;
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".as_slice();
+    // A frame of type 4 (SETTINGS) with nothing in it, on stream 0.
+    let begun = [preface, &[0, 0, 0, 4, 0, 0, 0, 0, 0]].concat();
+    for text in [&preface[..16], preface, &begun] {
+        let answer = said(&gateway, text).await;
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400 "), "{answer:?}");
+    }
+    assert!(is_well(&gateway).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
