@@ -31,7 +31,8 @@ impl BadRequest {
     }
 }
 
-fn bad(message: impl Into<Cow<'static, str>>) -> BadRequest {
+/// What can't be read as it is.
+pub(super) fn bad(message: impl Into<Cow<'static, str>>) -> BadRequest {
     BadRequest { status: StatusCode::BAD_REQUEST, message: message.into() }
 }
 

@@ -12,7 +12,7 @@ use futures_util::StreamExt;
 
 use crate::http::{
     Web,
-    body::{BODY_MAX, BadRequest},
+    body::{BODY_MAX, BadRequest, bad},
     problem::problem,
 };
 
@@ -40,33 +40,27 @@ impl FromRequest<Arc<Web>> for Posted {
 /// Reads a body whole, within a time.
 ///
 /// # Errors
-/// 413 for one over the limit, 408 for one that does not arrive.
+/// 413 for one over the limit, 408 for one that does not arrive, 400 for one that breaks off.
 pub(super) async fn read(headers: &HeaderMap, body: Body, patience: Duration) -> Result<Bytes, BadRequest> {
-    let too_large = BadRequest {
-        status: StatusCode::PAYLOAD_TOO_LARGE,
-        message: "The body is larger than the limit of 1 MiB. Send less at once.".into(),
-    };
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > BODY_HEARD) {
-        return Err(too_large);
+        return Err(too_large());
     }
     let slow = BadRequest { status: StatusCode::REQUEST_TIMEOUT, message: "The body took too long to arrive.".into() };
-    match tokio::time::timeout(patience, heard(body)).await {
-        Ok(read) => read.ok_or(too_large),
-        Err(_) => Err(slow),
-    }
+    tokio::time::timeout(patience, heard(body)).await.unwrap_or(Err(slow))
 }
 
 /// A body within the limit. What is over it is listened to for a while and thrown away: to answer while the client still
 /// writes would break the connection, and the answer with it.
-async fn heard(body: Body) -> Option<Bytes> {
+async fn heard(body: Body) -> Result<Bytes, BadRequest> {
     let (mut kept, mut length) = (Vec::new(), 0);
     let mut pieces = body.into_data_stream();
     while let Some(piece) = pieces.next().await {
-        let piece = piece.ok()?;
+        // Less than was announced, or no chunks as they should be. Whoever has only stopped writing still hears of it.
+        let Ok(piece) = piece else { return Err(bad("The body breaks off before its end. Send it again, whole.")) };
         length += piece.len();
         if length > BODY_HEARD {
-            return None;
+            return Err(too_large());
         }
         if length <= BODY_MAX {
             kept.extend_from_slice(&piece);
@@ -74,5 +68,12 @@ async fn heard(body: Body) -> Option<Bytes> {
             kept = Vec::new();
         }
     }
-    (length <= BODY_MAX).then(|| kept.into())
+    if length <= BODY_MAX { Ok(kept.into()) } else { Err(too_large()) }
+}
+
+fn too_large() -> BadRequest {
+    BadRequest {
+        status: StatusCode::PAYLOAD_TOO_LARGE,
+        message: "The body is larger than the limit of 1 MiB. Send less at once.".into(),
+    }
 }

@@ -24,6 +24,11 @@ async fn said(gateway: &Gateway, text: &[u8]) -> String {
     let mut stream = TcpStream::connect(gateway.address).await.expect("a connection");
     // It may hang up before it has heard all of it.
     let _ = stream.write_all(text).await;
+    heard(stream).await
+}
+
+/// All that comes over a connection until the server hangs up.
+async fn heard(mut stream: TcpStream) -> String {
     let mut answer = Vec::new();
     let read = timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("it hangs up");
     drop(read);
@@ -37,20 +42,46 @@ async fn is_well(gateway: &Gateway) -> bool {
     timeout(PATIENCE, asked).await.expect("in time").expect("an answer").status() == StatusCode::OK
 }
 
+/// Where bodies are posted to.
+const POSTS: [&str; 5] =
+    ["/graphql", "/graphql/stream", "/api/v1/telnyx/sms", "/api/v1/twilio/sms", "/api/v1/email/pubsub"];
+
+/// A request with the beginning of a body of JSON; `framing` is the header that says how long that is.
+fn begun(path: &str, framing: &str, body: &str) -> String {
+    format!(
+        "POST {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\nContent-Type: application/json\r\n\
+         {framing}\r\n\r\n{body}"
+    )
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_does_not_arrive_is_given_up() {
     let gateway = with(ListenSettings { body: Duration::from_millis(200), ..ListenSettings::default() }).await;
-    for path in ["/graphql", "/graphql/stream", "/api/v1/telnyx/sms", "/api/v1/twilio/sms", "/api/v1/email/pubsub"] {
-        let begun = format!(
-            "POST {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\nContent-Type: application/json\r\n\
-             Content-Length: 100\r\n\r\n{{"
-        );
-        let answer = said(&gateway, begun.as_bytes()).await;
+    for path in POSTS {
+        let answer = said(&gateway, begun(path, "Content-Length: 100", "{").as_bytes()).await;
         assert!(answer.starts_with("HTTP/1.1 408 "), "{path}: {answer}");
         assert!(answer.contains("The body took too long to arrive."), "{path}: {answer}");
         assert!(is_well(&gateway).await);
     }
     assert_eq!(ListenSettings::default().body, Duration::from_secs(10));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_breaks_off_is_not_called_too_large() {
+    let gateway = Gateway::start().await;
+    for path in POSTS {
+        for (framing, body) in [("Content-Length: 100", "{"), ("Transfer-Encoding: chunked", "1\r\n{\r\n")] {
+            let mut stream = TcpStream::connect(gateway.address).await.expect("a connection");
+            stream.write_all(begun(path, framing, body).as_bytes()).await.expect("sent");
+            // It says no more, and listens.
+            stream.shutdown().await.expect("an end");
+            let answer = heard(stream).await;
+            assert!(answer.starts_with("HTTP/1.1 400 "), "{path}, {framing}: {answer}");
+            assert!(answer.contains("The body breaks off before its end."), "{path}, {framing}: {answer}");
+            assert_eq!(answer.contains("\"BAD_USER_INPUT\""), path.starts_with("/graphql"), "{path}: {answer}");
+        }
+    }
+    assert!(is_well(&gateway).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
