@@ -3,6 +3,7 @@
 mod chat;
 mod database;
 pub mod doctor;
+mod files;
 mod http;
 mod lines;
 mod log;

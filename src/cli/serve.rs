@@ -11,7 +11,7 @@ use tokio::{
 
 use crate::{
     app::{self, App, Parts},
-    cli::seed,
+    cli::{files, seed},
     config::{Config, Environment, FirstAdmin},
     context::Services,
     db::migrate::{self, OpenSettings},
@@ -32,6 +32,7 @@ pub(super) async fn run(config: &Config, open: &OpenSettings) -> anyhow::Result<
     let parts = Parts::of(config);
     let services = app::services(config, migrate::open(open).await?, parts.clock.clone())?;
     let news = prepare(config, &services).await?;
+    files::make_room(config);
     let app = App::build(config, services, parts)?;
     let at = listener.local_addr()?;
     super::say(&greeting(config, at.port(), &news))?;

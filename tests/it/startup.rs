@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use crate::support::{
     cluster,
-    process::{PATIENCE, Server, frontdesk},
+    process::{Logged, PATIENCE, Server, frontdesk},
 };
 
 const KEY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
@@ -141,6 +141,30 @@ async fn a_first_start_with_the_owners_url_makes_the_login_that_it_serves_with()
     let away = format!("DROP OWNED BY {role}; DROP ROLE {role}");
     postgres.batch_execute(&away).await.expect("dropped");
     assert!(connections > 0, "it serves as the plain role");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_takes_as_many_files_as_it_is_allowed_and_says_where_they_are_too_few() {
+    let database = cluster::database().await;
+    let login = cluster::login_url(&database);
+    let settings = [
+        ("PORT", "0"),
+        ("DATABASE_URL", login.expose_secret()),
+        ("MIGRATE_ON_START", "false"),
+        ("DEMO_DATA", "false"),
+        ("JWT_SECRET_KEY", KEY),
+        ("SECRET_KEY", KEY),
+        ("LOG_FORMAT", "json"),
+        ("MAX_CONNECTIONS", "1000"),
+    ];
+    let mut server = Server::limited("ulimit -S -n 300 && ulimit -H -n 1500", &settings).await;
+    let mut logged = Logged::of(&mut server);
+    let log = logged.until("files may be open").await;
+    let last = log.last().expect("a line");
+    assert_eq!(last["level"], "WARN");
+    // What it was given at first would be a fifth of that.
+    insta::assert_snapshot!(last["fields"]["message"].as_str().expect("text"), @"1500 files may be open at once; with MAX_CONNECTIONS at 1000, 2016 of them are needed. Raise the hard limit (`ulimit -Hn`, LimitNOFILE= in a systemd unit, `ulimits: nofile` in a compose file), or lower MAX_CONNECTIONS.");
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

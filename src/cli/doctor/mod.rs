@@ -18,7 +18,7 @@ use std::io::IsTerminal;
 use secrecy::SecretString;
 
 use crate::{
-    cli::database as private,
+    cli::{database as private, files},
     config::{Config, Environment, Variables},
     db::embedded::EmbeddedPg,
     kernel::clock::Clock,
@@ -46,6 +46,8 @@ pub struct Means {
     pub private: Option<SecretString>,
     /// What time it is.
     pub clock: Clock,
+    /// How many files a server may have open here, at the most.
+    pub files: u64,
 }
 
 pub(super) fn run(options: &Options) -> anyhow::Result<()> {
@@ -57,7 +59,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
     // Started before the runtime, and stopped after it.
     let database = private_database(vars);
     let private = database.as_ref().ok().and_then(Option::as_ref).map(|database| database.url.clone());
-    let means = Means { online: options.online, private, clock: Clock::system() };
+    let means = Means { online: options.online, private, clock: Clock::system(), files: files::most() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut report = runtime.block_on(examine(vars, &means));
     if let Some(error) = unread {
@@ -108,7 +110,7 @@ pub async fn examine(vars: impl Fn(&str) -> Option<String>, means: &Means) -> Re
         db.close();
     }
     redis::look(&mut report.area("redis"), &config).await;
-    web::look(&mut report.area("web"), &config);
+    web::look(&mut report.area("web"), &config, means);
     providers::look(&mut report.area("providers"), &config);
     if means.online {
         online::look(&mut report.area("online"), &config, &accounts).await;

@@ -1,18 +1,23 @@
-//! How the outside reaches the server, which pages may call it, and the addresses of ours that go into providers' portals.
+//! How the outside reaches the server, how many may do so at once, which pages may call it, and the addresses of ours that go
+//! into providers' portals.
 
 use url::{Host, Url};
 
 use crate::{
-    cli::doctor::{
-        is_production,
-        report::{Area, Webhook},
+    cli::{
+        doctor::{
+            Means, is_production,
+            report::{Area, Webhook},
+        },
+        files,
     },
     config::Config,
 };
 
-pub(super) fn look(area: &mut Area<'_>, config: &Config) {
+pub(super) fn look(area: &mut Area<'_>, config: &Config, means: &Means) {
     public_url(area, config);
     cors(area, config);
+    open_files(area, config, means);
     if !is_production(config) {
         return;
     }
@@ -70,6 +75,15 @@ fn cors(area: &mut Area<'_>, config: &Config) {
             all => format!("{all} origin(s) may call."),
         };
         area.ok("cors", found);
+    }
+}
+
+fn open_files(area: &mut Area<'_>, config: &Config, means: &Means) {
+    if let Some(found) = files::shortage(config, means.files) {
+        area.note("open-files-few", found, files::MEND);
+    } else {
+        let connections = config.http.connections;
+        area.ok("open-files", format!("There is room for {connections} connection(s), and for what else is open."));
     }
 }
 

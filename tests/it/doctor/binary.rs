@@ -67,6 +67,7 @@ async fn a_sound_set_up_is_told_in_one_page_and_left_as_it_is() {
     web
       ok    public-url     https://desk.example.com.
       ok    cors           1 origin(s) may call.
+      ok    open-files     There is room for 1000 connection(s), and for what else is open.
     providers
       ok    model          Replies are written by gpt-4o-mini.
       ok    telnyx         There is a key to check Telnyx's signatures with.

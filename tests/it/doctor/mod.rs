@@ -62,6 +62,8 @@ fn sound(database: &str, redis: &Redis) -> Vars {
         ("PUBLIC_URL", "https://desk.example.com"),
         ("BACKEND_CORS_ORIGINS", "https://app.example.com"),
         ("TRUSTED_PROXIES", "1"),
+        // Every machine has room for so many.
+        ("MAX_CONNECTIONS", "1000"),
         ("METRICS_TOKEN", "c81f5e0a37d94b62a8e3f10c5d7b9264"),
         ("REDIS_URL", &redis),
         ("OPENAI_API_KEY", "sk-0123456789"),
@@ -76,7 +78,7 @@ fn sound(database: &str, redis: &Redis) -> Vars {
 }
 
 fn means() -> Means {
-    Means { online: false, private: None, clock: Clock::system() }
+    Means { online: false, private: None, clock: Clock::system(), files: 1_000_000 }
 }
 
 async fn examined(vars: &Vars, means: &Means) -> Report {

@@ -91,6 +91,7 @@ async fn each_fault_in_the_environment_is_named() {
         ),
         (&[set("PUBLIC_URL", "https://127.0.0.1:8443")], &["must_mend public-url-local"]),
         (&[set("PUBLIC_URL", "https://desk.example.com/?a=b")], &["must_mend public-url-not-plain"]),
+        (&[set("MAX_CONNECTIONS", "1000000")], &["note open-files-few"]),
         (&[gone("TRUSTED_PROXIES")], &["note no-trusted-proxies"]),
         (&[gone("METRICS_TOKEN")], &["note metrics-without-token"]),
         (&[set("HOST", "127.0.0.1")], &["note listens-on-loopback"]),

@@ -19,7 +19,11 @@ use super::{Gateway, SECRET, cluster};
 pub const PATIENCE: Duration = Duration::from_mins(1);
 
 pub fn frontdesk(arguments: &[&str], settings: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_frontdesk"));
+    program(env!("CARGO_BIN_EXE_frontdesk"), arguments, settings)
+}
+
+fn program(name: &str, arguments: &[&str], settings: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(name);
     command
         .args(arguments)
         .env_clear()
@@ -44,7 +48,17 @@ pub struct Server {
 
 impl Server {
     pub async fn start(settings: &[(&str, &str)]) -> Self {
-        let mut child = frontdesk(&["serve"], settings).spawn().expect("started");
+        Self::ready(&mut frontdesk(&["serve"], settings)).await
+    }
+
+    /// By a shell that sets limits first, in its own words.
+    pub async fn limited(limits: &str, settings: &[(&str, &str)]) -> Self {
+        let script = format!("{limits} && exec \"$0\" serve");
+        Self::ready(&mut program("sh", &["-c", &script, env!("CARGO_BIN_EXE_frontdesk")], settings)).await
+    }
+
+    async fn ready(command: &mut Command) -> Self {
+        let mut child = command.spawn().expect("started");
         let mut stdout = BufReader::new(child.stdout.take().expect("a pipe")).lines();
         let mut greeting = String::new();
         let ready = timeout(PATIENCE, async {
@@ -123,6 +137,8 @@ impl Server {
             ("JWT_SECRET_KEY", SECRET),
             ("SECRET_KEY", "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"),
             ("LOG_FORMAT", "json"),
+            // Every machine has room for so many: none is told of in the log.
+            ("MAX_CONNECTIONS", "1000"),
         ];
         settings.extend(others);
         Self::start(&settings).await
