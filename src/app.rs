@@ -213,7 +213,7 @@ impl App {
         if self.works {
             task::spawn(worker.clone().run());
         }
-        let served = task::spawn(http::serve(listener, router, web.settings.listen, down.clone()));
+        let served = task::spawn(http::serve(listener, router, web.clone(), down.clone()));
         stop.await;
         tracing::info!("not ready any more: whoever balances the load goes elsewhere");
         web.leaving.cancel();

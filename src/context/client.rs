@@ -25,16 +25,21 @@ impl Client {
         Self { address: None, origin: Origin::Absent, agent: None }
     }
 
-    /// What one customer of a network provider holds: an IPv4 address, or the first half of an IPv6 one.
+    /// The network that its address is of.
     #[must_use]
     pub fn network(&self) -> String {
-        match self.address.map(|address| address.to_canonical()) {
-            Some(IpAddr::V4(address)) => address.to_string(),
-            Some(IpAddr::V6(address)) => {
-                let [a, b, c, d, ..] = address.segments();
-                format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
-            }
-            None => "nowhere".to_owned(),
+        self.address.map_or_else(|| "nowhere".to_owned(), network)
+    }
+}
+
+/// What one customer of a network provider holds: an IPv4 address, or the first half of an IPv6 one.
+#[must_use]
+pub fn network(address: IpAddr) -> String {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
         }
     }
 }

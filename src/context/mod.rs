@@ -23,7 +23,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::Notify;
 use tracing::{Span, field};
 
-pub use client::{Client, GuessSettings, VisitorSettings};
+pub use client::{Client, GuessSettings, VisitorSettings, network};
 pub use loaders::{LeadPage, Loaders, MessagePage, PlatformLoaders};
 pub use origins::Origins;
 pub use returns::Returns;

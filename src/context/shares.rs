@@ -98,9 +98,14 @@ impl Services {
     /// `RATE_LIMITED` with the seconds to wait.
     pub async fn limit(&self, draws: &[Draw]) -> Result<(), Refusal> {
         self.throttle.take(draws).await.map_err(|(what, refusal)| {
-            self.metrics.record(|| metrics::counter!(LIMITED, "limit" => what).increment(1));
+            self.limited(what);
             refusal
         })
+    }
+
+    /// Counts that somebody was refused as too much, by `what` there was too much of.
+    pub fn limited(&self, what: &'static str) {
+        self.metrics.record(|| metrics::counter!(LIMITED, "limit" => what).increment(1));
     }
 
     /// Counts an operation that costs so many points.
@@ -163,7 +168,7 @@ impl Services {
 pub fn announce(metrics: &Metrics) {
     metrics.record(|| {
         metrics::describe_counter!(LIMITED, "What was refused as too much at once, by the limit.");
-        for limit in ["requests of a person", "requests of a tenant"] {
+        for limit in ["requests of a person", "requests of a tenant", "connections of a network"] {
             metrics::counter!(LIMITED, "limit" => limit).increment(0);
         }
         metrics::describe_counter!(

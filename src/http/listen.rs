@@ -1,4 +1,4 @@
-//! Takes connections in, and serves them over HTTP/1.1: so many at once, none of them silent for long, or long over its headers.
+//! Takes connections in, and serves them over HTTP/1.1: those that get a place, none silent for long, or long over its headers.
 //! HTTP/2 is for the load balancer to speak: these limits and timers do not hold for it, and a connection whose protocol must be
 //! told by its first bytes can keep silent after them for ever. So this is hyper's builder for HTTP/1 alone: hyper-util's for
 //! both speaks HTTP/2 even if it is told not to, where connections may be upgraded. Must not know routes.
@@ -13,13 +13,19 @@ use hyper_util::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
     time::{sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_service::Service;
 
-use crate::{http::idle::Idle, kernel::task};
+use crate::{
+    http::{
+        Web,
+        idle::Idle,
+        places::{Place, Places},
+    },
+    kernel::task,
+};
 
 /// Largest head of a request, in bytes: its line and all its headers.
 const HEAD_MAX: usize = 64 << 10;
@@ -31,7 +37,7 @@ const NO_ROOM: Duration = Duration::from_millis(50);
 /// What connections are held to.
 #[derive(Debug, Clone, Copy)]
 pub struct ListenSettings {
-    /// `MAX_CONNECTIONS`: open at once. Who comes then waits.
+    /// `MAX_CONNECTIONS`: open at once. Who comes then waits. Where clients connect directly, one network holds a part of them.
     pub connections: usize,
     /// How long one may take to its first byte, and over the headers of each request.
     pub headers: Duration,
@@ -53,11 +59,12 @@ impl Default for ListenSettings {
 }
 
 /// Serves until `stop`, then lets requests come to their ends. Sockets that were upgraded are their own affair.
-pub async fn serve(listener: TcpListener, router: Router, settings: ListenSettings, stop: CancellationToken) {
+pub async fn serve(listener: TcpListener, router: Router, web: Arc<Web>, stop: CancellationToken) {
+    let settings = web.settings.listen;
     let mut make = router.into_make_service_with_connect_info::<SocketAddr>();
-    let (places, open) = (Arc::new(Semaphore::new(settings.connections)), TaskTracker::new());
-    let builder = builder(settings);
-    while let Some(Some((stream, peer, place))) = stop.run_until_cancelled(next(&listener, &places)).await {
+    let places = Places::new(settings.connections, web.settings.trusted_proxies > 0);
+    let (builder, open) = (builder(settings), TaskTracker::new());
+    while let Some(Some((stream, peer, place))) = stop.run_until_cancelled(next(&listener, &places, &web)).await {
         let Ok(service) = make.call(peer).await;
         let (builder, stop) = (builder.clone(), stop.child_token());
         task::spawn(open.track_future(async move {
@@ -87,18 +94,20 @@ pub async fn serve(listener: TcpListener, router: Router, settings: ListenSettin
     open.wait().await;
 }
 
-/// The next connection, and its place among those that may be open. `None` never, but for a semaphore that is closed.
-async fn next(
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    let place = places.clone().acquire_owned().await.ok()?;
+/// The next connection, and its place among those that may be open. `None` never, as [`Places::free`].
+async fn next(listener: &TcpListener, places: &Places, web: &Web) -> Option<(TcpStream, SocketAddr, Place)> {
+    let free = places.free().await?;
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
+                // Closed, where its network has its share: counted, and not logged, or whoever crowds fills the log.
+                let Some(share) = places.share(peer.ip()) else {
+                    web.services.limited("connections of a network");
+                    continue;
+                };
                 // Tokens are small, and each is to be seen when it is sent.
                 let _ = stream.set_nodelay(true);
-                return Some((stream, peer, place));
+                return Some((stream, peer, (free, share)));
             }
             Err(error) => {
                 tracing::warn!(%error, "no connection could be taken");

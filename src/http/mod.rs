@@ -15,6 +15,7 @@ mod mail;
 mod metrics;
 mod negotiate;
 mod parts;
+mod places;
 mod playground;
 mod problem;
 mod request_id;

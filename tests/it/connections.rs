@@ -1,6 +1,6 @@
 //! Clients that dawdle, crowd or talk too much: they are cut off, and nobody else notices.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use frontdesk::http::{ListenSettings, WebSettings};
 use reqwest::StatusCode;
@@ -25,6 +25,13 @@ async fn said(gateway: &Gateway, text: &[u8]) -> String {
     // It may hang up before it has heard all of it.
     let _ = stream.write_all(text).await;
     heard(stream).await
+}
+
+/// A connection from an address of this machine's.
+async fn from(address: [u8; 4], gateway: &Gateway) -> TcpStream {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind(SocketAddr::from((address, 0))).expect("an address of loopback");
+    socket.connect(gateway.address).await.expect("a connection")
 }
 
 /// All that comes over a connection until the server hangs up.
@@ -147,6 +154,38 @@ async fn when_all_places_are_taken_the_next_waits_until_one_is_free() {
         timeout(PATIENCE, stream.read_to_end(&mut rest)).await.expect("hung up on").ok();
         assert!(rest.is_empty());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_network_takes_a_quarter_of_the_places_and_others_still_get_in() {
+    // Nobody is hung up on for silence while this goes on.
+    let listen = ListenSettings { connections: 48, headers: 2 * PATIENCE, ..ListenSettings::default() };
+    let gateway = with(listen).await;
+    let crowding = [127, 0, 0, 2];
+    let mut crowd = Vec::new();
+    for _ in 0..12 {
+        crowd.push(from(crowding, &gateway).await);
+    }
+    assert_eq!(heard(from(crowding, &gateway).await).await, "");
+    assert!(is_well(&gateway).await, "we come from another address");
+    let told = gateway.http.get(gateway.url("/metrics")).send().await.expect("an answer").text().await.expect("text");
+    assert!(told.contains("frontdesk_limited_total{limit=\"connections of a network\"} 1\n"), "{told}");
+    // Whoever leaves makes room for another of theirs.
+    let is_let_in = async |gateway: &Gateway| {
+        let mut stream = from(crowding, gateway).await;
+        let _ = stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n").await;
+        heard(stream).await.starts_with("HTTP/1.1 200")
+    };
+    assert!(!is_let_in(&gateway).await);
+    crowd.pop();
+    timeout(PATIENCE, async { while !is_let_in(&gateway).await {} }).await.expect("room");
+    // Behind a proxy, all come from its address.
+    let (settings, web) = (vec![("TRUSTED_PROXIES", "1".to_owned())], WebSettings { listen, ..Plan::default().web });
+    let gateway = Gateway::planned(Plan { settings, web, ..Plan::default() }).await;
+    for _ in 0..12 {
+        crowd.push(from(crowding, &gateway).await);
+    }
+    assert!(is_let_in(&gateway).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -86,6 +86,7 @@ async fn a_person_who_asks_too_often_waits_and_nobody_else_does() {
     let mut counted: Vec<_> = metrics.lines().filter(|line| line.starts_with("frontdesk_limited_total")).collect();
     counted.sort_unstable();
     insta::assert_snapshot!(counted.join("\n"), @r#"
+    frontdesk_limited_total{limit="connections of a network"} 0
     frontdesk_limited_total{limit="requests of a person"} 7
     frontdesk_limited_total{limit="requests of a tenant"} 1
     "#);

@@ -75,6 +75,7 @@ async fn the_operators_numbers_name_no_tenant_and_ask_for_their_token() {
     frontdesk_jobs_waiting{kind="mailbox_care"} 0
     frontdesk_jobs_waiting{kind="mailbox_sync"} 0
     frontdesk_jobs_waiting{kind="text"} 0
+    frontdesk_limited_total{limit="connections of a network"} 0
     frontdesk_limited_total{limit="requests of a person"} 0
     frontdesk_limited_total{limit="requests of a tenant"} 0
     frontdesk_operation_cost_total 2022
