@@ -124,7 +124,7 @@ async fn store(
 ) -> Outcome<Accepted> {
     let now = cx.now();
     // Where the customer is elsewhere, on their phone or in their mail, or speaks: whoever writes here is of the business.
-    let is_carried = carriage::is_carried(tx, &conversation).await?;
+    let is_carried = carriage::is_carried(conversation.channel);
     let by_hand =
         is_carried || conversation.channel == Channel::Voice || conversation.status == ConversationStatus::Human;
     // Where a person answers, the tenant's people do so; a website visitor stays the customer.
@@ -146,7 +146,7 @@ async fn store(
     let (message, is_waited_for) =
         try_join!(messages::insert(tx, &new), messages::has_open_reply(tx, conversation.id))?;
     if is_carried && !carriage::carry(cx, tx, &conversation, &message).await? {
-        return Err(Refusal::new(ErrorCode::Conflict, carriage::no_way(conversation.channel)).into());
+        return Err(Refusal::new(ErrorCode::Conflict, carriage::no_way(&conversation)).into());
     }
     let touched = ConversationChanges { status: None, lead_id: None, subject: None, updated_at: now };
     let (tx, id) = (&*tx, conversation.id);

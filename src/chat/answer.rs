@@ -107,7 +107,7 @@ async fn take_up(cx: &TenantCx, tx: &mut Tx<Tenant>, question: MessageId) -> Out
     }
     if is_missing && !carriage::is_reachable(tx, &conversation).await? {
         // Nothing is written that nobody may get; by the time that there is a way again, a person may have answered.
-        return Err(Refusal::new(ErrorCode::Conflict, carriage::no_way(conversation.channel)).into());
+        return Err(Refusal::new(ErrorCode::Conflict, carriage::no_way(&conversation)).into());
     }
     let reply = match reply {
         None => Some((accept::await_reply(cx, tx, &asked).await?, true)),

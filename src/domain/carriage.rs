@@ -4,23 +4,17 @@
 use crate::{
     context::TenantCx,
     db::{
-        tables::{conversations::ConversationRow, mailboxes, mails as rows, messages::MessageRow, settings, tenants},
+        tables::{conversations::ConversationRow, mailboxes, messages::MessageRow, settings, tenants},
         tx::{Tenant, Tx},
     },
     domain::{mails, texts},
     kernel::{failure::Outcome, vocabulary::Channel},
 };
 
-/// Whether the customer of a conversation is elsewhere: by text or in a thread of mail. Whoever writes here is of the business.
-///
-/// # Errors
-/// Database faults.
-pub async fn is_carried(tx: &Tx<Tenant>, conversation: &ConversationRow) -> Outcome<bool> {
-    Ok(match conversation.channel {
-        Channel::Sms => true,
-        Channel::Email => rows::thread_of(tx, conversation.id).await?.is_some(),
-        Channel::Web | Channel::Voice => false,
-    })
+/// Whether the customers of a channel are elsewhere: on their phones or in their mail. Whoever writes here is of the business.
+#[must_use]
+pub fn is_carried(channel: Channel) -> bool {
+    matches!(channel, Channel::Sms | Channel::Email)
 }
 
 /// Whether customers of a conversation are answered yet: the business may have been deactivated, or its channel switched off,
@@ -68,8 +62,16 @@ pub async fn carry(
 
 /// What whoever writes is told where there is no way to the customer.
 #[must_use]
-pub fn no_way(channel: Channel) -> &'static str {
-    match channel {
+pub fn no_way(conversation: &ConversationRow) -> &'static str {
+    // A customer who writes has a conversation that knows them. One that staff began knows nobody, and no setting helps.
+    let is_nobodys = conversation.contact.is_none();
+    match conversation.channel {
+        Channel::Email if is_nobodys => {
+            "There is no way to this customer: nobody wrote in this conversation by mail, so there is no thread to answer in."
+        }
+        Channel::Sms if is_nobodys => {
+            "There is no way to this customer: nobody wrote in this conversation by text, so there is no number to answer."
+        }
         Channel::Email => {
             "There is no way to this customer: no mailbox is connected, or it has to be connected again. \
              See startEmailConnection."

@@ -14,6 +14,7 @@ mod audit;
 mod bad_input;
 mod calls;
 mod canaries;
+mod carriage;
 mod chat;
 mod clients;
 mod connections;

@@ -194,5 +194,6 @@ async fn staff_who_write_where_no_number_is_left_are_told() {
         "mutation($c: ID!) { sendMessage(input: { conversationId: $c, content: \"I am.\" }) { message { role } } }";
     let answer = shop.admin.ask(send, json!({ "c": id })).await;
     assert_eq!(answer["errors"][0]["extensions"]["code"], "CONFLICT", "{answer}");
+    assert!(answer["errors"][0]["message"].as_str().expect("why").contains("updateSmsSettings"), "{answer}");
     assert_eq!(shop.roles().await, ["CUSTOMER", "ASSISTANT"]);
 }

@@ -143,7 +143,8 @@ impl ConversationConnection {
 /// A conversation to be opened.
 #[derive(InputObject)]
 pub struct StartConversationInput {
-    /// Where it takes place.
+    /// Where it takes place. What is sent on `SMS` and `EMAIL` goes to the customer who wrote there first; here nobody did,
+    /// so that `sendMessage` answers CONFLICT.
     #[graphql(default_with = "Channel::Web")]
     channel: Channel,
     /// Whom with.
