@@ -13,7 +13,7 @@ use crate::{
         },
         tx::{Tenant, Tx},
     },
-    domain::carriage,
+    domain::{carriage, conversations as threads},
     kernel::{
         failure::{ErrorCode, Outcome, Refusal},
         ids::ConversationId,
@@ -52,7 +52,8 @@ pub struct Accepted {
 /// Stores a message and its waiting reply in one transaction.
 ///
 /// # Errors
-/// `BAD_USER_INPUT`, `NOT_FOUND`, and `CONFLICT` for a closed conversation, or where there is no way to its customer.
+/// `BAD_USER_INPUT`, `NOT_FOUND`, and `CONFLICT` for a closed conversation, where there is no way to its customer, or for an id
+/// that another message has.
 pub(super) async fn accept(cx: &TenantCx, form: &MessageForm) -> Outcome<Accepted> {
     let content = text::required("content", &form.content, CONTENT_MAX)?;
     let client_message_id = text::optional("clientMessageId", form.client_message_id.as_deref(), 128)?;
@@ -61,7 +62,7 @@ pub(super) async fn accept(cx: &TenantCx, form: &MessageForm) -> Outcome<Accepte
         let place = form.conversation.or(cx.scope().bound_to());
         let conversation = conversation(cx, tx, place, client_message_id.as_deref()).await?;
         if let Some(known) = &client_message_id
-            && let Some(message) = messages::sent_before(tx, conversation.id, known).await?
+            && let Some(message) = sent_before(cx, tx, &conversation, known, &content).await?
         {
             let reply = messages::reply_to(tx, message.id).await?;
             return Ok(Accepted { conversation, message, reply, is_next: false, is_new: false });
@@ -113,6 +114,36 @@ async fn conversation(
         cx.audit(tx, "conversation.start", row.id);
     }
     Ok(row)
+}
+
+/// This message, where it was sent before. What anybody else sent under the id, or what says something else, is not this one.
+async fn sent_before(
+    cx: &TenantCx,
+    tx: &mut Tx<Tenant>,
+    conversation: &ConversationRow,
+    known: &str,
+    content: &str,
+) -> Outcome<Option<MessageRow>> {
+    let Some(message) = messages::sent_before(tx, conversation.id, known).await? else {
+        // A provider's message that is known by this id may be on its way, and would count as heard before.
+        if conversation.channel != Channel::Web && threads::is_a_providers(known) {
+            return Err(Refusal::input(
+                "clientMessageId",
+                "`clientMessageId` looks like the id of a provider's message. Choose one of your own.",
+            )
+            .into());
+        }
+        return Ok(None);
+    };
+    // Its role is not asked for: a person may have taken the conversation over since.
+    if message.author_id != cx.scope().actor().user() || message.content != content {
+        return Err(Refusal::conflict(
+            "clientMessageId",
+            "Another message has this `clientMessageId` in this conversation. Give each message an id of its own.",
+        )
+        .into());
+    }
+    Ok(Some(message))
 }
 
 async fn store(

@@ -18,6 +18,9 @@ use crate::{
     },
 };
 
+/// What the ids begin with that messages of providers are known by: of texts, of mail, and of what is said in calls.
+const PROVIDERS_IDS: &[&str] = &["TELNYX:", "TWILIO:", "gmail:", "call/"];
+
 /// A thread to be.
 pub struct ConversationForm {
     /// Where it takes place.
@@ -89,7 +92,13 @@ pub async fn update(cx: &TenantCx, id: ConversationId, edit: &ConversationEdit) 
     .await
 }
 
-/// Adds what a customer wrote on a channel of its own, where it is `known_as` this.
+/// Whether an id is such as messages have that providers tell of.
+#[must_use]
+pub fn is_a_providers(id: &str) -> bool {
+    PROVIDERS_IDS.iter().any(|start| id.starts_with(start))
+}
+
+/// Adds what a customer wrote on a channel of its own, where it is `known_as` this, as [`is_a_providers`] has it.
 pub(super) async fn heard(
     cx: &TenantCx,
     tx: &mut Tx<Tenant>,

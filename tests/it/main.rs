@@ -51,6 +51,7 @@ mod prompts;
 mod providers;
 mod quotas;
 mod races;
+mod repeats;
 mod replica;
 mod restart;
 mod retrieval;

@@ -132,7 +132,7 @@ pub struct SendMessageInput {
     /// What is said, 1 to 16,000 characters.
     content: String,
     /// An id of your own choosing, unique in the conversation: sent again under it, this is the same message, stored and
-    /// answered once.
+    /// answered once. Another message under it is refused with CONFLICT.
     client_message_id: Option<String>,
 }
 

@@ -126,7 +126,7 @@ pub async fn find_many(tx: &mut Tx<Tenant>, ids: &[MessageId]) -> Outcome<Vec<Me
         .await?)
 }
 
-/// The message that a client already sent under this id.
+/// The message that was sent under this id already, whoever sent it and whatever it says.
 ///
 /// # Errors
 /// Database faults.
