@@ -205,27 +205,32 @@ pub(super) async fn one_reply(
     }))
 }
 
-/// A message that was sent before: what happened since, in short, as the watcher was not there.
+/// A message that was sent before: what happened since, in short, as the watcher was not there. Until all of it is told, events
+/// carry the message's own place: whoever breaks off in between is told the rest from there.
 async fn told_again(cx: &TenantCx, watcher: &Watcher, accepted: Accepted) -> Outcome<VecDeque<Event>> {
-    let place = watcher.place();
-    let conversation = accepted.conversation.id;
-    let question = accepted.message.id;
-    let mut bodies = vec![Body::MessageAdded(Arc::new(accepted.message))];
+    let (place, conversation, question) = (watcher.place(), accepted.conversation.id, accepted.message.id);
+    // What the log does not know of lies before it, and from there it is looked up.
+    let asked = watcher
+        .place_of(|body| matches!(body, Body::MessageAdded(row) if row.id == question))
+        .unwrap_or_else(|| Cursor::at(accepted.message.created_at - MARGIN));
+    let told = |cursor, body| Event { cursor, conversation, body };
+    let mut events = VecDeque::from([told(asked, Body::MessageAdded(Arc::new(accepted.message)))]);
     // Looked at after the watcher was set up: an end that this misses will be heard.
     let reply: Option<TurnRow> = cx.read(async |tx| messages::reply_to(tx, question).await).await?;
     match reply {
         Some(row) if matches!(row.status, MessageStatus::Pending | MessageStatus::Streaming) => {
             if let Some((message, text)) = watcher.live().filter(|(message, _)| *message == row.id) {
-                bodies.push(Body::ReplySnapshot { message, text });
+                events.push_back(told(place, Body::ReplySnapshot { message, text }));
             }
         }
         Some(row) => {
-            bodies.push(Body::ReplySnapshot { message: row.id, text: row.content.clone() });
-            bodies.push(Body::of_finished(row));
+            let ended = watcher.place_of(|body| body.ends_reply() && body.message() == row.id).unwrap_or(place);
+            events.push_back(told(asked, Body::ReplySnapshot { message: row.id, text: row.content.clone() }));
+            events.push_back(told(ended, Body::of_finished(row)));
         }
         None => {}
     }
-    Ok(bodies.into_iter().map(|body| Event { cursor: place, conversation, body }).collect())
+    Ok(events)
 }
 
 /// Waits until a reply's end was told.

@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 
 use crate::{
-    chat::history,
+    chat::{history, kinds, with_faq},
     support::{
         Actor, Answer, CHAT, Gateway, Plan, code,
+        fake_model::{FakeModel, Script},
         shop::{Shop, THEIRS, carried},
     },
 };
@@ -15,6 +16,10 @@ const SEND: &str =
 
 fn input(conversation: &str, content: &str, id: &str) -> Value {
     json!({ "input": { "conversationId": conversation, "content": content, "clientMessageId": id } })
+}
+
+fn cursor(event: &Value) -> &str {
+    event["cursor"].as_str().expect("a cursor")
 }
 
 fn refusal(answer: &Answer) -> (&str, &Value) {
@@ -110,4 +115,85 @@ async fn an_id_like_a_providers_takes_no_message_of_a_customers_away() {
     // On the web no provider tells of anything, and every id is the client's own.
     let web = shop.admin.conversation().await;
     assert!(send(&web, "Hello", &known).await.get("errors").is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_breaks_off_while_a_message_is_told_again_is_told_the_rest() {
+    let model = FakeModel::start(Script::ByHand).await;
+    let gateway = Gateway::with_model(model.base_url.clone()).await;
+    let admin = with_faq(&gateway).await;
+    let conversation = admin.conversation().await;
+    let chat = async || admin.subscribe(CHAT, input(&conversation, "Hello", "c-1")).await;
+    let mut first = chat().await;
+    let call = model.call().await;
+    call.text("One ").await;
+    for kind in ["MessageAdded", "ReplyStarted", "ReplyDelta"] {
+        first.expect(kind).await;
+    }
+    drop(first);
+    // While it is written. Behind the message comes the reply from its beginning, behind its text so far what is new.
+    let mut again = chat().await;
+    let asked = again.expect("MessageAdded").await;
+    let so_far = again.expect("ReplySnapshot").await;
+    assert_eq!(so_far["text"], "One ");
+    drop(again);
+    let mut behind_question = admin.watch(&conversation, Some(cursor(&asked))).await;
+    behind_question.expect("ReplyStarted").await;
+    assert_eq!(behind_question.expect("ReplyDelta").await["text"], "One ");
+    let mut behind_text = admin.watch(&conversation, Some(cursor(&so_far))).await;
+    call.text("two.").await;
+    call.finish().await;
+    for watcher in [&mut behind_question, &mut behind_text] {
+        assert_eq!(watcher.expect("ReplyDelta").await["text"], "two.");
+        assert_eq!(watcher.expect("ReplyCompleted").await["message"]["content"], "One two.");
+    }
+    // And once it is whole.
+    let again = chat().await.all().await;
+    assert_eq!(kinds(&again), ["MessageAdded", "ReplySnapshot", "ReplyCompleted"]);
+    for event in &again[..2] {
+        let mut rest = admin.watch(&conversation, Some(cursor(event))).await;
+        for kind in ["ReplyStarted", "ReplyDelta", "ReplyDelta"] {
+            rest.expect(kind).await;
+        }
+        assert_eq!(rest.expect("ReplyCompleted").await["message"]["content"], "One two.");
+    }
+    // Behind its end comes what is said next.
+    let mut next = admin.watch(&conversation, Some(cursor(&again[2]))).await;
+    admin.ask(SEND, input(&conversation, "Thanks", "c-2")).await;
+    assert_eq!(next.expect("MessageAdded").await["message"]["content"], "Thanks");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_restart_the_rest_is_told_as_whole_texts() {
+    let mut gateway = Gateway::start().await;
+    let admin = with_faq(&gateway).await;
+    let (token, database) = (admin.token.clone(), gateway.database.clone());
+    let conversation = admin.conversation().await;
+    let question = input(&conversation, "Is an anvil heavy?", "c-1");
+    admin.subscribe(CHAT, question.clone()).await.all().await;
+    gateway.stop().await;
+    let again = Gateway::planned(Plan { database: Some(database), ..Plan::default() }).await;
+    again.clock.advance(chrono::TimeDelta::minutes(1));
+    let admin = Actor { token, ..again.stranger() };
+    let told = admin.subscribe(CHAT, question).await.all().await;
+    assert_eq!(kinds(&told), ["MessageAdded", "ReplySnapshot", "ReplyCompleted"]);
+    let mut rest = admin.watch(&conversation, Some(cursor(&told[0]))).await;
+    assert_eq!(rest.expect("MessageAdded").await["message"], told[0]["message"]);
+    assert_eq!(rest.expect("ReplySnapshot").await["text"], "About as heavy as it looks.");
+    assert_eq!(rest.expect("ReplyCompleted").await["message"], told[2]["message"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_person_answered_meanwhile_is_part_of_the_rest() {
+    let gateway = Gateway::start().await;
+    let acme = gateway.tenant("acme").await;
+    let (admin, (visitor, conversation)) = (acme.admin().await, acme.visitor().await);
+    hand_over(&admin, &conversation).await;
+    let question = input(&conversation, "Is anybody there?", "1");
+    visitor.subscribe(CHAT, question.clone()).await.all().await;
+    admin.ask(SEND, input(&conversation, "I am.", "2")).await;
+    let told = visitor.subscribe(CHAT, question).await.all().await;
+    assert_eq!(kinds(&told), ["MessageAdded"]);
+    let mut rest = visitor.watch(&conversation, Some(cursor(&told[0]))).await;
+    assert_eq!(rest.expect("MessageAdded").await["message"]["content"], "I am.");
 }

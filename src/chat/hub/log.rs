@@ -261,6 +261,14 @@ impl Log {
         place >= self.floor
     }
 
+    /// The place of the newest event that `is_it`, as far as the log goes back. Deltas are not looked at.
+    pub(super) fn place_of(&self, is_it: impl Fn(&Body) -> bool) -> Option<Cursor> {
+        self.pieces.iter().rev().find_map(|piece| match piece {
+            Piece::Event(event) if is_it(&event.body) => Some(event.cursor),
+            _ => None,
+        })
+    }
+
     /// What happened behind `place`; of a watcher that is far behind, in bigger bites.
     pub(super) fn behind(&self, place: Cursor) -> Vec<Event> {
         let behind = self.pieces.partition_point(|piece| piece.last() <= place);

@@ -113,6 +113,11 @@ impl Watcher {
         self.place
     }
 
+    /// The place of the newest event that `is_it`, as far as the log goes back. Deltas are not looked at.
+    pub(in crate::chat) fn place_of(&self, is_it: impl Fn(&Body) -> bool) -> Option<Cursor> {
+        lock(&self.topic.log).place_of(is_it)
+    }
+
     /// The reply that was being written when it began to watch, for a watcher that has nothing of it yet. What came
     /// since is in the log behind its place.
     pub(in crate::chat) fn live(&self) -> Option<(MessageId, String)> {
