@@ -85,7 +85,12 @@ pub async fn update(cx: &TenantCx, id: ConversationId, edit: &ConversationEdit) 
     ]);
     cx.write(async |tx| {
         known(tx, edit.lead.flatten()).await?;
-        let row = conversations::update(tx, id, &changes).await?.ok_or_else(|| Refusal::not_found("conversation"))?;
+        let missing = || Refusal::not_found("conversation");
+        let thread = conversations::find(tx, id).await?.ok_or_else(missing)?;
+        if !changes.is_news(&thread) {
+            return Ok(thread);
+        }
+        let row = conversations::update(tx, id, &changes).await?.ok_or_else(missing)?;
         cx.audit_change(tx, "conversation.update", id, detail);
         Ok(row)
     })

@@ -259,6 +259,10 @@ pub async fn update(cx: &TenantCx, id: LeadId, edit: &LeadEdit) -> Outcome<LeadR
     };
     let detail = said(&changes);
     cx.write(async |tx| {
+        let known = leads::find(tx, id).await?.ok_or_else(missing_lead)?;
+        if !changes.is_news(&known) {
+            return Ok(known);
+        }
         let row = leads::update(tx, id, &changes).await?.ok_or_else(missing_lead)?;
         if row.name.is_none() && row.email.is_none() && row.phone.is_none() {
             // The transaction ends with it, and so does the change.

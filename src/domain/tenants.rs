@@ -117,9 +117,16 @@ pub async fn update(cx: &AdminCx, id: TenantId, edit: TenantEdit) -> Outcome<Ten
     ]);
     let row = cx
         .administer(async |tx| {
-            let row = tenants::update(tx, id, &changes).await?.ok_or_else(missing)?;
+            let mut row = tenants::find(tx, id).await?.ok_or_else(missing)?;
+            let is_news = changes.is_news(&row);
+            let sets_up = edit.pinecone_environment.is_some() || edit.pinecone_api_key.is_some();
+            if is_news {
+                row = tenants::update(tx, id, &changes).await?.ok_or_else(missing)?;
+            }
             set_up_index(cx, tx, id, edit.pinecone_environment, edit.pinecone_api_key).await?;
-            cx.audit_change(tx, "tenant.update", id, Some(id), detail);
+            if is_news || sets_up {
+                cx.audit_change(tx, "tenant.update", id, Some(id), detail);
+            }
             Ok(row)
         })
         .await?;
@@ -127,7 +134,7 @@ pub async fn update(cx: &AdminCx, id: TenantId, edit: TenantEdit) -> Outcome<Ten
     Ok(row)
 }
 
-/// Switches a tenant off: its people can't sign in and what they have open ends; its data stays.
+/// Switches a tenant off: its people can't sign in and what they have open ends; its data stays. Again changes nothing.
 ///
 /// # Errors
 /// `NOT_FOUND`.
@@ -143,6 +150,10 @@ pub async fn deactivate(cx: &AdminCx, id: TenantId) -> Outcome<TenantRow> {
     };
     let row = cx
         .administer(async |tx| {
+            let known = tenants::find(tx, id).await?.ok_or_else(missing)?;
+            if !changes.is_news(&known) {
+                return Ok(known);
+            }
             let row = tenants::update(tx, id, &changes).await?.ok_or_else(missing)?;
             cx.audit(tx, "tenant.deactivate", id, Some(id));
             Ok(row)
@@ -212,6 +223,10 @@ pub async fn update_profile(cx: &TenantCx, edit: ProfileEdit) -> Outcome<TenantR
         ("timeZone", changes.time_zone.is_some()),
     ]);
     cx.write(async |tx| {
+        let own = tenants::own(tx).await?;
+        if !changes.is_news(&own) {
+            return Ok(own);
+        }
         let row = tenants::update_own(tx, &changes).await?;
         cx.audit_change(tx, "tenant.profile", row.id, detail);
         Ok(row)

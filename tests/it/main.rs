@@ -77,6 +77,7 @@ mod tour;
 mod traces;
 mod transports;
 mod turns;
+mod unchanged;
 mod upstream;
 mod usage;
 mod users;

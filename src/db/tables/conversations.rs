@@ -16,7 +16,7 @@ use crate::{
     db::{
         kept::Keep,
         schema::{conversations, leads},
-        tables::{contains, page_of},
+        tables::{contains, differs, page_of},
         tx::{Tenant, Tx},
     },
     kernel::{
@@ -347,6 +347,16 @@ pub struct ConversationChanges {
     pub lead_id: Option<Option<LeadId>>,
     pub subject: Option<Option<String>>,
     pub updated_at: DateTime<Utc>,
+}
+
+impl ConversationChanges {
+    /// Whether it changes anything of `row`. When it was changed counts for nothing.
+    #[must_use]
+    pub fn is_news(&self, row: &ConversationRow) -> bool {
+        differs(self.status.as_ref(), &row.status)
+            || differs(self.lead_id.as_ref(), &row.lead_id)
+            || differs(self.subject.as_ref(), &row.subject)
+    }
 }
 
 /// Changes one.

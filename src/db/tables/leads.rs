@@ -7,7 +7,7 @@ use diesel_async::RunQueryDsl;
 use crate::{
     db::{
         schema::leads,
-        tables::{contains, page_of},
+        tables::{contains, differs, page_of},
         tx::{Tenant, Tx},
     },
     kernel::{
@@ -205,6 +205,18 @@ pub struct LeadChanges {
     pub status: Option<LeadStatus>,
     pub notes: Option<Option<String>>,
     pub updated_at: DateTime<Utc>,
+}
+
+impl LeadChanges {
+    /// Whether it changes anything of `row`. When it was changed counts for nothing.
+    #[must_use]
+    pub fn is_news(&self, row: &LeadRow) -> bool {
+        differs(self.name.as_ref(), &row.name)
+            || differs(self.email.as_ref(), &row.email)
+            || differs(self.phone.as_ref(), &row.phone)
+            || differs(self.status.as_ref(), &row.status)
+            || differs(self.notes.as_ref(), &row.notes)
+    }
 }
 
 /// Changes one.

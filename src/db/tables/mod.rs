@@ -56,6 +56,11 @@ macro_rules! page_of {
 }
 use page_of;
 
+/// Whether a change, where there is one, is to another value than the one that stands.
+fn differs<T: PartialEq>(change: Option<&T>, stands: &T) -> bool {
+    change.is_some_and(|change| change != stands)
+}
+
 /// A word for a LIKE pattern, with its own wildcards taken literally.
 fn literal(word: &str) -> String {
     word.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")

@@ -7,7 +7,7 @@ use diesel_async::RunQueryDsl;
 use crate::{
     db::{
         schema::tenants,
-        tables::{contains, page_of},
+        tables::{contains, differs, page_of},
         tx::{Admin, Identity, Tenant, Tx},
     },
     kernel::{
@@ -98,6 +98,19 @@ pub struct TenantChanges {
     pub updated_at: DateTime<Utc>,
 }
 
+impl TenantChanges {
+    /// Whether it changes anything of `row`. When it was changed counts for nothing.
+    #[must_use]
+    pub fn is_news(&self, row: &TenantRow) -> bool {
+        differs(self.subdomain.as_ref(), &row.subdomain)
+            || differs(self.name.as_ref(), &row.name)
+            || differs(self.is_active.as_ref(), &row.is_active)
+            || differs(self.system_prompt.as_ref(), &row.system_prompt)
+            || differs(self.allowed_origins.as_ref(), &row.allowed_origins)
+            || differs(self.monthly_token_quota.as_ref(), &row.monthly_token_quota)
+    }
+}
+
 /// The transaction's own tenant.
 ///
 /// # Errors
@@ -118,6 +131,18 @@ pub struct ProfileChanges {
     pub contact_email: Option<Option<String>>,
     pub time_zone: Option<Option<String>>,
     pub updated_at: DateTime<Utc>,
+}
+
+impl ProfileChanges {
+    /// Whether it changes anything of `row`. When it was changed counts for nothing.
+    #[must_use]
+    pub fn is_news(&self, row: &TenantRow) -> bool {
+        differs(self.business_name.as_ref(), &row.business_name)
+            || differs(self.website_url.as_ref(), &row.website_url)
+            || differs(self.phone_number.as_ref(), &row.phone_number)
+            || differs(self.contact_email.as_ref(), &row.contact_email)
+            || differs(self.time_zone.as_ref(), &row.time_zone)
+    }
 }
 
 /// Changes the transaction's own tenant.

@@ -134,7 +134,7 @@ impl Tenant {
     async fn created_at(&self) -> DateTime {
         self.row.created_at.into()
     }
-    /// When it was last changed.
+    /// When it was last changed. What `sms`, `voice`, `email`, `retrieval`, `model` and `booking` hold does not count.
     async fn updated_at(&self) -> DateTime {
         self.row.updated_at.into()
     }
