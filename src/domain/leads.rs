@@ -68,6 +68,14 @@ pub async fn noted_in(cx: &TenantCx, tx: &mut Tx<Tenant>, form: &LeadForm) -> Ou
     note_or_find(cx, tx, &checked(cx, form)?, true).await
 }
 
+/// As [`claim`], in the transaction of what it belongs to.
+///
+/// # Errors
+/// As [`create`].
+pub async fn claimed_in(cx: &TenantCx, tx: &mut Tx<Tenant>, form: &LeadForm) -> Outcome<LeadRow> {
+    note_or_find(cx, tx, &checked(cx, form)?, false).await
+}
+
 /// Keeps what a customer said of themselves in a conversation: of the lead that it is linked to, or, where there is none,
 /// of one as of [`claim`], which it is linked to from then on. What is known stays, and what is another lead's stays
 /// theirs. Of a lead that was there before the conversation nothing changes, unless a provider vouches that it is theirs.

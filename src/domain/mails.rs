@@ -143,7 +143,8 @@ async fn conversation(
             source: Some(Channel::Email),
             ..LeadForm::default()
         };
-        Some(Some(leads::noted_in(cx, tx, &form).await?.id))
+        // Nobody vouches for a mail: its name is that of a lead which it makes, and of none that was there before.
+        Some(Some(leads::claimed_in(cx, tx, &form).await?.id))
     };
     let is_closed = row.status == ConversationStatus::Closed;
     if is_closed {

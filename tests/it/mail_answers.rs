@@ -205,6 +205,44 @@ async fn whoever_has_another_answered_puts_no_number_of_theirs_on_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_mail_gives_no_name_to_somebody_who_was_known_before() {
+    let google = FakeGoogle::start().await;
+    let gateway = mailbox::gateway(&google).await;
+    let admin = mailbox::with_mailbox(&google, &gateway.tenant("acme").await).await;
+    admin.data(r#"mutation { createLead(input: { email: "vera@x.test", phone: "+15555550166" }) { id } }"#).await;
+    gateway.clock.advance(TimeDelta::minutes(1));
+    // Whoever writes a mail chooses both its address and the name beside it.
+    google.arrives(DESK, "thread-1", plain("\"Mallory Doe\" <vera@x.test>", "Hi", "<1@x.test>", "Hello", &[]));
+    google.arrives(DESK, "thread-2", asks("2", "Is there room on Saturday?"));
+    told(&google, &gateway, "push-1").await;
+    let seen = admin
+        .data("{ leads(orderBy: { field: CREATED_AT, direction: ASC }) { nodes { name email phone notes conversations { totalCount } } } }")
+        .await;
+    insta::assert_json_snapshot!(seen["leads"]["nodes"], @r#"
+    [
+      {
+        "name": null,
+        "email": "vera@x.test",
+        "phone": "+15555550166",
+        "notes": null,
+        "conversations": {
+          "totalCount": 1
+        }
+      },
+      {
+        "name": "Pat Doe",
+        "email": "pat@parent.test",
+        "phone": null,
+        "notes": null,
+        "conversations": {
+          "totalCount": 1
+        }
+      }
+    ]
+    "#);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn machines_lists_bounces_and_ourselves_are_never_answered() {
     let google = FakeGoogle::start().await;
     let gateway = mailbox::gateway(&google).await;
