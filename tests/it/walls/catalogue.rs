@@ -90,6 +90,59 @@ async fn the_login_role_sees_nothing_until_it_takes_a_role_and_a_tenant() {
     }
 }
 
+/// Policies choose rows; of which columns somebody reads and writes, grants tell. A new column is the platform's until it stands here.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_what_is_its_own_a_tenant_writes_and_reads_no_more_than_it_needs() {
+    let database = cluster::database().await;
+    let owner = cluster::owner(&database).await;
+    owner
+        .batch_execute(
+            "INSERT INTO tenants (id, subdomain, name, created_at, updated_at) VALUES (1, 'a', 'A', now(), now());
+             INSERT INTO users (id, tenant_id, email, password_hash, role, created_at, updated_at)
+             VALUES (1, 1, 'ann@a.example', 'x', 'USER', now(), now());
+             INSERT INTO sessions (id, user_id, tenant_id, refresh_hash, created_at, expires_at)
+             VALUES (gen_random_uuid(), 1, 1, 'canary', now(), now())",
+        )
+        .await
+        .expect("rows");
+    let login = cluster::login(&database).await;
+    for (role, statement, may) in [
+        (
+            "frontdesk_tenant",
+            "UPDATE tenants SET ? = ?",
+            vec!["business_name", "contact_email", "phone_number", "time_zone", "updated_at", "website_url"],
+        ),
+        ("frontdesk_tenant", "SELECT ? FROM sessions", vec!["revoked_at", "tenant_id", "user_id"]),
+        ("frontdesk_admin", "SELECT ? FROM sessions", vec!["revoked_at", "tenant_id", "user_id"]),
+        ("frontdesk_tenant", "UPDATE sessions SET ? = ?", vec!["revoked_at"]),
+    ] {
+        let table = if statement.contains("tenants") { "tenants" } else { "sessions" };
+        let columns = "SELECT attname::text FROM pg_attribute WHERE attrelid = $1::text::regclass AND attnum > 0 \
+                       AND NOT attisdropped ORDER BY 1";
+        let columns = owner.query(columns, &[&table]).await.expect("the catalogue");
+        let mut done = Vec::new();
+        for column in columns.iter().map(|row| row.get::<_, String>(0)) {
+            let statement = statement.replace('?', &column);
+            login
+                .batch_execute(&format!("BEGIN; SET LOCAL ROLE {role}; SET LOCAL app.tenant_id = '1'"))
+                .await
+                .expect("begin");
+            match login.execute(&statement, &[]).await {
+                Ok(rows) => {
+                    assert_eq!(rows, 1, "{role}: {statement}");
+                    done.push(column);
+                }
+                Err(refused) => {
+                    let code = refused.code().map(tokio_postgres::error::SqlState::code);
+                    assert_eq!(code, Some("42501"), "{role}: {statement}: {refused}");
+                }
+            }
+            login.batch_execute("ROLLBACK").await.expect("rollback");
+        }
+        assert_eq!(done, may, "{role}: {statement}");
+    }
+}
+
 /// PostgreSQL takes IS NULL of a function to be true of next to no row, and then reads all of a tenant's rows for a page of twenty.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_policy_does_not_make_postgresql_expect_nothing() {
@@ -198,7 +251,7 @@ async fn every_table_of_a_tenant_is_closed_or_narrowed_to_a_visitor() {
         // These find nothing to change.
         ("DELETE FROM messages", false),
         ("DELETE FROM conversations", false),
-        ("UPDATE tenants SET name = 'x'", false),
+        ("UPDATE tenants SET business_name = 'x'", false),
     ] {
         login.batch_execute(begin).await.expect("begin");
         match login.execute(write, &[]).await {
