@@ -41,6 +41,7 @@ pub(super) async fn scrape(
         Some(_) | None => {}
     }
     web.services.db.measure(&web.services.metrics);
+    web.services.passwords.measure(&web.services.metrics);
     web.measure();
     ([(header::CONTENT_TYPE, TEXT), (header::CACHE_CONTROL, "no-store")], web.services.metrics.render()).into_response()
 }

@@ -35,6 +35,7 @@ async fn the_operators_numbers_name_no_tenant_and_ask_for_their_token() {
     # HELP frontdesk_operation_cost_total Points that operations cost: fields, once for each row that a list may give.
     # HELP frontdesk_operation_duration_seconds How long they took, in seconds.
     # HELP frontdesk_operations_total Queries and mutations that were run, by kind and by their first error's code.
+    # HELP frontdesk_password_hashes_total Passwords that were hashed, to be kept or to be checked.
     # HELP frontdesk_replies_total Replies that ended, by what came of them.
     # HELP frontdesk_reply_tokens_total Tokens that models were asked and answered with, by kind.
     # HELP frontdesk_retrieval_duration_seconds How long a look for passages took, in seconds.
@@ -54,6 +55,7 @@ async fn the_operators_numbers_name_no_tenant_and_ask_for_their_token() {
     # TYPE frontdesk_operation_cost_total counter
     # TYPE frontdesk_operation_duration_seconds histogram
     # TYPE frontdesk_operations_total counter
+    # TYPE frontdesk_password_hashes_total counter
     # TYPE frontdesk_replies_total counter
     # TYPE frontdesk_reply_tokens_total counter
     # TYPE frontdesk_retrieval_duration_seconds histogram
@@ -85,6 +87,7 @@ async fn the_operators_numbers_name_no_tenant_and_ask_for_their_token() {
     frontdesk_operations_total{kind="mutation",code="OK"} 1
     frontdesk_operations_total{kind="query",code="INTERNAL"} 0
     frontdesk_operations_total{kind="query",code="OK"} 1
+    frontdesk_password_hashes_total 3
     frontdesk_replies_total{outcome="CANCELLED"} 0
     frontdesk_replies_total{outcome="COMPLETE"} 0
     frontdesk_replies_total{outcome="SERVER_STOPPED"} 0
