@@ -275,13 +275,25 @@ async fn a_lease_needs_a_tenant_a_reason_and_an_end() {
     }
     // A token that claims a lease which is another's, or of another tenant, opens nothing.
     lease(&root, "tenant_1001", "").await;
-    let good = root.token.clone().expect("a token");
-    let mut claims: Value = jsonwebtoken::dangerous::insecure_decode(&good).expect("a token").claims;
-    claims["act"] = json!({ "sub": "1", "impersonation": 1 });
-    for tenant in [json!(1002), json!(null)] {
+    let second = r#"mutation { createUser(input: { email: "two@platform.example", password: "correct horse battery", role: ADMIN }) { id } }"#;
+    root.data(second).await;
+    let two = gateway.sign_in("two@platform.example").await;
+    let claiming = |whose: &Actor<'_>, tenant: Value| {
+        let good = whose.token.clone().expect("a token");
+        let mut claims: Value = jsonwebtoken::dangerous::insecure_decode(&good).expect("a token").claims;
+        claims["act"] = json!({ "sub": claims["sub"], "impersonation": 1 });
         claims["tenant_id"] = tenant;
         let key = jsonwebtoken::EncodingKey::from_secret(crate::support::SECRET.as_bytes());
-        let token = jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &key).expect("a token");
-        assert_eq!(code(&root.with_token(token).query("{ leads { totalCount } }").await), "UNAUTHENTICATED");
+        jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &key).expect("a token")
+    };
+    for (what, token, is_in) in [
+        ("the lease's own", claiming(&root, json!(1001)), true),
+        ("of another tenant", claiming(&root, json!(1002)), false),
+        ("of no tenant", claiming(&root, json!(null)), false),
+        ("another administrator's", claiming(&two, json!(1001)), false),
+    ] {
+        let answer = root.with_token(token).query("{ leads { totalCount } }").await;
+        assert_eq!(answer.get("errors").is_none(), is_in, "{what}: {answer}");
+        assert!(is_in || code(&answer) == "UNAUTHENTICATED", "{what}: {answer}");
     }
 }
