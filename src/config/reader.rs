@@ -100,7 +100,8 @@ impl<'v> Reader<'v> {
     /// Origins, as browsers spell them: a comma list, or a JSON array of strings.
     pub(super) fn origins(&mut self, name: &str) -> Vec<String> {
         let origins: Option<Vec<_>> = self.items(name).iter().map(|item| origin::normalise(item)).collect();
-        origins.unwrap_or_else(|| self.wrong(name, "must hold origins such as https://www.example.com", Vec::new()))
+        let what = "must hold origins such as https://www.example.com, each by itself";
+        origins.unwrap_or_else(|| self.wrong(name, what, Vec::new()))
     }
 
     pub(super) fn postgres_url(&mut self, name: &str) -> Option<SecretString> {

@@ -207,12 +207,12 @@ fn lists_are_read_in_both_forms_and_empty_means_unset() {
     assert_eq!(origins("https://a.example/, http://localhost:3000"), expected);
     assert_eq!(origins(r#"["https://a.example", "http://localhost:3000/"]"#), expected);
     assert_eq!(origins("https://A.example:443,http://localhost:3000"), expected);
-    for wrong in ["localhost:3000", "*", "https://a.example/desk", "https://a.example, b.example"] {
+    for wrong in
+        ["localhost:3000", "*", "https://*.a.example", "https://a.example/desk", "https://a.example, b.example"]
+    {
         let problems = with(&[("BACKEND_CORS_ORIGINS", wrong)]).expect_err(wrong).to_string();
-        assert!(
-            problems.ends_with("  BACKEND_CORS_ORIGINS must hold origins such as https://www.example.com"),
-            "{wrong}"
-        );
+        let said = "  BACKEND_CORS_ORIGINS must hold origins such as https://www.example.com, each by itself";
+        assert!(problems.ends_with(said), "{wrong}: {problems}");
     }
     assert!(with(&[("OPENAI_API_KEY", " "), ("ALGORITHM", "")]).expect("good").models.default.is_none());
 }

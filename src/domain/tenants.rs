@@ -254,10 +254,12 @@ fn quota(quota: Option<i32>) -> Result<Option<i32>, Refusal> {
 /// Checks that each is an origin (scheme, host, port) and nothing more.
 fn origins(list: &[String]) -> Result<serde_json::Value, Refusal> {
     let wrong = |text: &str| {
-        Refusal::input(
-            "allowedOrigins",
-            format!("`{text}` is not an origin; write it like `https://www.example.com`, without a path."),
-        )
+        let message = if text.contains('*') {
+            format!("`{text}` is not one origin; list each by itself, like `https://www.example.com`.")
+        } else {
+            format!("`{text}` is not an origin; write it like `https://www.example.com`, without a path.")
+        };
+        Refusal::input("allowedOrigins", message)
     };
     if list.len() > ORIGINS_MAX {
         return Err(Refusal::input("allowedOrigins", format!("At most {ORIGINS_MAX} origins are allowed.")));

@@ -27,14 +27,15 @@ impl Origin {
     }
 }
 
-/// `scheme://host[:port]` in its one spelling: lower case, without a default port. `None` for anything else.
+/// `scheme://host[:port]` in its one spelling: lower case, without a default port. `None` for anything else, and for a host
+/// with `*`: it is no website's, and nothing here reads it as a pattern.
 #[must_use]
 pub fn normalise(text: &str) -> Option<String> {
     let text = text.trim();
     let url = Url::parse(text).ok().filter(|_| text.len() <= MAX)?;
     let origin = url.origin().ascii_serialization();
     let is_plain = matches!(url.scheme(), "http" | "https") && url.as_str().trim_end_matches('/') == origin;
-    is_plain.then_some(origin)
+    (is_plain && !origin.contains('*')).then_some(origin)
 }
 
 #[cfg(test)]
@@ -50,6 +51,9 @@ mod tests {
         for text in
             ["null", "", "*", "shop.example", "https://a.example/path", "https://u@a.example", "file:///a", "data:,"]
         {
+            assert_eq!(normalise(text), None, "{text}");
+        }
+        for text in ["https://*.shop.example", "https://*", "https://*.shop.example:8443", "https://%2a.shop.example"] {
             assert_eq!(normalise(text), None, "{text}");
         }
     }

@@ -78,6 +78,7 @@ async fn each_mistake_has_its_sentence() {
         ("subdomain with a dot", r#"{ name: "x", subdomain: "a.b" }"#),
         ("no name", r#"{ name: "", subdomain: "x" }"#),
         ("origin with a path", r#"{ name: "x", subdomain: "x", allowedOrigins: ["https://x.example/path"] }"#),
+        ("origins by a pattern", r#"{ name: "x", subdomain: "x", allowedOrigins: ["https://*.x.example"] }"#),
         ("negative quota", r#"{ name: "x", subdomain: "x", monthlyTokenQuota: -1 }"#),
     ] {
         let document = format!("mutation {{ createTenant(input: {input}) {{ id }} }}");
@@ -112,6 +113,7 @@ async fn each_mistake_has_its_sentence() {
     subdomain with a dot: BAD_USER_INPUT `subdomain` must be 1 to 63 letters, digits and inner dashes, such as `exampleco`.
     no name: BAD_USER_INPUT `name` must not be empty.
     origin with a path: BAD_USER_INPUT `https://x.example/path` is not an origin; write it like `https://www.example.com`, without a path.
+    origins by a pattern: BAD_USER_INPUT `https://*.x.example` is not one origin; list each by itself, like `https://www.example.com`.
     negative quota: BAD_USER_INPUT `monthlyTokenQuota` must not be negative.
     "#);
     // Nothing was written by any of it.
