@@ -69,16 +69,22 @@ pub(super) async fn accept(cx: &TenantCx, form: &MessageForm) -> Outcome<Accepte
         }
         // Only now: who asks again for what was stored before the end still gets it.
         if conversation.status == ConversationStatus::Closed {
-            return Err(Refusal::new(
-                ErrorCode::Conflict,
-                "This conversation is closed. Start a new one, or open it again with updateConversation.",
-            )
-            .into());
+            return Err(closed(cx).into());
         }
         allowance::today(cx, tx, conversation.id).await?;
         store(cx, tx, conversation, content.clone(), client_message_id.clone()).await
     })
     .await
+}
+
+/// Why nothing more is said in a conversation, and what to do: a visitor has this one alone, and may not open it again.
+fn closed(cx: &TenantCx) -> Refusal {
+    let message = if cx.scope().bound_to().is_some() {
+        "This conversation is closed. Start a new one with startVisitorSession."
+    } else {
+        "This conversation is closed. Start a new one, or open it again with updateConversation."
+    };
+    Refusal::new(ErrorCode::Conflict, message)
 }
 
 /// The conversation, locked: messages join it one after the other.

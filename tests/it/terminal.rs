@@ -101,7 +101,7 @@ async fn questions_are_answered_word_by_word_without_an_account() {
     [a person will answer]
 
     > Hello?
-    [This conversation is closed. Start a new one, or open it again with updateConversation. (CONFLICT)]
+    [This conversation is closed. Start a new one with startVisitorSession. (CONFLICT)]
 
     >
     ");

@@ -7,6 +7,7 @@ use crate::{
     support::{
         Gateway, code,
         fake_model::{FakeModel, Script},
+        said,
     },
 };
 
@@ -193,7 +194,7 @@ async fn where_a_person_answers_the_assistant_keeps_silent() {
     assert_eq!(events[0]["message"]["role"], "AGENT");
     admin.data(&set("CLOSED")).await;
     let answer = admin.query(&format!("mutation {{ sendMessage(input: {{ conversationId: \"{conversation}\", content: \"Hello?\" }}) {{ message {{ id }} }} }}")).await;
-    assert_eq!(code(&answer), "CONFLICT");
+    insta::assert_snapshot!(format!("{} {}", code(&answer), said(&answer)), @"CONFLICT This conversation is closed. Start a new one, or open it again with updateConversation.");
     admin.data(&set("BOT")).await;
     assert_eq!(admin.chat(&conversation, "Is an anvil heavy?").await.all().await.len(), 9);
 }

@@ -321,7 +321,8 @@ async fn where_a_person_answers_the_visitor_stays_the_customer() {
     // `chat` tells of the message and ends: nobody but a person will answer.
     assert_eq!(kinds(&visitor.chat("conversation_1", "Good.").await.all().await), ["MessageAdded"]);
     admin.data("mutation { updateConversation(id: \"conversation_1\", input: { status: CLOSED }) { id } }").await;
-    assert_eq!(code(&visitor.ask(SEND, json!({ "input": { "content": "Hello?" } })).await), "CONFLICT");
+    let closed = visitor.ask(SEND, json!({ "input": { "content": "Hello?" } })).await;
+    insta::assert_snapshot!(format!("{} {}", code(&closed), said(&closed)), @"CONFLICT This conversation is closed. Start a new one with startVisitorSession.");
     assert_eq!(history(&visitor, "conversation_1").await.as_array().expect("a list").len(), 3);
 }
 
