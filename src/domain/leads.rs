@@ -46,7 +46,7 @@ const TRIES: usize = 3;
 /// # Errors
 /// `BAD_USER_INPUT` naming the argument, and when there is nothing to know the person by.
 pub async fn create(cx: &TenantCx, form: &LeadForm) -> Outcome<LeadRow> {
-    let lead = checked(cx, form)?;
+    let lead = checked(cx, "input", form)?;
     cx.write(async |tx| note_or_find(cx, tx, &lead, true).await).await
 }
 
@@ -54,9 +54,9 @@ pub async fn create(cx: &TenantCx, form: &LeadForm) -> Outcome<LeadRow> {
 /// anybody could give another's address, and a number of their own with it.
 ///
 /// # Errors
-/// As [`create`].
+/// As [`create`]; what says nothing is the argument `lead`.
 pub async fn claim(cx: &TenantCx, form: &LeadForm) -> Outcome<LeadRow> {
-    let lead = checked(cx, form)?;
+    let lead = checked(cx, "lead", form)?;
     cx.write(async |tx| note_or_find(cx, tx, &lead, false).await).await
 }
 
@@ -65,7 +65,7 @@ pub async fn claim(cx: &TenantCx, form: &LeadForm) -> Outcome<LeadRow> {
 /// # Errors
 /// As [`create`].
 pub async fn noted_in(cx: &TenantCx, tx: &mut Tx<Tenant>, form: &LeadForm) -> Outcome<LeadRow> {
-    note_or_find(cx, tx, &checked(cx, form)?, true).await
+    note_or_find(cx, tx, &checked(cx, "input", form)?, true).await
 }
 
 /// As [`claim`], in the transaction of what it belongs to.
@@ -73,7 +73,7 @@ pub async fn noted_in(cx: &TenantCx, tx: &mut Tx<Tenant>, form: &LeadForm) -> Ou
 /// # Errors
 /// As [`create`].
 pub async fn claimed_in(cx: &TenantCx, tx: &mut Tx<Tenant>, form: &LeadForm) -> Outcome<LeadRow> {
-    note_or_find(cx, tx, &checked(cx, form)?, false).await
+    note_or_find(cx, tx, &checked(cx, "input", form)?, false).await
 }
 
 /// Keeps what a customer said of themselves in a conversation: of the lead that it is linked to, or, where there is none,
@@ -83,7 +83,7 @@ pub async fn claimed_in(cx: &TenantCx, tx: &mut Tx<Tenant>, form: &LeadForm) -> 
 /// # Errors
 /// As [`create`]; `NOT_FOUND` for a conversation that is not there, `CONFLICT` if it was linked at the same moment.
 pub async fn capture(cx: &TenantCx, conversation: ConversationId, form: &LeadForm) -> Outcome<LeadRow> {
-    let mut lead = checked(cx, form)?;
+    let mut lead = checked(cx, "input", form)?;
     cx.write(async |tx| {
         let missing = || Refusal::not_found("conversation");
         let thread = conversations::find(tx, conversation).await?.ok_or_else(missing)?;
@@ -139,8 +139,8 @@ async fn vouched_for(tx: &mut Tx<Tenant>, thread: &ConversationRow) -> Outcome<O
     }
 }
 
-/// A form as a lead to be.
-fn checked(cx: &TenantCx, form: &LeadForm) -> Result<NewLead, Refusal> {
+/// A form as a lead to be; `argument` is at fault where it says nothing.
+fn checked(cx: &TenantCx, argument: &'static str, form: &LeadForm) -> Result<NewLead, Refusal> {
     let now = cx.now();
     let lead = NewLead {
         tenant_id: cx.scope().tenant(),
@@ -154,7 +154,7 @@ fn checked(cx: &TenantCx, form: &LeadForm) -> Result<NewLead, Refusal> {
         updated_at: now,
     };
     if lead.name.is_none() && lead.email.is_none() && lead.phone.is_none() {
-        return Err(nothing_known());
+        return Err(nothing_known(argument));
     }
     Ok(lead)
 }
@@ -274,7 +274,7 @@ pub async fn update(cx: &TenantCx, id: LeadId, edit: &LeadEdit) -> Outcome<LeadR
         let row = leads::update(tx, id, &changes).await?.ok_or_else(missing_lead)?;
         if row.name.is_none() && row.email.is_none() && row.phone.is_none() {
             // The transaction ends with it, and so does the change.
-            return Err(nothing_known().into());
+            return Err(nothing_known("input").into());
         }
         cx.audit_change(tx, "lead.update", id, detail);
         Ok(row)
@@ -315,8 +315,8 @@ fn changed_meanwhile() -> Refusal {
     Refusal::new(ErrorCode::Conflict, "Somebody else changed this lead at the same moment. Try again.")
 }
 
-fn nothing_known() -> Refusal {
-    Refusal::input("input", "A lead needs a `name`, an `email` or a `phone`.")
+fn nothing_known(argument: &'static str) -> Refusal {
+    Refusal::input(argument, "A lead needs a `name`, an `email` or a `phone`.")
 }
 
 fn name(text: Option<&str>) -> Result<Option<String>, Refusal> {

@@ -396,6 +396,8 @@ async fn a_lead_that_is_known_is_linked_and_left_as_it_is() {
       }
     ]
     "#);
-    let nobody = stranger.ask(START, json!({ "i": { "subdomain": "acme", "lead": { "notes": "x" } } })).await;
-    assert_eq!(code(&nobody), "BAD_USER_INPUT");
+    for lead in [json!({ "notes": "x" }), json!({})] {
+        let nobody = stranger.ask(START, json!({ "i": { "subdomain": "acme", "lead": lead } })).await;
+        assert_eq!((code(&nobody), &nobody["errors"][0]["extensions"]["field"]), ("BAD_USER_INPUT", &json!("lead")));
+    }
 }
