@@ -190,17 +190,17 @@ async fn a_person_sees_where_they_are_signed_in_and_ends_what_is_not_theirs() {
       "sessions": [
         {
           "id": "[id]",
-          "createdAt": "2026-11-21T12:10:00+00:00",
+          "createdAt": "2026-11-21T12:10:00Z",
           "lastRefreshedAt": null,
-          "expiresAt": "2026-12-21T12:10:00+00:00",
+          "expiresAt": "2026-12-21T12:10:00Z",
           "userAgent": "Pocket Browser 7",
           "isCurrent": true
         },
         {
           "id": "[id]",
-          "createdAt": "2026-11-21T12:00:00+00:00",
+          "createdAt": "2026-11-21T12:00:00Z",
           "lastRefreshedAt": null,
-          "expiresAt": "2026-12-21T12:00:00+00:00",
+          "expiresAt": "2026-12-21T12:00:00Z",
           "userAgent": null,
           "isCurrent": false
         }

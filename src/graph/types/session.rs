@@ -1,10 +1,13 @@
 //! Signing in.
 
 use async_graphql::{ID, InputObject, SimpleObject};
-use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::{db::tables::sessions::SessionRow, domain::sessions::SignIn, graph::types::user::User};
+use crate::{
+    db::tables::sessions::SessionRow,
+    domain::sessions::SignIn,
+    graph::{scalars::DateTime, types::user::User},
+};
 
 /// What signing in gives.
 #[derive(SimpleObject)]
@@ -39,11 +42,11 @@ pub struct Session {
     /// For `revokeSession`.
     id: ID,
     /// When it began.
-    created_at: DateTime<Utc>,
+    created_at: DateTime,
     /// When its refresh token was last spent.
-    last_refreshed_at: Option<DateTime<Utc>>,
+    last_refreshed_at: Option<DateTime>,
     /// When it ends, if it is not ended before.
-    expires_at: DateTime<Utc>,
+    expires_at: DateTime,
     /// What program it began in, by that program's own word (`User-Agent`).
     user_agent: Option<String>,
     /// Whether it is the one that asks.
@@ -55,9 +58,9 @@ impl Session {
         Self {
             is_current: row.id == current,
             id: row.id.to_string().into(),
-            created_at: row.created_at,
-            last_refreshed_at: row.rotated_at,
-            expires_at: row.expires_at,
+            created_at: row.created_at.into(),
+            last_refreshed_at: row.rotated_at.map(DateTime),
+            expires_at: row.expires_at.into(),
             user_agent: row.agent,
         }
     }
