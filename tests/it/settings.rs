@@ -237,6 +237,8 @@ async fn what_makes_no_sense_is_refused_and_changes_nothing() {
             r#"updateSmsSettings(input: { isEnabled: true, twilioAccountSid: "AC12" }) { isEnabled }"#,
         ),
         ("telnyxApiKey", r#"updateSmsSettings(input: { isEnabled: true, telnyxApiKey: "two words" }) { isEnabled }"#),
+        ("answeredBy", "updateSmsSettings(input: { isEnabled: true, answeredBy: null }) { isEnabled }"),
+        ("isEnabled", "updateSmsSettings(input: { isEnabled: null }) { isEnabled }"),
         ("registrationUrl", r#"updateVoiceSettings(input: { registrationUrl: "acme" }) { isEnabled }"#),
         (
             "pineconeHost",

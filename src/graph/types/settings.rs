@@ -242,7 +242,7 @@ pub struct SmsSettingsInput {
     /// The secret of the shared key that Twilio signs with instead, where it is set up so (HMAC-SHA256).
     twilio_shared_key: MaybeUndefined<String>,
     /// Who answers.
-    answered_by: Option<SmsAnswerer>,
+    answered_by: MaybeUndefined<SmsAnswerer>,
 }
 
 impl TryFrom<SmsSettingsInput> for SmsEdit {
@@ -259,7 +259,7 @@ impl TryFrom<SmsSettingsInput> for SmsEdit {
             twilio_account_sid: change(input.twilio_account_sid),
             twilio_auth_token: secret(input.twilio_auth_token),
             twilio_shared_key: secret(input.twilio_shared_key),
-            answered_by: input.answered_by,
+            answered_by: given("answeredBy", input.answered_by)?,
         })
     }
 }
