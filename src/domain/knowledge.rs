@@ -40,7 +40,7 @@ pub async fn add(cx: &TenantCx, form: &DocumentForm) -> Outcome<DocumentRow> {
     let document = NewDocument {
         tenant_id: cx.scope().tenant(),
         title: text::required("title", &form.title, 300)?,
-        source_url: form.source_url.as_deref().map(|url| web::address("sourceUrl", url)).transpose()?,
+        source_url: text::given(form.source_url.as_deref()).map(|url| web::address("sourceUrl", url)).transpose()?,
         content: text::required("content", &form.content, CONTENT_MAX)?,
         created_at: cx.now(),
     };

@@ -328,14 +328,9 @@ fn notes(text: Option<&str>) -> Result<Option<String>, Refusal> {
 }
 
 fn address(text: Option<&str>) -> Result<Option<String>, Refusal> {
-    given(text).map(|text| email::normalise("email", text)).transpose()
+    text::given(text).map(|text| email::normalise("email", text)).transpose()
 }
 
 fn number(text: Option<&str>) -> Result<Option<String>, Refusal> {
-    given(text).map(|text| phone::normalise("phone", text)).transpose()
-}
-
-/// Absent and blank both mean "none".
-fn given(text: Option<&str>) -> Option<&str> {
-    text.map(str::trim).filter(|text| !text.is_empty())
+    text::given(text).map(|text| phone::normalise("phone", text)).transpose()
 }

@@ -20,10 +20,13 @@ pub fn required(field: &'static str, text: &str, max: usize) -> Result<String, R
 /// # Errors
 /// As [`required`].
 pub fn optional(field: &'static str, text: Option<&str>, max: usize) -> Result<Option<String>, Refusal> {
-    match text.map(str::trim) {
-        None | Some("") => Ok(None),
-        Some(text) => required(field, text, max).map(Some),
-    }
+    given(text).map(|text| required(field, text, max)).transpose()
+}
+
+/// What was said, without the blanks around it: absent and blank both mean "none".
+#[must_use]
+pub fn given(text: Option<&str>) -> Option<&str> {
+    text.map(str::trim).filter(|text| !text.is_empty())
 }
 
 fn bounded(field: &'static str, text: &str, max: usize) -> Result<(), Refusal> {

@@ -51,11 +51,13 @@ pub(super) async fn run(cx: &TenantCx, means: &Means, asked: Arguments) -> Outco
     let class_id = text::optional("class_id", asked.class_id.as_deref(), 20)?;
     let location = text::optional("location", asked.location.as_deref(), 100)?;
     let level = text::optional("level", asked.level.as_deref(), 100)?;
+    let address = text::given(asked.email.as_deref()).map(|text| email::normalise("email", text)).transpose()?;
+    let number = text::given(asked.phone.as_deref()).map(|text| phone::normalise("phone", text)).transpose()?;
     let known = [
         (PrefillField::FirstName, text::optional("first_name", asked.first_name.as_deref(), 100)?),
         (PrefillField::LastName, text::optional("last_name", asked.last_name.as_deref(), 100)?),
-        (PrefillField::Email, given(asked.email.as_deref()).map(|text| email::normalise("email", text)).transpose()?),
-        (PrefillField::Phone, given(asked.phone.as_deref()).map(|text| phone::normalise("phone", text)).transpose()?),
+        (PrefillField::Email, address),
+        (PrefillField::Phone, number),
     ];
     let known: Vec<_> =
         known.iter().filter_map(|(field, value)| value.as_deref().map(|value| (*field, value))).collect();
@@ -104,9 +106,4 @@ async fn schedule(cx: &TenantCx, means: &Means, for_class: bool, for_place: bool
 
 fn no_such_class() -> Refusal {
     Refusal::input("class_id", "There is no such class. Call get_classes, and give a `class_id` of its answer.")
-}
-
-/// Absent and blank both mean "none".
-fn given(text: Option<&str>) -> Option<&str> {
-    text.map(str::trim).filter(|text| !text.is_empty())
 }

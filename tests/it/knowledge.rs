@@ -111,6 +111,10 @@ async fn a_document_that_makes_no_sense_is_refused() {
         assert_eq!(code(&answer), "BAD_USER_INPUT");
         assert_eq!(answer["errors"][0]["extensions"]["field"], field);
     }
+    // Where it is from may be left out, and left blank as in a form.
+    let blank = staff.ask(ADD, json!({ "i": { "title": "x", "content": "y", "sourceUrl": " " } })).await;
+    assert_eq!(blank["data"]["addKnowledgeDocument"]["sourceUrl"], Value::Null, "{blank}");
+    assert_eq!(blank["data"]["addKnowledgeDocument"]["title"], "x", "{blank}");
     crate::support::cluster::owner(&gateway.database)
         .await
         .batch_execute(
