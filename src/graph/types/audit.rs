@@ -55,9 +55,10 @@ impl AuditEntry {
         })
         .await
     }
-    /// What: `lead`, `conversation`, `reply`, `prompt`, `knowledge`, `settings`, `user`, `tenant`, `session`, `delivery` or
-    /// `impersonation`, a dot, and what was done, such as `lead.create`. `impersonation.query`, `.mutation` and
-    /// `.subscription` tell of an administrator of the platform who came in, with the fields they touched in `detail`.
+    /// What: `lead`, `conversation`, `visitor`, `reply`, `tool`, `meeting`, `sms`, `email`, `prompt`, `knowledge`, `settings`,
+    /// `secrets`, `user`, `tenant`, `session`, `delivery` or `impersonation`, a dot, and what was done, such as `lead.create`.
+    /// `impersonation.query`, `.mutation` and `.subscription` tell of an administrator of the platform who came in, with the
+    /// fields they touched in `detail`.
     async fn action(&self) -> &str {
         &self.row.action
     }
