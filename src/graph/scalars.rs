@@ -20,12 +20,10 @@ pub struct PhoneNumber(pub String);
 #[Scalar(specified_by_url = "https://www.itu.int/rec/T-REC-E.164")]
 impl ScalarType for PhoneNumber {
     fn parse(value: Value) -> InputValueResult<Self> {
-        match value {
-            Value::String(text) => {
-                phone::normalise("phone", &text).map(Self).map_err(|refusal| InputValueError::custom(refusal.message))
-            }
-            other => Err(InputValueError::expected_type(other)),
-        }
+        let Value::String(text) = value else { return Err(InputValueError::expected_type(value)) };
+        phone::parse(&text)
+            .map(Self)
+            .ok_or_else(|| InputValueError::custom("a phone number has its country code, such as `+15550100123`"))
     }
 
     fn to_value(&self) -> Value {

@@ -9,6 +9,17 @@ use crate::kernel::failure::Refusal;
 /// # Errors
 /// `BAD_USER_INPUT` naming `field`.
 pub fn normalise(field: &'static str, text: &str) -> Result<String, Refusal> {
+    parse(text).ok_or_else(|| {
+        Refusal::input(
+            field,
+            format!("`{field}` must be a phone number with its country code, such as `+15550100123`."),
+        )
+    })
+}
+
+/// As [`normalise`], where nobody is told of a field.
+#[must_use]
+pub fn parse(text: &str) -> Option<String> {
     let tight: String = text.trim().chars().filter(|c| !is_spacing(*c)).collect();
     let whole = match tight.split_once("(0)") {
         Some((code, rest)) if drops_its_zero(code) => format!("{code}{rest}"),
@@ -19,14 +30,7 @@ pub fn normalise(field: &'static str, text: &str) -> Result<String, Refusal> {
     let plausible = (7..=15).contains(&digits.len())
         && digits.bytes().all(|byte| byte.is_ascii_digit())
         && !digits.starts_with('0');
-    if plausible {
-        Ok(kept)
-    } else {
-        Err(Refusal::input(
-            field,
-            format!("`{field}` must be a phone number with its country code, such as `+15550100123`."),
-        ))
-    }
+    plausible.then_some(kept)
 }
 
 /// What sets digits apart for the eye: also the blanks and hyphens of print, and the unseen marks that a number has around it

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Gateway, code};
+use crate::support::{Gateway, code, said};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lead_is_noted_and_read_back() {
@@ -69,6 +69,9 @@ async fn a_lead_without_anything_to_know_it_by_is_refused() {
     }
     let answer = staff.query("mutation { createLead(input: { phone: \"555-0123\" }) { id } }").await;
     assert_eq!(code(&answer), "BAD_USER_INPUT");
+    // In other forms a number's field has another name, and the scalar knows none of them.
+    assert!(said(&answer).contains("a phone number has its country code"), "{answer}");
+    assert!(!said(&answer).contains("`phone`"), "{answer}");
     assert_eq!(staff.data("{ leads { totalCount } }").await["leads"]["totalCount"], 0);
 }
 
