@@ -22,7 +22,7 @@ use crate::{
     },
     kernel::{
         failure::Outcome,
-        page::{Page, PageArgs},
+        page::{List, Order, Page, PageArgs},
         vocabulary::{Channel, MessageRole, MessageStatus, Role},
     },
 };
@@ -97,7 +97,7 @@ pub struct DemoAccount {
 /// # Errors
 /// Faults only.
 pub async fn seed(cx: &AdminCx, services: &Arc<Services>, password: &SecretString) -> Outcome<Vec<DemoAccount>> {
-    let one = Page::read(&PageArgs { first: Some(1), ..PageArgs::default() })?;
+    let one = Page::read(&PageArgs { first: Some(1), ..PageArgs::default() }, Order::newest(List::Tenants))?;
     let existing =
         cx.administer(async |tx| crate::db::tables::tenants::page(tx, &TenantFilter::default(), &one).await).await?;
     if !existing.rows.is_empty() {

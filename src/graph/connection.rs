@@ -25,6 +25,14 @@ macro_rules! connection {
         pub struct $edge {
             node: $node,
             place: $crate::kernel::page::Position,
+            order: $crate::kernel::page::Order,
+        }
+
+        impl $edge {
+            /// Its place, as clients see it.
+            fn place(&self) -> String {
+                self.place.encode(self.order)
+            }
         }
 
         #[doc = $edge_doc]
@@ -36,14 +44,14 @@ macro_rules! connection {
             }
             /// The item's place in the list; for `after` and `before`.
             async fn cursor(&self) -> String {
-                self.place.encode()
+                self.place()
             }
         }
 
         impl $crate::graph::plain::Plain for $edge {
             fn plain(&self, ctx: &async_graphql::Context<'_>, out: &mut Vec<u8>) -> Option<()> {
                 match ctx.item.node.name.node.as_str() {
-                    "cursor" => $crate::graph::plain::Leaf::write(self.place.encode().as_str(), out),
+                    "cursor" => $crate::graph::plain::Leaf::write(self.place().as_str(), out),
                     "node" => {
                         let ctx = ctx.with_selection_set(&ctx.item.node.selection_set);
                         $crate::graph::plain::object(&ctx, &self.node, out)?;
@@ -77,8 +85,9 @@ macro_rules! connection {
             where
                 F: Future<Output = $crate::kernel::failure::Outcome<i64>> + Send + 'static,
             {
-                let edges: Vec<_> =
-                    slice.rows.into_iter().map(|row| $edge { place: place(&row), node: node(row) }).collect();
+                let order = slice.order;
+                let edge = |row: R| $edge { place: place(&row), order, node: node(row) };
+                let edges: Vec<_> = slice.rows.into_iter().map(edge).collect();
                 let (has_next, has_previous) = (slice.has_next, slice.has_previous);
                 Self { edges, has_next, has_previous, total: Box::new(move || Box::pin(total())) }
             }
@@ -100,8 +109,8 @@ macro_rules! connection {
                 $crate::graph::connection::PageInfo {
                     has_next_page: self.has_next,
                     has_previous_page: self.has_previous,
-                    start_cursor: self.edges.first().map(|edge| edge.place.encode()),
-                    end_cursor: self.edges.last().map(|edge| edge.place.encode()),
+                    start_cursor: self.edges.first().map($edge::place),
+                    end_cursor: self.edges.last().map($edge::place),
                 }
             }
             /// How many items the whole list has. Counted only when asked for.

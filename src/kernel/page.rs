@@ -1,5 +1,6 @@
 //! Pages of lists, by the Relay cursor specification: `first`/`after` forwards, `last`/`before` backwards.
-//! A cursor is a position in an order (what the list is sorted by, and the id), never an authority: it says where to go on, not what one may see.
+//! A cursor is a position in a list and its order (what it is sorted by, and the id), never an authority: it says where to go
+//! on, not what one may see.
 
 use std::hash::{Hash, Hasher};
 
@@ -26,6 +27,42 @@ pub struct PageArgs {
     pub before: Option<String>,
 }
 
+/// What a list is of: a place in one is none in another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum List {
+    AuditEntries,
+    Conversations,
+    Deliveries,
+    Documents,
+    Impersonations,
+    Leads,
+    Meetings,
+    Messages,
+    Prompts,
+    Tenants,
+    Users,
+}
+
+impl List {
+    /// How a cursor names it.
+    fn mark(self) -> char {
+        match self {
+            Self::AuditEntries => 'a',
+            Self::Conversations => 'c',
+            Self::Deliveries => 'w',
+            Self::Documents => 'd',
+            Self::Impersonations => 'i',
+            Self::Leads => 'l',
+            Self::Meetings => 'b',
+            Self::Messages => 'm',
+            Self::Prompts => 'p',
+            Self::Tenants => 't',
+            Self::Users => 'u',
+        }
+    }
+}
+
 /// What a list is ordered by; the id breaks ties.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum OrderBy {
@@ -37,9 +74,11 @@ pub enum OrderBy {
     Name,
 }
 
-/// The order of a list.
+/// A list in its order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Order {
+    /// Of what.
+    pub list: List,
     /// By what.
     pub by: OrderBy,
     /// The least first.
@@ -47,8 +86,27 @@ pub struct Order {
 }
 
 impl Order {
-    /// The newest first: every list's order unless another is asked for.
-    pub const NEWEST: Self = Self { by: OrderBy::CreatedAt, ascending: false };
+    /// The newest first: the order of most lists unless another is asked for.
+    #[must_use]
+    pub const fn newest(list: List) -> Self {
+        Self { list, by: OrderBy::CreatedAt, ascending: false }
+    }
+
+    /// The oldest first; of what is still to come, the next.
+    #[must_use]
+    pub const fn oldest(list: List) -> Self {
+        Self { list, by: OrderBy::CreatedAt, ascending: true }
+    }
+
+    /// How a cursor names it: by what, in a capital where the greatest is first.
+    fn mark(self) -> char {
+        let mark = match self.by {
+            OrderBy::CreatedAt => 'c',
+            OrderBy::UpdatedAt => 'u',
+            OrderBy::Name => 'n',
+        };
+        if self.ascending { mark } else { mark.to_ascii_uppercase() }
+    }
 }
 
 /// What a row is sorted by.
@@ -99,40 +157,34 @@ impl Position {
 
     /// The cursor that a client sees.
     #[must_use]
-    pub fn encode(&self) -> String {
-        let id = self.id;
+    pub fn encode(&self, order: Order) -> String {
+        let (list, by, id) = (order.list.mark(), order.mark(), self.id);
         URL_SAFE_NO_PAD.encode(match &self.key {
-            SortKey::CreatedAt(at) => format!("c{id}.{}", at.timestamp_micros()),
-            SortKey::UpdatedAt(at) => format!("u{id}.{}", at.timestamp_micros()),
-            SortKey::Name(name) => format!("n{id}.{name}"),
+            SortKey::CreatedAt(at) | SortKey::UpdatedAt(at) => format!("{list}{by}{id}.{}", at.timestamp_micros()),
+            SortKey::Name(name) => format!("{list}{by}{id}.{name}"),
         })
     }
 
-    /// Reads a cursor of a list by `by`.
+    /// Reads a cursor of a list in its order.
     ///
     /// # Errors
-    /// `BAD_USER_INPUT` naming `field` for anything that [`Position::encode`] did not write, and for a cursor of a list in
-    /// another order.
-    pub fn decode(field: &'static str, cursor: &str, by: OrderBy) -> Result<Self, Refusal> {
-        Self::read(cursor, by).ok_or_else(|| {
+    /// `BAD_USER_INPUT` naming `field` for anything that [`Position::encode`] did not write for this list in this order.
+    pub fn decode(field: &'static str, cursor: &str, order: Order) -> Result<Self, Refusal> {
+        Self::read(cursor, order).ok_or_else(|| {
             Refusal::input(field, format!("`{field}` is not a cursor that this list gave out in this order."))
         })
     }
 
-    fn read(cursor: &str, by: OrderBy) -> Option<Self> {
+    fn read(cursor: &str, order: Order) -> Option<Self> {
         let text = String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
-        let mark = match by {
-            OrderBy::CreatedAt => 'c',
-            OrderBy::UpdatedAt => 'u',
-            OrderBy::Name => 'n',
-        };
-        let (id, value) = text.strip_prefix(mark)?.split_once('.')?;
+        let place = text.strip_prefix(order.list.mark())?.strip_prefix(order.mark())?;
+        let (id, value) = place.split_once('.')?;
         let time = || {
             DateTime::from_timestamp_micros(value.parse().ok()?)
                 // What chrono can hold is more than PostgreSQL takes.
                 .filter(|at| (1970..=9999).contains(&at.year()))
         };
-        let key = match by {
+        let key = match order.by {
             OrderBy::CreatedAt => SortKey::CreatedAt(time()?),
             OrderBy::UpdatedAt => SortKey::UpdatedAt(time()?),
             // A NUL can be in no name, and PostgreSQL would not take it as text.
@@ -166,19 +218,11 @@ impl Hash for Page {
 }
 
 impl Page {
-    /// Checks the arguments of a connection field whose list is in the order that lists are in.
-    ///
-    /// # Errors
-    /// As [`Page::ordered`].
-    pub fn read(args: &PageArgs) -> Result<Self, Refusal> {
-        Self::ordered(args, Order::NEWEST)
-    }
-
     /// Checks the arguments of a connection field.
     ///
     /// # Errors
     /// `BAD_USER_INPUT` for a negative or too large size, for `first` together with `last`, and for a broken cursor.
-    pub fn ordered(args: &PageArgs, order: Order) -> Result<Self, Refusal> {
+    pub fn read(args: &PageArgs, order: Order) -> Result<Self, Refusal> {
         if args.first.is_some() && args.last.is_some() {
             return Err(Refusal::input("last", "Give `first` or `last`, not both: a page is read from one end."));
         }
@@ -191,8 +235,8 @@ impl Page {
         Ok(Self {
             size,
             backwards,
-            after: args.after.as_deref().map(|c| Position::decode("after", c, order.by)).transpose()?,
-            before: args.before.as_deref().map(|c| Position::decode("before", c, order.by)).transpose()?,
+            after: args.after.as_deref().map(|c| Position::decode("after", c, order)).transpose()?,
+            before: args.before.as_deref().map(|c| Position::decode("before", c, order)).transpose()?,
             order,
         })
     }
@@ -216,6 +260,7 @@ impl Page {
             rows,
             has_next: (more && !self.backwards) || self.before.is_some(),
             has_previous: (more && self.backwards) || self.after.is_some(),
+            order: self.order,
         }
     }
 }
@@ -236,6 +281,8 @@ pub struct Slice<T> {
     pub has_next: bool,
     /// There are rows before the first.
     pub has_previous: bool,
+    /// The list's order.
+    pub order: Order,
 }
 
 #[cfg(test)]
@@ -245,27 +292,54 @@ mod tests {
     #[test]
     fn a_cursor_reads_back_as_written_and_nothing_else_does() {
         let at = DateTime::from_timestamp_micros(1_763_700_000_123_456).unwrap_or_default();
-        for (by, key) in [
-            (OrderBy::CreatedAt, SortKey::CreatedAt(at)),
-            (OrderBy::UpdatedAt, SortKey::UpdatedAt(at)),
-            (OrderBy::Name, SortKey::Name("ann. b".to_owned())),
-            (OrderBy::Name, SortKey::Name(String::new())),
-        ] {
-            let place = Position { key, id: 42 };
-            assert_eq!(Position::decode("after", &place.encode(), by), Ok(place.clone()));
-            for other in [OrderBy::CreatedAt, OrderBy::UpdatedAt, OrderBy::Name] {
-                assert_eq!(Position::decode("after", &place.encode(), other).is_ok(), other == by);
+        let orders: Vec<_> = [List::Leads, List::Conversations]
+            .into_iter()
+            .flat_map(|list| [OrderBy::CreatedAt, OrderBy::UpdatedAt, OrderBy::Name].map(|by| (list, by)))
+            .flat_map(|(list, by)| [false, true].map(|ascending| Order { list, by, ascending }))
+            .collect();
+        for order in &orders {
+            let keys = match order.by {
+                OrderBy::CreatedAt => vec![SortKey::CreatedAt(at)],
+                OrderBy::UpdatedAt => vec![SortKey::UpdatedAt(at)],
+                OrderBy::Name => vec![SortKey::Name("ann. b".to_owned()), SortKey::Name(String::new())],
+            };
+            for key in keys {
+                let place = Position { key, id: 42 };
+                let cursor = place.encode(*order);
+                assert_eq!(Position::decode("after", &cursor, *order), Ok(place));
+                assert!(cursor.len() < 30, "{cursor}");
+                for other in &orders {
+                    assert_eq!(Position::decode("after", &cursor, *other).is_ok(), other == order);
+                }
             }
-            for broken in ["", "!", "AAAA", "YzEueA", "YzEuLTgwMDAwMDAwMDAwMDAwMDAwMDAu", "bjEuAA", "MS4=", "' OR 1=1"]
-            {
-                assert!(Position::decode("after", broken, by).is_err(), "{broken:?} by {by:?}");
+            for broken in [
+                "",
+                "!",
+                "lc",
+                "lc1",
+                "lc1.",
+                "lc1.x",
+                "ln1.\0",
+                "lcx.1",
+                "lc1.-80000000000000000000.",
+                "' OR 1=1",
+                // Such were given out once.
+                "c42.1763700000123456",
+                "u42.1763700000123456",
+                "n42.ann",
+            ] {
+                let text = URL_SAFE_NO_PAD.encode(broken);
+                for broken in [broken, text.as_str()] {
+                    assert!(Position::decode("after", broken, *order).is_err(), "{broken:?} in {order:?}");
+                }
             }
         }
     }
 
     #[test]
     fn sizes_are_bounded_and_one_sided() {
-        let read = |first, last| Page::read(&PageArgs { first, last, ..PageArgs::default() });
+        let read =
+            |first, last| Page::read(&PageArgs { first, last, ..PageArgs::default() }, Order::newest(List::Leads));
         assert!(read(Some(-1), None).is_err());
         assert!(read(Some(101), None).is_err());
         assert!(read(Some(1), Some(1)).is_err());
@@ -275,7 +349,7 @@ mod tests {
 
     #[test]
     fn one_row_more_than_wanted_means_the_list_goes_on() {
-        let back = Page { size: 2, backwards: true, after: None, before: None, order: Order::NEWEST };
+        let back = Page { size: 2, backwards: true, after: None, before: None, order: Order::newest(List::Leads) };
         let slice = back.cut(vec![3, 2, 1]);
         assert_eq!((slice.rows, slice.has_previous, slice.has_next), (vec![2, 3], true, false));
     }
@@ -299,7 +373,7 @@ mod tests {
             (false, None, place(), 0, (false, true)),
             (true, place(), None, 0, (true, false)),
         ] {
-            let page = Page { size: 2, backwards, after, before, order: Order::NEWEST };
+            let page = Page { size: 2, backwards, after, before, order: Order::newest(List::Leads) };
             let slice = page.cut(vec![(); rows]);
             assert_eq!((slice.has_previous, slice.has_next), ends, "{page:?} of {rows}");
         }

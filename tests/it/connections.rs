@@ -181,7 +181,7 @@ async fn one_network_takes_a_quarter_of_the_places_and_others_still_get_in() {
     timeout(PATIENCE, async { while !is_let_in(&gateway).await {} }).await.expect("room");
     // Behind a proxy, all come from its address.
     let (settings, web) = (vec![("TRUSTED_PROXIES", "1".to_owned())], WebSettings { listen, ..Plan::default().web });
-    let gateway = Gateway::planned(Plan { settings, web, ..Plan::default() }).await;
+    let gateway = Gateway::planned(Plan { web, settings, ..Plan::default() }).await;
     for _ in 0..12 {
         crowd.push(from(crowding, &gateway).await);
     }

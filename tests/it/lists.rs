@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
-use crate::support::{Gateway, code};
+use crate::support::{Gateway, code, said};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn leads_are_walked_in_every_order_from_both_ends() {
@@ -53,17 +54,80 @@ async fn leads_are_walked_in_every_order_from_both_ends() {
         }
         assert_eq!(backwards, whole, "{order}");
     }
-    // A cursor is a place in its own order, and in no other.
-    let (_, info) = page("orderBy: { field: NAME, direction: ASC }, first: 1").await;
-    let other = format!(
-        "{{ leads(orderBy: {{ field: CREATED_AT, direction: ASC }}, after: {}) {{ totalCount }} }}",
-        info["endCursor"]
-    );
-    assert_eq!(code(&staff.query(&other).await), "BAD_USER_INPUT");
     for field in ["CREATED_AT", "UPDATED_AT"] {
         staff
             .data(&format!("{{ conversations(orderBy: {{ field: {field}, direction: ASC }}) {{ totalCount }} }}"))
             .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cursor_is_a_place_in_its_own_list_and_order_and_in_no_other() {
+    let gateway = Gateway::start().await;
+    let admin = gateway.tenant("acme").await.admin().await;
+    admin.data(r#"mutation { createLead(input: { name: "Ann" }) { id } }"#).await;
+    admin.data(r#"mutation { addKnowledgeDocument(input: { title: "x", content: "y" }) { id } }"#).await;
+    let conversation = admin.conversation().await;
+    admin.chat(&conversation, "Hello").await.all().await;
+    admin
+        .data(&format!(
+            r#"mutation {{ updateConversation(id: "{conversation}", input: {{ leadId: "lead_1" }}) {{ id }} }}"#
+        ))
+        .await;
+    let newest_first = ["users", "auditLog", "promptBundles", "knowledgeDocuments", "leads", "conversations"];
+    let mut lists = Vec::from(newest_first.map(|list| format!("list: {list}(PAGE)")));
+    for (list, field, direction) in [
+        ("leads", "CREATED_AT", "ASC"),
+        ("leads", "UPDATED_AT", "ASC"),
+        ("leads", "UPDATED_AT", "DESC"),
+        ("leads", "NAME", "ASC"),
+        ("leads", "NAME", "DESC"),
+        ("conversations", "CREATED_AT", "ASC"),
+        ("conversations", "UPDATED_AT", "DESC"),
+    ] {
+        lists.push(format!("list: {list}(orderBy: {{ field: {field}, direction: {direction} }}, PAGE)"));
+    }
+    let ask = async |list: &str, page: &str| -> Value {
+        let list = format!("{} {{ pageInfo {{ endCursor }} }}", list.replace("PAGE", page));
+        // Messages are a conversation's.
+        if list.contains("messages") {
+            admin.query(&format!("{{ conversation(id: \"{conversation}\") {{ {list} }} }}")).await
+        } else {
+            admin.query(&format!("{{ {list} }}")).await
+        }
+    };
+    lists.push("list: messages(PAGE)".to_owned());
+    let mut cursors = Vec::new();
+    for list in &lists {
+        let answer = ask(list, "first: 1").await;
+        let list = answer.pointer("/data/list").or_else(|| answer.pointer("/data/conversation/list"));
+        let cursor = list.and_then(|list| list["pageInfo"]["endCursor"].as_str()).expect("a cursor").to_owned();
+        assert!(cursor.len() < 32, "{cursor}");
+        cursors.push(cursor);
+    }
+    let refused = "`after` is not a cursor that this list gave out in this order.";
+    for (cursor, own) in cursors.iter().zip(&lists) {
+        for list in &lists {
+            let answer = ask(list, &format!("after: \"{cursor}\"")).await;
+            if list == own {
+                assert!(answer.get("errors").is_none(), "{own}: {answer}");
+            } else {
+                assert_eq!((code(&answer), said(&answer)), ("BAD_USER_INPUT", refused), "{own} in {list}");
+            }
+        }
+    }
+    // A lead's conversations are conversations, newest first.
+    let (newest, oldest) = (&cursors[5], &cursors[11]);
+    let of_lead =
+        |cursor: &str| format!("{{ lead(id: \"lead_1\") {{ conversations(after: \"{cursor}\") {{ totalCount }} }} }}");
+    admin.data(&of_lead(newest)).await;
+    assert_eq!(said(&admin.query(&of_lead(oldest)).await), refused);
+    // What was given out when a cursor named the order alone is refused, and breaks nothing.
+    for before in ["c1.1795262400000000", "u1.1795262400000000", "n1.ann"] {
+        let cursor = URL_SAFE_NO_PAD.encode(before);
+        for list in &lists {
+            assert_eq!(said(&ask(list, &format!("after: \"{cursor}\"")).await), refused, "{before} in {list}");
+        }
     }
 }
 

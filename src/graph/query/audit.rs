@@ -15,7 +15,7 @@ use crate::{
             page,
         },
     },
-    kernel::page::Position,
+    kernel::page::{List, Position},
 };
 
 #[derive(Default)]
@@ -36,7 +36,7 @@ impl AuditQuery {
         #[graphql(desc = "Only those before this cursor.")] before: Option<String>,
     ) -> Result<AuditEntryConnection> {
         let view = context::administered_view(ctx)?;
-        let page = page(first, after, last, before)?;
+        let page = page(List::AuditEntries, first, after, last, before)?;
         let filter = Arc::new(audit::AuditFilter::try_from(filter.unwrap_or_default())?);
         let slice = seen!(&view, |tx| audit::page(tx, &filter, &page))?;
         let counting = view.clone();

@@ -14,7 +14,10 @@ use crate::{
             ordered_page,
         },
     },
-    kernel::ids::{self, ConversationId},
+    kernel::{
+        ids::{self, ConversationId},
+        page::{List, Order},
+    },
 };
 
 #[derive(Default)]
@@ -52,9 +55,10 @@ impl ConversationQuery {
         #[graphql(desc = "Only those before this cursor.")] before: Option<String>,
     ) -> Result<ConversationConnection> {
         let cx = context::tenant(ctx)?;
-        let page = ordered_page(first, after, last, before, order_by.map(Into::into))?;
+        let order = order_by.map_or(Order::newest(List::Conversations), Into::into);
+        let page = ordered_page(order, first, after, last, before)?;
         let filter = conversations::ConversationFilter::try_from(filter.unwrap_or_default())?;
         let slice = cx.read(async |tx| conversations::page(tx, &filter, &page).await).await?;
-        Ok(ConversationConnection::of(slice, cx, filter, page.order.by))
+        Ok(ConversationConnection::of(slice, cx, filter))
     }
 }

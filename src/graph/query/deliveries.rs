@@ -15,7 +15,7 @@ use crate::{
             page,
         },
     },
-    kernel::page::Position,
+    kernel::page::{List, Position},
 };
 
 #[derive(Default)]
@@ -36,7 +36,7 @@ impl DeliveryQuery {
         #[graphql(desc = "Only those before this cursor.")] before: Option<String>,
     ) -> Result<WebhookDeliveryConnection> {
         let view = context::administered_view(ctx)?;
-        let page = page(first, after, last, before)?;
+        let page = page(List::Deliveries, first, after, last, before)?;
         let filter: Arc<deliveries::DeliveryFilter> = Arc::new(filter.unwrap_or_default().into());
         let slice = seen!(&view, |tx| deliveries::page(tx, &filter, &page))?;
         Ok(WebhookDeliveryConnection::new(

@@ -13,7 +13,7 @@ use crate::{
             page,
         },
     },
-    kernel::page::Position,
+    kernel::page::{List, Position},
 };
 
 #[derive(Default)]
@@ -31,7 +31,7 @@ impl ImpersonationQuery {
         #[graphql(desc = "Only those behind this cursor.")] after: Option<String>,
     ) -> Result<ImpersonationConnection> {
         let view = context::administered_view(ctx)?;
-        let page = page(first, after, None, None)?;
+        let page = page(List::Impersonations, first, after, None, None)?;
         let slice = seen!(&view, |tx| impersonations::page(tx, &page))?;
         let counting = view.clone();
         Ok(ImpersonationConnection::new(

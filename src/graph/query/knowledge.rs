@@ -12,7 +12,11 @@ use crate::{
             page,
         },
     },
-    kernel::{failure::Refusal, page::Position, text},
+    kernel::{
+        failure::Refusal,
+        page::{List, Position},
+        text,
+    },
 };
 
 /// Passages that a search gives where nobody says how many.
@@ -36,7 +40,7 @@ impl KnowledgeQuery {
         #[graphql(desc = "Only those before this cursor.")] before: Option<String>,
     ) -> Result<KnowledgeDocumentConnection> {
         let cx = context::tenant(ctx)?.clone();
-        let page = page(first, after, last, before)?;
+        let page = page(List::Documents, first, after, last, before)?;
         let slice = cx.read(async |tx| knowledge::page(tx, &page).await).await?;
         let counting = cx.clone();
         Ok(KnowledgeDocumentConnection::new(

@@ -15,7 +15,10 @@ use crate::{
             ordered_page,
         },
     },
-    kernel::ids::{self, LeadId},
+    kernel::{
+        ids::{self, LeadId},
+        page::{List, Order},
+    },
 };
 
 #[derive(Default)]
@@ -52,13 +55,14 @@ impl LeadQuery {
         #[graphql(desc = "Only those before this cursor.")] before: Option<String>,
     ) -> Result<LeadConnection> {
         let cx = context::tenant(ctx)?.clone();
-        let page = ordered_page(first, after, last, before, order_by.map(Into::into))?;
+        let order = order_by.map_or(Order::newest(List::Leads), Into::into);
+        let page = ordered_page(order, first, after, last, before)?;
         let filter: leads::LeadFilter = filter.unwrap_or_default().into();
         let slice = cx.read(async |tx| leads::page(tx, &filter, &page).await).await?;
         let (counting, filter) = (cx.clone(), std::sync::Arc::new(filter));
         Ok(LeadConnection::new(
             slice,
-            move |row| row.position(page.order.by),
+            move |row| row.position(order.by),
             move |row| Lead { row, cx: cx.clone() },
             move || {
                 let (cx, filter) = (counting.clone(), filter.clone());

@@ -17,12 +17,9 @@ use crate::{
     },
     kernel::{
         ids::{self, MeetingId},
-        page::{Order, OrderBy, Position},
+        page::{List, Order, Position},
     },
 };
-
-/// By when they begin, the earliest first.
-const EARLIEST: Order = Order { by: OrderBy::CreatedAt, ascending: true };
 
 #[derive(Default)]
 pub struct MeetingQuery;
@@ -57,7 +54,7 @@ impl MeetingQuery {
         #[graphql(desc = "Only those before this cursor.")] before: Option<String>,
     ) -> Result<MeetingConnection> {
         let cx = context::tenant(ctx)?.clone();
-        let page = ordered_page(first, after, last, before, Some(EARLIEST))?;
+        let page = ordered_page(Order::oldest(List::Meetings), first, after, last, before)?;
         let filter: meetings::MeetingFilter = filter.unwrap_or_default().try_into()?;
         let slice = cx.read(async |tx| meetings::page(tx, &filter, &page).await).await?;
         let (counting, filter) = (cx.clone(), std::sync::Arc::new(filter));

@@ -19,7 +19,7 @@ use crate::{
     },
     kernel::{
         ids::{self, TenantId},
-        page::Position,
+        page::{List, Position},
         vocabulary::Channel,
     },
 };
@@ -60,7 +60,7 @@ impl PromptQuery {
         #[graphql(desc = "Only those before this cursor.")] before: Option<String>,
     ) -> Result<PromptBundleConnection> {
         let view = context::administered_view(ctx)?;
-        let page = page(first, after, last, before)?;
+        let page = page(List::Prompts, first, after, last, before)?;
         let filter: Arc<rows::BundleFilter> = Arc::new(filter.unwrap_or_default().into());
         let slice = seen!(&view, |tx| rows::page(tx, &filter, &page))?;
         let counting = view.clone();

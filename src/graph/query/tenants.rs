@@ -13,7 +13,7 @@ use crate::{
             tenant::{Tenant, TenantConnection, TenantFilter},
         },
     },
-    kernel::page::Position,
+    kernel::page::{List, Position},
 };
 
 #[derive(Default)]
@@ -41,7 +41,7 @@ impl TenantQuery {
         #[graphql(desc = "Only those before this cursor.")] before: Option<String>,
     ) -> Result<TenantConnection> {
         let cx = context::admin(ctx)?.clone();
-        let page = page(first, after, last, before)?;
+        let page = page(List::Tenants, first, after, last, before)?;
         let filter: tenants::TenantFilter = filter.unwrap_or_default().into();
         let slice = cx.administer(async |tx| tenants::page(tx, &filter, &page).await).await?;
         let (view, filter) = (View::Platform(cx.clone()), std::sync::Arc::new(filter));

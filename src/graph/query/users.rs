@@ -15,7 +15,7 @@ use crate::{
     },
     kernel::{
         ids::{self, UserId},
-        page::Position,
+        page::{List, Position},
     },
 };
 
@@ -53,7 +53,7 @@ impl UserQuery {
         #[graphql(desc = "Only those before this cursor.")] before: Option<String>,
     ) -> Result<UserConnection> {
         let view = context::administered_view(ctx)?;
-        let page = page(first, after, last, before)?;
+        let page = page(List::Users, first, after, last, before)?;
         let filter: std::sync::Arc<users::UserFilter> = std::sync::Arc::new(filter.unwrap_or_default().into());
         let slice = seen!(&view, |tx| users::page(tx, &filter, &page))?;
         let counting = view.clone();

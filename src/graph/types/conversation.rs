@@ -18,13 +18,13 @@ use crate::{
             change, given,
             lead::Lead,
             message::{Message, MessageConnection},
-            nullable, page, search,
+            nullable, ordered_page, search,
         },
     },
     kernel::{
         failure::Refusal,
         ids,
-        page::{OrderBy, Position, Slice},
+        page::{List, Order, Position, Slice},
         vocabulary::{Channel, ConversationStatus},
     },
 };
@@ -74,7 +74,7 @@ impl Conversation {
         #[graphql(desc = "At most this many up to the newest; 100 at the most.")] last: Option<i32>,
         #[graphql(desc = "Only those before this cursor.")] before: Option<String>,
     ) -> Result<MessageConnection> {
-        let page = page(first, after, last, before)?;
+        let page = ordered_page(Order::oldest(List::Messages), first, after, last, before)?;
         let conversation = self.row.id;
         let slice = self.cx.loaders().messages((conversation, page.clone())).await?;
         let slice = slice.unwrap_or_else(|| page.cut(Vec::new()));
@@ -126,8 +126,9 @@ connection!(
 
 impl ConversationConnection {
     /// A page of the conversations that `filter` lets through.
-    pub fn of(slice: Slice<ConversationRow>, cx: &TenantCx, filter: Filter, by: OrderBy) -> Self {
+    pub fn of(slice: Slice<ConversationRow>, cx: &TenantCx, filter: Filter) -> Self {
         let (node_cx, counting, filter) = (cx.clone(), cx.clone(), Arc::new(filter));
+        let by = slice.order.by;
         Self::new(
             slice,
             move |row| row.position(by),

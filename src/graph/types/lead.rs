@@ -18,7 +18,7 @@ use crate::{
     },
     kernel::{
         failure::Refusal,
-        page::OrderBy,
+        page::{List, OrderBy},
         vocabulary::{Channel, LeadStatus},
     },
 };
@@ -67,7 +67,7 @@ impl Lead {
         #[graphql(desc = "At most this many; 20 if omitted, 100 at the most.")] first: Option<i32>,
         #[graphql(desc = "Only those behind this cursor.")] after: Option<String>,
     ) -> Result<ConversationConnection> {
-        let page = page(first, after, None, None)?;
+        let page = page(List::Conversations, first, after, None, None)?;
         let lead = self.row.id;
         let slice = self.cx.loaders().conversations((lead, page.clone())).await?;
         let (cx, counting) = (self.cx.clone(), self.cx.clone());

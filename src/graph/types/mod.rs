@@ -27,7 +27,7 @@ use async_graphql::{MaybeUndefined, Result};
 
 use crate::kernel::{
     failure::Refusal,
-    page::{Order, Page, PageArgs},
+    page::{List, Order, Page, PageArgs},
 };
 
 /// What a field gives that may be null. Where it fails it is null and says why, and the rest of the answer stands (6.4.4): so the
@@ -38,23 +38,24 @@ pub(super) async fn nullable<T>(find: impl AsyncFnOnce() -> Result<Option<T>>) -
 
 /// The arguments of a connection field, checked.
 pub(super) fn page(
+    list: List,
     first: Option<i32>,
     after: Option<String>,
     last: Option<i32>,
     before: Option<String>,
 ) -> Result<Page, Refusal> {
-    Page::read(&PageArgs { first, after, last, before })
+    ordered_page(Order::newest(list), first, after, last, before)
 }
 
-/// As [`page`], of a list whose order the client chose.
+/// As [`page`], of a list that is in another order, or in one that the client chose.
 pub(super) fn ordered_page(
+    order: Order,
     first: Option<i32>,
     after: Option<String>,
     last: Option<i32>,
     before: Option<String>,
-    order: Option<Order>,
 ) -> Result<Page, Refusal> {
-    Page::ordered(&PageArgs { first, after, last, before }, order.unwrap_or(Order::NEWEST))
+    Page::read(&PageArgs { first, after, last, before }, order)
 }
 
 /// Omitted: leave as it is. Null: clear. A value: set.

@@ -2,7 +2,7 @@
 
 use async_graphql::{Enum, InputObject};
 
-use crate::kernel::page::{Order, OrderBy};
+use crate::kernel::page::{List, Order, OrderBy};
 
 /// Which end of an order comes first.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +40,7 @@ impl From<LeadOrder> for Order {
             LeadOrderField::UpdatedAt => OrderBy::UpdatedAt,
             LeadOrderField::Name => OrderBy::Name,
         };
-        Self { by, ascending: order.direction == Direction::Asc }
+        Self { list: List::Leads, by, ascending: order.direction == Direction::Asc }
     }
 }
 
@@ -68,6 +68,6 @@ impl From<ConversationOrder> for Order {
             ConversationOrderField::CreatedAt => OrderBy::CreatedAt,
             ConversationOrderField::UpdatedAt => OrderBy::UpdatedAt,
         };
-        Self { by, ascending: order.direction == Direction::Asc }
+        Self { list: List::Conversations, by, ascending: order.direction == Direction::Asc }
     }
 }
