@@ -27,7 +27,8 @@ use crate::{
     kernel::task,
 };
 
-/// Largest head of a request, in bytes: its line and all its headers.
+/// Largest head of a request, in bytes: its line and all its headers. Hyper looks at it between reads, so one that arrives at
+/// once may have up to twice as many.
 const HEAD_MAX: usize = 64 << 10;
 /// Most headers of a request.
 const HEADERS_MAX: usize = 100;
