@@ -5,7 +5,7 @@ use tracing::{Span, field::Empty};
 
 use crate::{
     kernel::trace,
-    llm::{Delta, Provider, Usage, models::Pieces},
+    llm::{Delta, Provider, Usage, line::Pieces},
 };
 
 /// Watches an answer, for the trace that it is part of.

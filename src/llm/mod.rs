@@ -7,6 +7,7 @@ mod built_in;
 mod call;
 mod failure;
 mod gemini;
+mod line;
 mod models;
 mod openai;
 mod pace;
@@ -22,7 +23,8 @@ use serde_json::Value;
 pub use budget::{cut, estimate, estimate_tokens, fit};
 pub use built_in::BuiltIn;
 pub use failure::ModelError;
-pub use models::{Line, Models, Wish};
+pub use line::Line;
+pub use models::{Models, Wish};
 pub use pace::Pace;
 pub use patience::{Patience, patiently};
 
