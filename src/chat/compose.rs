@@ -22,7 +22,7 @@ use crate::{
         ids::ConversationId,
         vocabulary::{FinishReason, ReplyFailure},
     },
-    llm::{self, Delta, Line, ModelError, ModelRequest, Said, ToolCall, ToolResult, ToolSpec},
+    llm::{self, Delta, Line, ModelError, ModelRequest, Said, ToolCall, ToolResult, ToolSpec, Try},
     tools,
 };
 
@@ -58,7 +58,7 @@ pub(super) async fn compose(place: &Place<'_>, opening: Opening, draft: &Draft) 
         if rounds == ROUNDS {
             request.tools.clear();
         }
-        if line.is_metered() {
+        let prompt = if line.is_metered() {
             let (prompt, reserved) = if let Some(first) = reserved.take() {
                 first
             } else {
@@ -74,9 +74,11 @@ pub(super) async fn compose(place: &Place<'_>, opening: Opening, draft: &Draft) 
                 Reserved::UsedUp(refusal) => return How::fault(refusal.into()),
                 Reserved::Gone => return How::Taken,
             };
-            draft.asked(prompt);
-        }
-        let round = match ask(place, &line, &request, deadline, draft).await {
+            prompt
+        } else {
+            0
+        };
+        let round = match ask(place, &line, &request, prompt, deadline, draft).await {
             Ok(round) => round,
             Err(error) => return How::model_failed(&error),
         };
@@ -98,26 +100,26 @@ struct Round {
     finish: FinishReason,
 }
 
+/// Asks a question, whose prompt is so many tokens by estimate.
 async fn ask(
     place: &Place<'_>,
     line: &Arc<Line>,
     request: &ModelRequest,
+    prompt: u32,
     deadline: Instant,
     draft: &Draft,
 ) -> Result<Round, ModelError> {
-    let mut pieces = line.ask(request.clone(), place.engine.settings.patience, deadline);
+    // At once, and not when somebody has answered: it may be stopped at any time.
+    let bill = move |tried| match tried {
+        Try::Begun => draft.asked(prompt),
+        Try::Free => draft.refused(),
+        Try::Owed(usage) => draft.answered(usage),
+    };
+    let mut pieces = line.ask(request.clone(), place.engine.settings.patience, deadline, bill);
     let mut calls = Vec::new();
-    let mut has_begun = false;
     draft.begin_answer();
     while let Some(piece) = pieces.next().await {
-        let piece = piece.inspect_err(|error| {
-            // A provider that has begun has done work, whatever it says then.
-            if error.is_free() && !has_begun {
-                draft.refused();
-            }
-        })?;
-        has_begun = true;
-        match piece {
+        match piece? {
             Delta::Text(more) => {
                 // The one letter that PostgreSQL can't keep.
                 let more = if more.contains('\0') { more.replace('\0', "") } else { more };

@@ -76,7 +76,7 @@ impl Draft {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes that a model is asked, for money.
+    /// Notes that a provider is asked, for money.
     pub(super) fn asked(&self, prompt: u32) {
         let mut draft = self.lock();
         draft.asked = Some(Asked { prompt, from: draft.text.len() });
@@ -110,7 +110,7 @@ impl Draft {
         draft.answer.and_then(|begins| draft.text.get(begins..)).unwrap_or_default().to_owned()
     }
 
-    /// An answer is whole; what it cost, where the provider said so.
+    /// An answer is whole, or came to nothing and is owed all the same; what it cost, where the provider said so.
     pub(super) fn answered(&self, usage: Option<Usage>) {
         let mut draft = self.lock();
         let Some(usage) = usage else { return draft.estimate() };

@@ -46,8 +46,7 @@ impl ModelError {
 
     /// Whether the provider did no work, if nothing of an answer came before: it could not be reached, or refused. Everything
     /// else is owed.
-    #[must_use]
-    pub fn is_free(&self) -> bool {
+    pub(super) fn is_free(&self) -> bool {
         self.is_free
     }
 

@@ -11,7 +11,7 @@ use futures_util::{
 use tokio::time::{Instant, timeout_at};
 
 use crate::llm::{
-    ChatModel, Delta, ModelError, ModelRequest, Pace, Patience, Provider, breaker::Breaker, call, patiently,
+    ChatModel, Delta, ModelError, ModelRequest, Pace, Patience, Provider, Usage, breaker::Breaker, call, patiently,
 };
 
 pub(super) type Pieces = BoxStream<'static, Result<Delta, ModelError>>;
@@ -33,6 +33,20 @@ pub(super) struct Place {
     pub(super) model: Arc<dyn ChatModel>,
 }
 
+/// What becomes of a try to have a question answered by a provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Try {
+    /// It is asked, which may cost.
+    Begun,
+    /// It came to nothing, and costs nothing.
+    Free,
+    /// It came to nothing, and is owed: what the provider says, where it does.
+    Owed(Option<Usage>),
+}
+
+/// Hears of tries as they begin and fail.
+type Told<'a> = &'a (dyn Fn(Try) + Sync);
+
 impl Line {
     pub(super) fn new(pace: Pace, places: Vec<Place>) -> Self {
         Self { pace, places, settled: OnceLock::new() }
@@ -50,12 +64,19 @@ impl Line {
         self.places.iter().any(|place| place.provider.is_some())
     }
 
-    /// Begins a reply, or another round of one.
+    /// Begins a reply, or another round of one. `told` hears of each try at a provider as it begins, and of each that came to
+    /// nothing before anything else is done; of the one that begins to answer, the pieces tell the rest.
     #[must_use]
-    pub fn ask(self: &Arc<Self>, request: ModelRequest, patience: Patience, deadline: Instant) -> Pieces {
+    pub fn ask<'a>(
+        self: &Arc<Self>,
+        request: ModelRequest,
+        patience: Patience,
+        deadline: Instant,
+        told: impl Fn(Try) + Send + Sync + 'a,
+    ) -> BoxStream<'a, Result<Delta, ModelError>> {
         let line = self.clone();
         stream::once(async move {
-            match line.open(&request, patience, deadline).await {
+            match line.open(&request, patience, deadline, &told).await {
                 Ok(pieces) => pieces,
                 Err(error) => stream::once(ready(Err(error))).boxed(),
             }
@@ -65,11 +86,17 @@ impl Line {
     }
 
     /// The first who begins. If nobody does, what the first in line said counts.
-    async fn open(&self, request: &ModelRequest, patience: Patience, deadline: Instant) -> Result<Pieces, ModelError> {
+    async fn open(
+        &self,
+        request: &ModelRequest,
+        patience: Patience,
+        deadline: Instant,
+        told: Told<'_>,
+    ) -> Result<Pieces, ModelError> {
         let settled = self.settled.get();
         let mut first = None;
         for (at, place) in self.places.iter().enumerate().filter(|(at, _)| settled.is_none_or(|only| only == at)) {
-            match self.open_at(place, request, patience, deadline).await {
+            match self.open_at(place, request, patience, deadline, told).await {
                 Ok(pieces) => {
                     let _ = self.settled.set(at);
                     return Ok(pieces);
@@ -93,13 +120,21 @@ impl Line {
         request: &ModelRequest,
         patience: Patience,
         deadline: Instant,
+        told: Told<'_>,
     ) -> Result<Pieces, ModelError> {
+        // The built-in responder costs nothing.
+        let tell = |tried| {
+            if place.provider.is_some() {
+                told(tried);
+            }
+        };
         let breaker = place.breaker.as_ref();
         let mut tries = 0;
         loop {
             if breaker.is_some_and(|breaker| !breaker.admits()) {
                 return Err(ModelError::unreachable("left out: it failed several times running"));
             }
+            tell(Try::Begun);
             let mut pieces = call::watched(place.provider, place.model.name(), || {
                 patiently(place.model.reply(request.clone()), patience, deadline).boxed()
             });
@@ -115,6 +150,7 @@ impl Line {
             };
             // Let go of before anything else: nobody may want it any more.
             drop(pieces);
+            tell(if error.is_free() { Try::Free } else { Try::Owed(None) });
             match breaker {
                 // Of a reply that ran out of its own time, the provider knows nothing.
                 Some(_) if Instant::now() >= deadline => {}
@@ -129,5 +165,96 @@ impl Line {
                 return Err(ModelError::late("no time was left for another try"));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        collections::VecDeque,
+        sync::{Mutex, PoisonError},
+    };
+
+    use super::*;
+    use crate::{
+        kernel::{
+            clock::Clock,
+            vocabulary::{FinishReason, ReplyFailure},
+        },
+        llm::{Grounding, Said},
+    };
+
+    type Reply = Vec<Result<Delta, ModelError>>;
+
+    /// Replies by script.
+    struct Scripted(Mutex<VecDeque<Reply>>);
+
+    impl ChatModel for Scripted {
+        fn name(&self) -> &'static str {
+            "scripted"
+        }
+
+        fn reply(&self, _: ModelRequest) -> Pieces {
+            let next = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+            stream::iter(next.expect("nobody asks more often")).boxed()
+        }
+    }
+
+    /// Those of two providers.
+    fn breakers() -> [Arc<Breaker>; 2] {
+        let clock = Clock::held(chrono::DateTime::default());
+        [(); 2].map(|()| Arc::new(Breaker::new(clock.clone())))
+    }
+
+    /// Two that are to reply so, one after the other.
+    fn line(breakers: &[Arc<Breaker>; 2], scripts: [Vec<Reply>; 2]) -> Arc<Line> {
+        let providers = [Provider::OpenAi, Provider::Gemini].into_iter().zip(breakers);
+        let places = providers.zip(scripts).map(|((provider, breaker), script)| Place {
+            provider: Some(provider),
+            breaker: Some(breaker.clone()),
+            model: Arc::new(Scripted(Mutex::new(script.into()))),
+        });
+        Arc::new(Line::new(Pace::new(|_| Box::pin(async {}), || 0.0), places.collect()))
+    }
+
+    fn said(text: &str) -> Reply {
+        let end = Delta::End { finish: FinishReason::Stop, usage: None };
+        vec![Ok(Delta::Text(text.to_owned())), Ok(end)]
+    }
+
+    /// What came of a question, and what was told of its tries.
+    async fn asked(line: &Arc<Line>, turns: Vec<Said>) -> (Result<String, ReplyFailure>, Vec<Try>) {
+        let request = ModelRequest {
+            system: String::new(),
+            turns,
+            tools: Vec::new(),
+            max_output: None,
+            grounding: Grounding::default(),
+        };
+        let tries = Mutex::new(Vec::new());
+        let told = |tried: Try| tries.lock().unwrap_or_else(PoisonError::into_inner).push(tried);
+        let patience = Patience::default();
+        let pieces = line.ask(request, patience, Instant::now() + patience.whole, told).collect::<Vec<_>>().await;
+        let texts = pieces.into_iter().map(|piece| match piece {
+            Ok(Delta::Text(text)) => Ok(text),
+            Ok(_) => Ok(String::new()),
+            Err(error) => Err(error.cause),
+        });
+        (texts.collect(), tries.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    #[tokio::test]
+    async fn of_each_try_is_told_what_it_costs_before_the_next() {
+        let breakers = breakers();
+        let refused = || vec![Err(ModelError::refused(503, "", None))];
+        let late = || vec![Err(ModelError::late("it took its time"))];
+        let (free, owed) = ([Try::Begun, Try::Free], [Try::Begun, Try::Owed(None)]);
+        // What one has worked on is owed, also where another one writes.
+        let both = line(&breakers, [vec![refused(), late()], vec![refused(), said("Hi.")]]);
+        let tries = [free.as_slice(), &owed, &free, &[Try::Begun]].concat();
+        assert_eq!(asked(&both, Vec::new()).await, (Ok("Hi.".to_owned()), tries));
+        let none = line(&breakers, [vec![refused(), refused(), refused()], vec![late()]]);
+        let tries = [free, free, free, owed].concat();
+        assert_eq!(asked(&none, Vec::new()).await, (Err(ReplyFailure::Unreachable), tries));
     }
 }

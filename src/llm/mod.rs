@@ -23,7 +23,7 @@ use serde_json::Value;
 pub use budget::{cut, estimate, estimate_tokens, fit};
 pub use built_in::BuiltIn;
 pub use failure::ModelError;
-pub use line::Line;
+pub use line::{Line, Try};
 pub use models::{Models, Wish};
 pub use pace::Pace;
 pub use patience::{Patience, patiently};

@@ -57,7 +57,7 @@ async fn ask(models: &Arc<Models>, provider: ModelProvider) -> Told {
         grounding: Grounding::default(),
     };
     let patience = Patience::default();
-    let mut pieces = models.line(&wish).ask(request, patience, Instant::now() + patience.whole);
+    let mut pieces = models.line(&wish).ask(request, patience, Instant::now() + patience.whole, |_| {});
     let mut told = Told { text: String::new(), calls: Vec::new(), end: Err(ModelError::cut("nothing came")) };
     while let Some(piece) = pieces.next().await {
         match piece {
@@ -261,7 +261,8 @@ async fn a_models_name_is_sent_as_it_is() {
             grounding: Grounding::default(),
         };
         let line = models.line(&wish);
-        line.ask(request, Patience::default(), Instant::now() + Patience::default().whole).collect::<Vec<_>>().await;
+        let deadline = Instant::now() + Patience::default().whole;
+        line.ask(request, Patience::default(), deadline, |_| {}).collect::<Vec<_>>().await;
         let call = fake.call().await;
         if provider == ModelProvider::Openai {
             assert_eq!((&call.body["model"], &call.body["max_tokens"]), (&json!(name), &json!(99)));

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use frontdesk::llm::{Pace, Patience};
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
 
 use crate::support::{
-    Actor, Gateway,
+    Actor, Gateway, Plan,
     cluster::owner,
-    fake_model::{FakeModel, Script, calls, delta, end},
+    fake_model::{FakeModel, Script, calls, delta, end, gemini},
 };
 
 /// What the database says of the tenant's month: used, reserved, and the sum and number of the ledger's entries.
@@ -202,6 +204,54 @@ async fn a_reply_is_settled_however_it_ends() {
     assert_eq!((newest(&gateway).await.1, newest(&gateway).await.2), (2, true));
     let (used, reserved, ledger, entries) = month(&gateway).await;
     assert_eq!((used, reserved, entries), (ledger, 0, 6));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_that_is_stopped_before_the_next_try_owes_nothing_for_refusals() {
+    let model = FakeModel::start(Script::Status(429, "{}".to_owned())).await;
+    let (begun, mut waits) = mpsc::unbounded_channel();
+    let pace = Pace::new(
+        move |wait| {
+            let _ = begun.send(wait);
+            Box::pin(std::future::pending())
+        },
+        || 0.0,
+    );
+    let gateway = Gateway::planned(Plan { model: Some(model.base_url.clone()), pace, ..Plan::default() }).await;
+    let admin = gateway.tenant("acme").await.admin().await;
+    let conversation = admin.conversation().await;
+    for status in [429, 500] {
+        model.script(Script::Status(status, "{}".to_owned()));
+        let mut events = admin.chat(&conversation, "Hello").await;
+        events.expect("MessageAdded").await;
+        let reply = events.expect("ReplyStarted").await["message"]["id"].as_str().expect("an id").to_owned();
+        waits.recv().await.expect("a pause");
+        admin.data(&format!("mutation {{ stopReply(messageId: \"{reply}\") {{ status }} }}")).await;
+        assert_eq!(events.expect("ReplyCompleted").await["finishReason"], "CANCELLED");
+        assert_eq!(month(&gateway).await, (0, 0, 0, 0), "{status}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_has_worked_on_is_owed_also_where_another_one_writes() {
+    let (model, other) = (FakeModel::start(Script::ByHand).await, FakeModel::start(Script::ByHand).await);
+    other.script(Script::Bytes(gemini(&json!([{ "text": "I stand in." }]), "STOP")));
+    let patience = Patience { first_token: Duration::from_millis(300), ..Patience::default() };
+    let (model_url, gemini_url) = (Some(model.base_url.clone()), Some(other.gemini_url.clone()));
+    let gateway = Gateway::planned(Plan { model: model_url, gemini: gemini_url, patience, ..Plan::default() }).await;
+    let admin = gateway.tenant("acme").await.admin().await;
+    admin.data("mutation { updateModelSettings(input: { allowFallback: true }) { provider } }").await;
+    let conversation = admin.conversation().await;
+    // Refused, the first costs nothing; silent, it may have worked.
+    model.script(Script::Status(503, String::new()));
+    assert_eq!(last_of(&admin, &conversation, "Hello").await["message"]["content"], "I stand in.");
+    assert_eq!(newest(&gateway).await, (9, 6, false));
+    model.script(Script::ByHand);
+    assert_eq!(last_of(&admin, &conversation, "Hello").await["message"]["content"], "I stand in.");
+    let (prompt, completion, is_estimated) = newest(&gateway).await;
+    assert!(prompt > 9 + 10 && (completion, is_estimated) == (6, true), "{prompt} {completion} {is_estimated}");
+    let (used, reserved, ledger, entries) = month(&gateway).await;
+    assert_eq!((used, reserved, entries), (ledger, 0, 2));
 }
 
 #[tokio::test(flavor = "multi_thread")]
