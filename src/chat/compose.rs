@@ -80,7 +80,7 @@ pub(super) async fn compose(place: &Place<'_>, opening: Opening, draft: &Draft) 
         };
         let round = match ask(place, &line, &request, prompt, deadline, draft).await {
             Ok(round) => round,
-            Err(error) => return How::model_failed(&error),
+            Err(error) => return How::model_failed(&if draft.is_empty() { error.bare() } else { error }),
         };
         if round.calls.is_empty() || request.tools.is_empty() {
             return whole(&draft.written(), round.finish);

@@ -19,6 +19,7 @@ pub struct ModelError {
     /// What really happened, for the log.
     pub detail: String,
     pub(super) again: Again,
+    pub(super) standing: Standing,
     is_free: bool,
 }
 
@@ -33,9 +34,20 @@ pub(super) enum Again {
     After(Option<Duration>),
 }
 
+/// How the provider stands, by what a failure says of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It is down.
+    Down,
+    /// It is well: it answered, be it with a refusal or with nonsense of its model.
+    Up,
+}
+
 impl ModelError {
     fn new(cause: ReplyFailure, reason: &'static str, detail: impl Into<String>) -> Self {
-        Self { cause, reason, detail: detail.into(), again: Again::Never, is_free: false }
+        use ReplyFailure::{CutOff, TimedOut, Unreachable};
+        let standing = if matches!(cause, CutOff | TimedOut | Unreachable) { Standing::Down } else { Standing::Up };
+        Self { cause, reason, detail: detail.into(), again: Again::Never, standing, is_free: false }
     }
 
     /// The code that clients see.
@@ -52,13 +64,15 @@ impl ModelError {
 
     /// Whether another model may do better.
     pub(super) fn is_elsewhere_better(&self) -> bool {
-        use ReplyFailure::{Misconfigured, RateLimited, TimedOut, Unreachable};
-        matches!(self.cause, RateLimited | Misconfigured | Unreachable | TimedOut)
+        use ReplyFailure::{CutOff, EmptyAnswer, Misconfigured, RateLimited, TimedOut, Unreachable};
+        matches!(self.cause, RateLimited | Misconfigured | Unreachable | TimedOut | CutOff | EmptyAnswer)
     }
 
-    /// Whether it says that the provider is down.
-    pub(super) fn is_outage(&self) -> bool {
-        matches!(self.cause, ReplyFailure::Unreachable | ReplyFailure::TimedOut) && self.again != Again::Once
+    /// The same, of a reply of which not a word was written.
+    #[must_use]
+    pub fn bare(self) -> Self {
+        let reason = "The answer broke off before its first word. Send the message again for a new one.";
+        if self.cause == ReplyFailure::CutOff { Self { reason, ..self } } else { self }
     }
 
     pub(super) fn unreachable(detail: impl Into<String>) -> Self {
@@ -73,14 +87,19 @@ impl ModelError {
 
     /// The model garbled its call for a tool; it may not the next time.
     pub(super) fn malformed(detail: impl Into<String>) -> Self {
-        Self { again: Again::Once, ..Self::unreadable(detail) }
+        Self { again: Again::Once, standing: Standing::Up, ..Self::unreadable(detail) }
     }
 
     /// It broke off.
     #[must_use]
     pub fn cut(detail: impl Into<String>) -> Self {
         let reason = "The answer broke off. What was written is kept; send the message again for a new answer.";
-        Self::new(ReplyFailure::CutOff, reason, detail)
+        Self { again: Again::Once, ..Self::new(ReplyFailure::CutOff, reason, detail) }
+    }
+
+    /// The model ended for a reason that nobody knows.
+    pub(super) fn odd(detail: impl Into<String>) -> Self {
+        Self { standing: Standing::Up, ..Self::cut(detail) }
     }
 
     /// It took too long.
@@ -106,7 +125,7 @@ impl ModelError {
     #[must_use]
     pub fn empty(detail: impl Into<String>) -> Self {
         let reason = "The model gave an empty answer. Send the message again for a new one.";
-        Self::new(ReplyFailure::EmptyAnswer, reason, detail)
+        Self { again: Again::Once, ..Self::new(ReplyFailure::EmptyAnswer, reason, detail) }
     }
 
     /// A refusal by HTTP status, or an error event in a stream that stands for one.

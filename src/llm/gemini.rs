@@ -66,7 +66,7 @@ impl Frames for Reader {
             "MALFORMED_FUNCTION_CALL" | "MALFORMED_RESPONSE" | "UNEXPECTED_TOOL_CALL" => {
                 return told.push_back(Err(ModelError::malformed(reason)));
             }
-            other => return told.push_back(Err(ModelError::cut(format!("finish reason {}", shorten(other))))),
+            other => return told.push_back(Err(ModelError::odd(format!("finish reason {}", shorten(other))))),
         };
         if !calls.is_empty() && finish == FinishReason::ToolCalls {
             told.push_back(Ok(Delta::Calls(calls)));

@@ -10,8 +10,12 @@ use futures_util::{
 };
 use tokio::time::{Instant, timeout_at};
 
-use crate::llm::{
-    ChatModel, Delta, ModelError, ModelRequest, Pace, Patience, Provider, Usage, breaker::Breaker, call, patiently,
+use crate::{
+    kernel::vocabulary::FinishReason,
+    llm::{
+        ChatModel, Delta, ModelError, ModelRequest, Pace, Patience, Provider, Said, Usage, breaker::Breaker, call,
+        failure::Standing, patiently,
+    },
 };
 
 pub(super) type Pieces = BoxStream<'static, Result<Delta, ModelError>>;
@@ -138,25 +142,28 @@ impl Line {
             let mut pieces = call::watched(place.provider, place.model.name(), || {
                 patiently(place.model.reply(request.clone()), patience, deadline).boxed()
             });
-            let error = match pieces.next().await {
+            let (error, usage) = match pieces.next().await {
+                Some(Ok(Delta::End { finish, usage })) if says_nothing(request, finish) => {
+                    (ModelError::empty("an end, and no word before it"), usage)
+                }
                 Some(Ok(piece)) => {
                     if let Some(breaker) = breaker {
                         breaker.answered();
                     }
                     return Ok(stream::once(ready(Ok(piece))).chain(pieces).boxed());
                 }
-                Some(Err(error)) => error,
-                None => ModelError::cut("no word at all"),
+                Some(Err(error)) => (error, None),
+                None => (ModelError::cut("no word at all"), None),
             };
             // Let go of before anything else: nobody may want it any more.
             drop(pieces);
-            tell(if error.is_free() { Try::Free } else { Try::Owed(None) });
-            match breaker {
-                // Of a reply that ran out of its own time, the provider knows nothing.
-                Some(_) if Instant::now() >= deadline => {}
-                Some(breaker) if error.is_outage() => breaker.failed(),
-                Some(breaker) => breaker.answered(),
-                None => {}
+            tell(if error.is_free() { Try::Free } else { Try::Owed(usage) });
+            // Of a reply that ran out of its own time, the provider knows nothing.
+            if let Some(breaker) = breaker.filter(|_| Instant::now() < deadline) {
+                match error.standing {
+                    Standing::Down => breaker.failed(),
+                    Standing::Up => breaker.answered(),
+                }
             }
             tries += 1;
             tracing::warn!(model = place.model.name(), tries, cause = error.cause.as_str(), detail = %error.detail, "a model did not begin");
@@ -168,6 +175,14 @@ impl Line {
     }
 }
 
+/// Whether an end without a word before it leaves the customer without any: nothing was said before the tools either. What
+/// a filter holds back is nobody else's to say.
+fn says_nothing(request: &ModelRequest, finish: FinishReason) -> bool {
+    let mut own = request.turns.iter().rev().take_while(|turn| matches!(turn, Said::Called { .. } | Said::Results(_)));
+    let has_spoken = own.any(|turn| matches!(turn, Said::Called { text, .. } if !text.is_empty()));
+    !has_spoken && finish != FinishReason::ContentFilter
+}
+
 #[cfg(test)]
 mod tests {
     use std::{
@@ -177,11 +192,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        kernel::{
-            clock::Clock,
-            vocabulary::{FinishReason, ReplyFailure},
-        },
-        llm::{Grounding, Said},
+        kernel::{clock::Clock, vocabulary::ReplyFailure},
+        llm::Grounding,
     };
 
     type Reply = Vec<Result<Delta, ModelError>>;
@@ -256,5 +268,50 @@ mod tests {
         let none = line(&breakers, [vec![refused(), refused(), refused()], vec![late()]]);
         let tries = [free, free, free, owed].concat();
         assert_eq!(asked(&none, Vec::new()).await, (Err(ReplyFailure::Unreachable), tries));
+    }
+
+    #[tokio::test]
+    async fn who_says_nothing_is_asked_once_more_and_then_another_one_is() {
+        let breakers = breakers();
+        let usage = Some(Usage { prompt: 7, completion: 3 });
+        let end = |finish| vec![Ok(Delta::End { finish, usage })];
+        let silent = || end(FinishReason::Stop);
+        let tries = |usage| [Try::Begun, Try::Owed(usage), Try::Begun, Try::Owed(usage), Try::Begun].to_vec();
+        let both = line(&breakers, [vec![silent(), end(FinishReason::Length)], vec![said("Hi.")]]);
+        assert_eq!(asked(&both, Vec::new()).await, (Ok("Hi.".to_owned()), tries(usage)));
+        let both = line(&breakers, [vec![Vec::new(), Vec::new()], vec![said("Hi.")]]);
+        assert_eq!(asked(&both, Vec::new()).await, (Ok("Hi.".to_owned()), tries(None)));
+        let none = line(&breakers, [vec![silent(), silent()], vec![silent(), silent()]]);
+        assert_eq!(asked(&none, Vec::new()).await.0, Err(ReplyFailure::EmptyAnswer));
+        // A filter's end stands; so does one behind what was said before the tools, and of that alone.
+        let filtered = line(&breakers, [vec![end(FinishReason::ContentFilter)], Vec::new()]);
+        assert_eq!(asked(&filtered, Vec::new()).await, (Ok(String::new()), vec![Try::Begun]));
+        let called =
+            |text: &str| vec![Said::Called { text: text.to_owned(), calls: Vec::new() }, Said::Results(Vec::new())];
+        let after = line(&breakers, [vec![silent()], Vec::new()]);
+        assert_eq!(asked(&after, called("One moment.")).await, (Ok(String::new()), vec![Try::Begun]));
+        let after = line(&breakers, [vec![silent(), said("Done.")], Vec::new()]);
+        assert_eq!(asked(&after, called("")).await.0, Ok("Done.".to_owned()));
+        let question = [called("One moment."), vec![Said::Customer("And?".to_owned())]].concat();
+        let before = line(&breakers, [vec![silent(), said("Yes.")], Vec::new()]);
+        assert_eq!(asked(&before, question).await.0, Ok("Yes.".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn who_breaks_off_five_times_running_is_left_out_and_who_talks_nonsense_is_not() {
+        let breakers = breakers();
+        for _ in 0..3 {
+            let garbled = || vec![Err(ModelError::malformed("a call"))];
+            let odd = || vec![Err(ModelError::odd("a reason"))];
+            let line = line(&breakers, [vec![garbled(), garbled()], vec![odd(), odd()]]);
+            assert_eq!(asked(&line, Vec::new()).await.1.len(), 8, "each twice");
+        }
+        let mut begun = Vec::new();
+        for _ in 0..4 {
+            let cut = || vec![Err(ModelError::cut("a reset"))];
+            let line = line(&breakers, [vec![cut(), cut()], vec![said("Hi.")]]);
+            begun.push(asked(&line, Vec::new()).await.1.len());
+        }
+        assert_eq!(begun, [5, 5, 3, 1]);
     }
 }

@@ -87,10 +87,11 @@ mod tests {
     }
 
     #[test]
-    fn a_garbled_call_is_asked_for_once_more_and_the_rest_not_at_all() {
-        let garbled = ModelError::malformed("");
-        assert_eq!([1, 2].map(|tries| pace(0.5).before_next(&garbled, tries)), [Some(Duration::ZERO), None]);
-        assert_eq!(pace(0.5).before_next(&ModelError::cut(""), 1), None);
+    fn what_is_garbled_cut_or_empty_is_asked_for_once_more_and_the_rest_not_at_all() {
+        for failure in [ModelError::malformed(""), ModelError::cut(""), ModelError::empty("")] {
+            assert_eq!([1, 2].map(|tries| pace(0.5).before_next(&failure, tries)), [Some(Duration::ZERO), None]);
+        }
+        assert_eq!(pace(0.5).before_next(&ModelError::late(""), 1), None);
     }
 
     #[test]

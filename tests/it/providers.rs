@@ -112,6 +112,58 @@ async fn a_provider_that_fails_and_fails_is_left_out_for_a_while() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_breaks_off_before_the_first_word_is_asked_again_and_then_another_one_writes() {
+    let (model, other) = (FakeModel::start(Script::ByHand).await, FakeModel::start(Script::ByHand).await);
+    let plan = Plan { model: Some(model.base_url.clone()), gemini: Some(other.gemini_url.clone()), ..Plan::default() };
+    let gateway = Gateway::planned(plan).await;
+    let admin = gateway.tenant("acme").await.admin().await;
+    set(&admin, "allowFallback: true").await;
+    let stands_in = Script::Bytes(gemini(&json!([{ "text": "I stand in." }]), "STOP"));
+    let role = "data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\"},\"finish_reason\":null}]}\n\n";
+    for (what, script) in [
+        ("a comment, and a reset", Script::Cut(": keep-alive\n\n".to_owned())),
+        ("whose words they are, and a reset", Script::Cut(role.to_owned())),
+        ("nothing at all", Script::Bytes(String::new())),
+        ("no stream", Script::Status(200, r#"{"error":{"message":"canary"}}"#.to_owned())),
+        ("only an end", Script::Bytes(end())),
+    ] {
+        model.scripts([script.clone(), said("Here I am.")]);
+        assert_eq!(ask(&admin, "Hello").await.1, "Here I am.", "{what}");
+        model.script(script);
+        other.script(stands_in.clone());
+        assert_eq!(ask(&admin, "Hello").await.1, "I stand in.", "{what}");
+        assert_eq!((model.calls().await, other.calls().await), (4, 1), "{what}");
+    }
+    // Gemini's errors may come as they are, in the place of frames.
+    set(&admin, "provider: GEMINI").await;
+    other.script(Script::Bytes("{\n  \"error\": {\n    \"code\": 503\n  }\n}\n".to_owned()));
+    model.script(said("I stand in too."));
+    assert_eq!(ask(&admin, "Hello").await.1, "I stand in too.");
+    assert_eq!((other.calls().await, model.calls().await), (2, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_breaks_off_and_breaks_off_is_left_out_too() {
+    let model = FakeModel::start(Script::Cut(": keep-alive\n\n".to_owned())).await;
+    let gateway = Gateway::with_model(model.base_url.clone()).await;
+    let admin = gateway.tenant("acme").await.admin().await;
+    let (end, _) = ask(&admin, "Hello").await;
+    assert_eq!(
+        (&end["cause"], &end["reason"]),
+        (
+            &json!("CUT_OFF"),
+            &json!("The answer broke off before its first word. Send the message again for a new one.")
+        )
+    );
+    let mut calls = vec![model.calls().await];
+    for _ in 0..3 {
+        ask(&admin, "Hello").await;
+        calls.push(model.calls().await);
+    }
+    assert_eq!(calls, [2, 2, 1, 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn where_the_tenant_allows_it_another_one_writes() {
     let (model, other) = (FakeModel::start(down()).await, FakeModel::start(Script::ByHand).await);
     other.script(Script::Bytes(gemini(&json!([{ "text": "I stand in." }]), "STOP")));
@@ -263,20 +315,20 @@ async fn what_gemini_refuses_is_told_by_its_cause() {
         let (end, _) = ask(&admin, "Hello").await;
         assert!(!end.to_string().contains("canary"), "{end}");
         let told = ["cause", "code", "reason"].map(|field| end[field].as_str().expect("text").to_owned());
-        seen.push(format!("{what}: {}", told.join(" | ")));
-        assert_eq!(model.calls().await, 1, "{what}");
+        let asked = model.calls().await;
+        seen.push(format!("{what}, asked {asked}: {}", told.join(" | ")));
     }
     insta::assert_json_snapshot!(seen, @r#"
     [
-      "a bad key: MISCONFIGURED | UPSTREAM_UNAVAILABLE | The assistant is not set up rightly: the model's provider refuses its key. Tell the business.",
-      "an unknown model: MISCONFIGURED | UPSTREAM_UNAVAILABLE | The assistant is not set up rightly: no such model exists. Tell the business.",
-      "too long: CONTEXT_TOO_LONG | BAD_USER_INPUT | This conversation is too long for the model. Start a new one.",
-      "busy for long: RATE_LIMITED | RATE_LIMITED | The model's provider is busy. Try again in a moment.",
-      "used up for today: MISCONFIGURED | UPSTREAM_UNAVAILABLE | The assistant's account at the model's provider is used up. Tell the business.",
-      "a blocked prompt: CONTENT_FILTERED | BAD_USER_INPUT | The model's provider filtered the answer. Ask in other words.",
-      "a blocked answer: CONTENT_FILTERED | BAD_USER_INPUT | The model's provider filtered the answer. Ask in other words.",
-      "thoughts alone: EMPTY_ANSWER | UPSTREAM_UNAVAILABLE | The model gave an empty answer. Send the message again for a new one.",
-      "no end: CUT_OFF | UPSTREAM_UNAVAILABLE | The answer broke off. What was written is kept; send the message again for a new answer."
+      "a bad key, asked 1: MISCONFIGURED | UPSTREAM_UNAVAILABLE | The assistant is not set up rightly: the model's provider refuses its key. Tell the business.",
+      "an unknown model, asked 1: MISCONFIGURED | UPSTREAM_UNAVAILABLE | The assistant is not set up rightly: no such model exists. Tell the business.",
+      "too long, asked 1: CONTEXT_TOO_LONG | BAD_USER_INPUT | This conversation is too long for the model. Start a new one.",
+      "busy for long, asked 1: RATE_LIMITED | RATE_LIMITED | The model's provider is busy. Try again in a moment.",
+      "used up for today, asked 1: MISCONFIGURED | UPSTREAM_UNAVAILABLE | The assistant's account at the model's provider is used up. Tell the business.",
+      "a blocked prompt, asked 1: CONTENT_FILTERED | BAD_USER_INPUT | The model's provider filtered the answer. Ask in other words.",
+      "a blocked answer, asked 1: CONTENT_FILTERED | BAD_USER_INPUT | The model's provider filtered the answer. Ask in other words.",
+      "thoughts alone, asked 2: EMPTY_ANSWER | UPSTREAM_UNAVAILABLE | The model gave an empty answer. Send the message again for a new one.",
+      "no end, asked 2: CUT_OFF | UPSTREAM_UNAVAILABLE | The answer broke off before its first word. Send the message again for a new one."
     ]
     "#);
 }

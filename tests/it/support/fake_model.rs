@@ -14,6 +14,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::post,
 };
+use futures_util::{StreamExt, future::ready, stream};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::mpsc};
 
@@ -41,7 +42,9 @@ pub enum Script {
     Bytes(String),
     /// Streams these bytes piece by piece, then closes.
     Pieces(Vec<Vec<u8>>),
-    /// Refuses.
+    /// Streams these bytes, then breaks the connection.
+    Cut(String),
+    /// Answers at once, with JSON.
     Status(u16, String),
     /// Refuses, with headers.
     Refusal(u16, Vec<(&'static str, String)>, String),
@@ -129,8 +132,17 @@ async fn answer(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap,
         }
         Script::Pieces(pieces) => {
             let pieces = pieces.into_iter().map(|piece| Ok::<_, std::io::Error>(Bytes::from(piece)));
-            let body = Body::from_stream(futures_util::stream::iter(pieces));
+            let body = Body::from_stream(stream::iter(pieces));
             return ([(header::CONTENT_TYPE, "text/event-stream")], body).into_response();
+        }
+        Script::Cut(bytes) => {
+            // Its own turn: by then they have left.
+            let cut = async {
+                tokio::task::yield_now().await;
+                Err(std::io::Error::other("cut"))
+            };
+            let body = stream::once(ready(Ok(Bytes::from(bytes)))).chain(stream::once(cut));
+            return ([(header::CONTENT_TYPE, "text/event-stream")], Body::from_stream(body)).into_response();
         }
         Script::ByHand => {}
     }
