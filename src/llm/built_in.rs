@@ -10,7 +10,7 @@ use futures_util::{
 
 use crate::{
     kernel::vocabulary::FinishReason,
-    llm::{ChatModel, Delta, Grounding, ModelError, ModelRequest, Said, Usage},
+    llm::{ChatModel, Delta, Grounding, ModelError, ModelRequest, Said, Sign, Usage},
 };
 
 /// Answers from the tenant's own FAQ, and from the documents that were found for the question.
@@ -21,7 +21,7 @@ impl ChatModel for BuiltIn {
         "built-in"
     }
 
-    fn reply(&self, request: ModelRequest) -> BoxStream<'static, Result<Delta, ModelError>> {
+    fn reply(&self, request: ModelRequest) -> BoxStream<'static, Result<Sign, ModelError>> {
         let asked = request
             .turns
             .iter()
@@ -35,7 +35,7 @@ impl ChatModel for BuiltIn {
         // Word by word, like any model.
         let words: Vec<_> = answer.split_inclusive(char::is_whitespace).map(str::to_owned).collect();
         let end = Delta::End { finish: FinishReason::Stop, usage: Some(Usage::default()) };
-        stream::iter(words.into_iter().map(Delta::Text).chain([end]).map(Ok))
+        stream::iter(words.into_iter().map(Delta::Text).chain([end]).map(Sign::Piece).map(Ok))
             .then(|piece| async {
                 // Others may run between two words, and watchers see each.
                 tokio::task::yield_now().await;

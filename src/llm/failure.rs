@@ -41,6 +41,8 @@ pub(super) enum Standing {
     Down,
     /// It is well: it answered, be it with a refusal or with nonsense of its model.
     Up,
+    /// Nobody knows.
+    Unsaid,
 }
 
 impl ModelError {
@@ -106,6 +108,11 @@ impl ModelError {
     #[must_use]
     pub fn late(detail: impl Into<String>) -> Self {
         Self::new(ReplyFailure::TimedOut, "The answer took too long. Try again in a moment.", detail)
+    }
+
+    /// It took too long, and was alive.
+    pub(super) fn slow(detail: impl Into<String>) -> Self {
+        Self { standing: Standing::Unsaid, ..Self::late(detail) }
     }
 
     pub(super) fn no_key() -> Self {

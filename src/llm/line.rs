@@ -163,6 +163,7 @@ impl Line {
                 match error.standing {
                     Standing::Down => breaker.failed(),
                     Standing::Up => breaker.answered(),
+                    Standing::Unsaid => {}
                 }
             }
             tries += 1;
@@ -193,7 +194,7 @@ mod tests {
     use super::*;
     use crate::{
         kernel::{clock::Clock, vocabulary::ReplyFailure},
-        llm::Grounding,
+        llm::{Grounding, Sign},
     };
 
     type Reply = Vec<Result<Delta, ModelError>>;
@@ -206,9 +207,10 @@ mod tests {
             "scripted"
         }
 
-        fn reply(&self, _: ModelRequest) -> Pieces {
+        fn reply(&self, _: ModelRequest) -> BoxStream<'static, Result<Sign, ModelError>> {
             let next = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-            stream::iter(next.expect("nobody asks more often")).boxed()
+            let pieces = next.expect("nobody asks more often").into_iter();
+            stream::iter(pieces.map(|piece| piece.map(Sign::Piece))).boxed()
         }
     }
 
@@ -313,5 +315,20 @@ mod tests {
             begun.push(asked(&line, Vec::new()).await.1.len());
         }
         assert_eq!(begun, [5, 5, 3, 1]);
+    }
+
+    #[tokio::test]
+    async fn one_that_was_alive_until_its_time_was_over_may_be_down_or_not() {
+        let breakers = breakers();
+        let begun =
+            async |script: Vec<Reply>| asked(&line(&breakers, [script, vec![said("Hi.")]]), Vec::new()).await.1.len();
+        let cut = || -> Reply { vec![Err(ModelError::cut("a reset"))] };
+        for _ in 0..2 {
+            assert_eq!(begun(vec![cut(), cut()]).await, 5);
+            for _ in 0..5 {
+                assert_eq!(begun(vec![vec![Err(ModelError::slow("thoughts"))]]).await, 3);
+            }
+        }
+        assert_eq!((begun(vec![cut()]).await, begun(Vec::new()).await), (3, 1), "the fifth cut");
     }
 }

@@ -127,6 +127,15 @@ pub enum Delta {
     },
 }
 
+/// What comes of a model that replies.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Sign {
+    /// A sign of life, and nothing to tell: a thought, a keep-alive.
+    Life,
+    /// A piece of the reply.
+    Piece(Delta),
+}
+
 /// Tokens used, as the provider counts them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Usage {
@@ -148,7 +157,7 @@ pub trait ChatModel: Send + Sync {
     /// The name that is stored with the reply.
     fn name(&self) -> &str;
     /// Begins a reply.
-    fn reply(&self, request: ModelRequest) -> BoxStream<'static, Result<Delta, ModelError>>;
+    fn reply(&self, request: ModelRequest) -> BoxStream<'static, Result<Sign, ModelError>>;
 }
 
 /// Which provider's dialect a remote model speaks.

@@ -26,7 +26,7 @@ use genai::{
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::llm::{
-    ChatModel, Delta, ModelError, ModelRequest, Provider, RemoteSettings, Said, ToolSpec, gemini, openai,
+    ChatModel, Delta, ModelError, ModelRequest, Provider, RemoteSettings, Said, Sign, ToolSpec, gemini, openai,
 };
 
 /// Reads a provider's frames.
@@ -95,15 +95,13 @@ impl ChatModel for Remote {
         &self.model
     }
 
-    fn reply(&self, request: ModelRequest) -> BoxStream<'static, Result<Delta, ModelError>> {
+    fn reply(&self, request: ModelRequest) -> BoxStream<'static, Result<Sign, ModelError>> {
         let (client, target) = (self.client.clone(), self.target.clone());
         let frames = Arc::new(Mutex::new(VecDeque::new()));
         let seen = frames.clone();
         let options =
             self.options(request.max_output).with_raw_frame_fn(move |_: &FrameCtx, frame: RawFrameRef<'_>| {
-                if !frame.data.is_empty() {
-                    seen.lock().unwrap_or_else(PoisonError::into_inner).push_back(frame.data.to_owned());
-                }
+                seen.lock().unwrap_or_else(PoisonError::into_inner).push_back(frame.data.to_owned());
             });
         let reader: Box<dyn Frames> = match self.provider {
             Provider::OpenAi => Box::new(openai::Reader::default()),
@@ -115,7 +113,7 @@ impl ChatModel for Remote {
         }
         stream::once(async move {
             match client.exec_chat_stream(target, chat, Some(&options)).await {
-                Ok(response) => Reading::new(response.stream, frames, reader).pieces(),
+                Ok(response) => Reading::new(response.stream, frames, reader).signs(),
                 Err(error) => stream::iter([Err(ModelError::of(&error))]).boxed(),
             }
         })
@@ -138,11 +136,11 @@ impl Reading {
         Self { events, frames, reader, told: VecDeque::new(), is_over: false }
     }
 
-    fn pieces(self) -> BoxStream<'static, Result<Delta, ModelError>> {
+    fn signs(self) -> BoxStream<'static, Result<Sign, ModelError>> {
         stream::unfold(self, |mut reading| async move { Some((reading.next().await?, reading)) }).boxed()
     }
 
-    async fn next(&mut self) -> Option<Result<Delta, ModelError>> {
+    async fn next(&mut self) -> Option<Result<Sign, ModelError>> {
         loop {
             if let Some(piece) = self.told.pop_front() {
                 // Whatever stands behind an end is not the reply's.
@@ -150,13 +148,13 @@ impl Reading {
                     self.told.clear();
                     self.is_over = true;
                 }
-                return Some(piece);
+                return Some(piece.map(Sign::Piece));
             }
             if self.is_over {
                 return None;
             }
             let event = self.event().await;
-            self.read();
+            let is_alive = self.read();
             match event {
                 Happened::Frames | Happened::Event(Some(Ok(_))) => {}
                 Happened::Event(Some(Err(error))) if is_about_a_frame(&error) => {}
@@ -165,6 +163,9 @@ impl Reading {
                     self.reader.end(&mut self.told);
                     self.is_over = self.told.is_empty();
                 }
+            }
+            if is_alive && self.told.is_empty() {
+                return Some(Ok(Sign::Life));
             }
         }
     }
@@ -180,11 +181,13 @@ impl Reading {
         .await
     }
 
-    fn read(&mut self) {
+    /// Reads the frames that came; whether any did. One without data is a comment, or nothing that we know.
+    fn read(&mut self) -> bool {
         let frames = std::mem::take(&mut *self.frames.lock().unwrap_or_else(PoisonError::into_inner));
-        for frame in frames {
-            self.reader.read(&frame, &mut self.told);
+        for frame in frames.iter().filter(|frame| !frame.is_empty()) {
+            self.reader.read(frame, &mut self.told);
         }
+        !frames.is_empty()
     }
 }
 

@@ -191,7 +191,7 @@ async fn where_the_tenant_allows_it_another_one_writes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_keeps_a_customer_waiting_is_let_go_and_another_one_writes() {
     let model = FakeModel::start(Script::ByHand).await;
-    let short = Patience { first_token: Duration::from_millis(300), ..Patience::default() };
+    let short = Patience { first_sign: Duration::from_millis(300), ..Patience::default() };
     let gateway =
         Gateway::planned(Plan { model: Some(model.base_url.clone()), patience: short, ..Plan::default() }).await;
     let admin = with_faq(&gateway).await;

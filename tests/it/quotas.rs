@@ -236,7 +236,7 @@ async fn a_reply_that_is_stopped_before_the_next_try_owes_nothing_for_refusals()
 async fn what_one_has_worked_on_is_owed_also_where_another_one_writes() {
     let (model, other) = (FakeModel::start(Script::ByHand).await, FakeModel::start(Script::ByHand).await);
     other.script(Script::Bytes(gemini(&json!([{ "text": "I stand in." }]), "STOP")));
-    let patience = Patience { first_token: Duration::from_millis(300), ..Patience::default() };
+    let patience = Patience { first_sign: Duration::from_millis(300), ..Patience::default() };
     let (model_url, gemini_url) = (Some(model.base_url.clone()), Some(other.gemini_url.clone()));
     let gateway = Gateway::planned(Plan { model: model_url, gemini: gemini_url, patience, ..Plan::default() }).await;
     let admin = gateway.tenant("acme").await.admin().await;

@@ -13,7 +13,7 @@ use crate::support::{
 
 async fn impatient(base_url: String) -> Gateway {
     let short = Duration::from_secs(1);
-    let patience = Patience { first_token: short, silence: short, whole: Duration::from_mins(1) };
+    let patience = Patience { first_sign: short, silence: short, whole: Duration::from_mins(1) };
     Gateway::planned(Plan { model: Some(base_url), patience, ..Plan::default() }).await
 }
 
@@ -167,6 +167,35 @@ async fn a_model_that_stalls_before_and_amid_its_words() {
         goes_on(&gateway, &model, &admin, &conversation).await;
         while !model.is_idle().await {}
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_a_model_sends_is_a_sign_of_life_and_who_was_alive_is_not_left_out() {
+    let (model, other) = (FakeModel::start(Script::ByHand).await, FakeModel::start(Script::ByHand).await);
+    // From the first sign on it is let go of soon; until then nobody would wait so long here.
+    let patience = Patience { silence: Duration::from_millis(300), ..Patience::default() };
+    let (model_url, gemini_url) = (Some(model.base_url.clone()), Some(other.gemini_url.clone()));
+    let gateway = Gateway::planned(Plan { model: model_url, gemini: gemini_url, patience, ..Plan::default() }).await;
+    let admin = gateway.tenant("acme").await.admin().await;
+    let ask = async || {
+        let conversation = admin.conversation().await;
+        let events = admin.chat(&conversation, "Hello").await.all();
+        let events = tokio::time::timeout(Duration::from_secs(20), events).await.expect("an end soon");
+        events.last().expect("an end").clone()
+    };
+    let thought =
+        "data: {\"choices\":[{\"index\":0,\"delta\":{\"reasoning_content\":\"Hm.\"},\"finish_reason\":null}]}\n\n";
+    for sign in [": keep-alive\n\n", thought, ":\n\n", thought, ": ping\r\n\r\n", thought] {
+        model.script(Script::Held(sign.to_owned()));
+        assert_eq!(ask().await["cause"], "TIMED_OUT", "{sign}");
+        assert_eq!(model.calls().await, 1, "{sign}");
+    }
+    model.script(Script::Bytes(format!("{thought}{}{}", delta("At ten."), end())));
+    assert_eq!(ask().await["message"]["content"], "At ten.");
+    admin.data("mutation { updateModelSettings(input: { provider: GEMINI }) { provider } }").await;
+    let thought = json!({ "candidates": [{ "content": { "parts": [{ "text": "Hm.", "thought": true }] } }] });
+    other.script(Script::Held(format!("data: {thought}\r\n\r\n")));
+    assert_eq!(ask().await["cause"], "TIMED_OUT");
 }
 
 #[tokio::test(flavor = "multi_thread")]

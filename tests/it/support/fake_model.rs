@@ -44,6 +44,8 @@ pub enum Script {
     Pieces(Vec<Vec<u8>>),
     /// Streams these bytes, then breaks the connection.
     Cut(String),
+    /// Streams these bytes, then nothing more, and holds the connection.
+    Held(String),
     /// Answers at once, with JSON.
     Status(u16, String),
     /// Refuses, with headers.
@@ -142,6 +144,10 @@ async fn answer(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap,
                 Err(std::io::Error::other("cut"))
             };
             let body = stream::once(ready(Ok(Bytes::from(bytes)))).chain(stream::once(cut));
+            return ([(header::CONTENT_TYPE, "text/event-stream")], Body::from_stream(body)).into_response();
+        }
+        Script::Held(bytes) => {
+            let body = stream::once(ready(Ok::<_, std::io::Error>(Bytes::from(bytes)))).chain(stream::pending());
             return ([(header::CONTENT_TYPE, "text/event-stream")], Body::from_stream(body)).into_response();
         }
         Script::ByHand => {}
