@@ -69,7 +69,7 @@ impl Parts {
     pub fn of(config: &Config) -> Self {
         Self {
             clock: Clock::system(),
-            patience: Patience::default(),
+            patience: config.patience,
             pace: Pace::real(),
             works: true,
             housekeeping: Some(HOUSEKEEPING),

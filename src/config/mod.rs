@@ -7,6 +7,7 @@ mod google;
 mod graph;
 pub mod keys;
 mod limits;
+mod models;
 mod reader;
 mod retrieval;
 mod traces;
@@ -29,7 +30,7 @@ use crate::{
     domain::inbox::InboxSettings,
     graph::GraphSettings,
     kernel::ids::{self, TenantId},
-    llm::{ModelSettings, Provider, RemoteSettings},
+    llm::{ModelSettings, Patience},
     retrieval::RetrieverSettings,
 };
 use reader::Reader;
@@ -76,6 +77,8 @@ pub struct Config {
     pub redis: Option<SecretString>,
     /// The models (`LLM_PROVIDER`, `OPENAI_*`, `GEMINI_*`, `LLM_CONTEXT_TOKENS`).
     pub models: ModelSettings,
+    /// How long a model may take (`LLM_PATIENCE_SECONDS`, to its first sign of life).
+    pub patience: Patience,
     /// Where passages are looked for.
     pub retrieval: RetrieverSettings,
     /// How class schedules are asked for.
@@ -211,7 +214,8 @@ impl Config {
             secret_key,
             previous_secret_keys: read.hex_keys("SECRET_KEYS_PREVIOUS"),
             redis: read.redis_url("REDIS_URL"),
-            models: models(&mut read),
+            models: models::read(&mut read),
+            patience: models::patience(&mut read),
             retrieval: retrieval::read(&mut read, is_production),
             jackrabbit: jackrabbit(&mut read),
             texting: texting(&mut read, &http.public_url),
@@ -306,50 +310,6 @@ fn algorithm(read: &mut Reader<'_>) -> Algorithm {
         Some("HS384") => Algorithm::HS384,
         Some("HS512") => Algorithm::HS512,
         Some(_) => read.wrong("ALGORITHM", "must be HS256, HS384 or HS512", Algorithm::HS256),
-    }
-}
-
-fn models(read: &mut Reader<'_>) -> ModelSettings {
-    let open_ai = remote(
-        read,
-        Provider::OpenAi,
-        &["OPENAI_API_KEY"],
-        ("OPENAI_BASE_URL", "https://api.openai.com/v1"),
-        ("OPENAI_MODEL", "gpt-4o-mini"),
-    );
-    let gemini = remote(
-        read,
-        Provider::Gemini,
-        &["AI_INTEGRATIONS_GEMINI_API_KEY", "GEMINI_API_KEY"],
-        ("GEMINI_BASE_URL", "https://generativelanguage.googleapis.com/v1beta"),
-        ("GEMINI_MODEL", "gemini-2.5-flash"),
-    );
-    let with_key = |settings: &RemoteSettings| settings.key.is_some().then_some(settings.provider);
-    let default = match read.text("LLM_PROVIDER").as_deref() {
-        None => with_key(&open_ai).or(with_key(&gemini)),
-        Some("built_in") => None,
-        Some("openai") if open_ai.key.is_some() => Some(Provider::OpenAi),
-        Some("gemini") if gemini.key.is_some() => Some(Provider::Gemini),
-        Some("openai") => read.wrong("LLM_PROVIDER", "is `openai`, but OPENAI_API_KEY is missing", None),
-        Some("gemini") => read.wrong("LLM_PROVIDER", "is `gemini`, but GEMINI_API_KEY is missing", None),
-        Some(_) => read.wrong("LLM_PROVIDER", "must be `openai`, `gemini` or `built_in`", None),
-    };
-    let context_tokens = read.number("LLM_CONTEXT_TOKENS", 8_000, 500..=1_000_000);
-    ModelSettings { default, open_ai, gemini, context_tokens }
-}
-
-fn remote(
-    read: &mut Reader<'_>,
-    provider: Provider,
-    keys: &[&'static str],
-    base_url: (&'static str, &str),
-    model: (&'static str, &str),
-) -> RemoteSettings {
-    RemoteSettings {
-        provider,
-        base_url: read.url(base_url.0).unwrap_or_else(|| base_url.1.to_owned()),
-        key: keys.iter().find_map(|name| read.text(name)).map(SecretString::from),
-        model: read.text(model.0).unwrap_or_else(|| model.1.to_owned()),
     }
 }
 

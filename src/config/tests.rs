@@ -3,7 +3,10 @@
 use secrecy::ExposeSecret;
 
 use super::*;
-use crate::graph::{Introspection, Trust};
+use crate::{
+    graph::{Introspection, Trust},
+    llm::Provider,
+};
 
 const GOOD: &[(&str, &str)] = &[
     ("ENVIRONMENT", "production"),
@@ -28,6 +31,7 @@ fn a_good_environment_is_read_and_its_secrets_are_never_printed() {
     assert!(!config.demo_data && config.json_logs);
     assert_eq!(config.models.default, Some(Provider::OpenAi));
     assert_eq!((config.models.open_ai.model.as_str(), config.models.context_tokens), ("gpt-4o-mini", 8_000));
+    assert_eq!(config.patience.first_sign.as_secs(), 30);
     let printed = format!("{config:?} {config:#?}");
     for secret in ["canary", "00112233"] {
         assert!(!printed.contains(secret), "{printed}");
@@ -60,6 +64,7 @@ fn all_faults_are_named_at_once_and_no_value_is_repeated() {
         ("RATE_LIMIT_VISITOR_MESSAGES", "canary"),
         ("TRUSTED_PROXIES", "canary"),
         ("LLM_CONTEXT_TOKENS", "499"),
+        ("LLM_PATIENCE_SECONDS", "241"),
         ("METRICS_TOKEN", "canary"),
         ("TELNYX_PUBLIC_KEY", "canary"),
         ("VOICE_FALLBACK_TENANT_ID", "canary"),
@@ -82,7 +87,7 @@ fn all_faults_are_named_at_once_and_no_value_is_repeated() {
     let text = problems.to_string();
     assert!(!text.contains("canary"), "{text}");
     insta::assert_snapshot!(text, @"
-    41 setting(s) need mending:
+    42 setting(s) need mending:
       PORT must be a number from 0 to 65535
       HOST must be an IP address such as 0.0.0.0
       BACKEND_CORS_ORIGINS must be a comma list or a JSON array of strings
@@ -104,6 +109,7 @@ fn all_faults_are_named_at_once_and_no_value_is_repeated() {
       OPENAI_BASE_URL must be an http or https URL
       LLM_PROVIDER must be `openai`, `gemini` or `built_in`
       LLM_CONTEXT_TOKENS must be a number from 500 to 1000000
+      LLM_PATIENCE_SECONDS must be a number from 5 to 240
       PINECONE_CONTROLLER_HOST must be an https URL in production: keys are sent there
       PINECONE_API_VERSION must be letters, digits and dashes
       PINECONE_PROJECT_ID must be letters, digits and dashes
@@ -230,6 +236,8 @@ fn the_provider_follows_the_keys_unless_it_is_named() {
         with(&[("GEMINI_BASE_URL", "https://proxy.example/v1"), ("LLM_CONTEXT_TOKENS", "500")]).expect("good").models;
     assert!(models.gemini.key.is_none() && models.gemini.base_url == "https://proxy.example/v1");
     assert_eq!(models.context_tokens, 500);
+    let patience = with(&[("LLM_PATIENCE_SECONDS", "90")]).expect("good").patience;
+    assert_eq!((patience.first_sign.as_secs(), patience.silence.as_secs()), (90, 30));
 }
 
 #[test]
