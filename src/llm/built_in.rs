@@ -10,7 +10,7 @@ use futures_util::{
 
 use crate::{
     kernel::vocabulary::FinishReason,
-    llm::{ChatModel, Delta, Grounding, ModelError, ModelRequest, Said, Sign, Usage},
+    llm::{ChatModel, Delta, Grounding, ModelError, ModelRequest, Patience, Said, Sign, Usage},
 };
 
 /// Answers from the tenant's own FAQ, and from the documents that were found for the question.
@@ -21,7 +21,7 @@ impl ChatModel for BuiltIn {
         "built-in"
     }
 
-    fn reply(&self, request: ModelRequest) -> BoxStream<'static, Result<Sign, ModelError>> {
+    fn reply(&self, request: ModelRequest, _: Patience) -> BoxStream<'static, Result<Sign, ModelError>> {
         let asked = request
             .turns
             .iter()

@@ -54,6 +54,10 @@ impl Frames for Reader {
         }
     }
 
+    fn is_whole(&self) -> bool {
+        self.finish.is_some()
+    }
+
     fn end(&mut self, told: &mut VecDeque<Result<Delta, ModelError>>) {
         let Some(reason) = self.finish.take() else { return };
         let calls = std::mem::take(&mut self.calls);

@@ -140,7 +140,7 @@ impl Line {
             }
             tell(Try::Begun);
             let mut pieces = call::watched(place.provider, place.model.name(), || {
-                patiently(place.model.reply(request.clone()), patience, deadline).boxed()
+                patiently(place.model.reply(request.clone(), patience), patience, deadline).boxed()
             });
             let (error, usage) = match pieces.next().await {
                 Some(Ok(Delta::End { finish, usage })) if says_nothing(request, finish) => {
@@ -207,7 +207,7 @@ mod tests {
             "scripted"
         }
 
-        fn reply(&self, _: ModelRequest) -> BoxStream<'static, Result<Sign, ModelError>> {
+        fn reply(&self, _: ModelRequest, _: Patience) -> BoxStream<'static, Result<Sign, ModelError>> {
             let next = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
             let pieces = next.expect("nobody asks more often").into_iter();
             stream::iter(pieces.map(|piece| piece.map(Sign::Piece))).boxed()

@@ -156,8 +156,8 @@ impl AddAssign for Usage {
 pub trait ChatModel: Send + Sync {
     /// The name that is stored with the reply.
     fn name(&self) -> &str;
-    /// Begins a reply.
-    fn reply(&self, request: ModelRequest) -> BoxStream<'static, Result<Sign, ModelError>>;
+    /// Begins a reply. One whose model has said why it ends is not waited for longer than `patience` has for its usage.
+    fn reply(&self, request: ModelRequest, patience: Patience) -> BoxStream<'static, Result<Sign, ModelError>>;
 }
 
 /// Which provider's dialect a remote model speaks.

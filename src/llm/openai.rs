@@ -51,9 +51,14 @@ impl Frames for Reader {
         for part in choice.pointer("/delta/tool_calls").and_then(Value::as_array).into_iter().flatten() {
             self.gather(part);
         }
-        if let Some(reason) = choice.get("finish_reason").and_then(Value::as_str) {
+        // Some servers write an empty one until there is one.
+        if let Some(reason) = choice.get("finish_reason").and_then(Value::as_str).filter(|reason| !reason.is_empty()) {
             self.finish = Some(finish(reason));
         }
+    }
+
+    fn is_whole(&self) -> bool {
+        self.finish.is_some()
     }
 
     fn end(&mut self, told: &mut VecDeque<Result<Delta, ModelError>>) {

@@ -14,13 +14,20 @@ pub struct Patience {
     pub first_sign: Duration,
     /// Between two signs of life.
     pub silence: Duration,
+    /// For the tokens that it used, once a model has said why it ends: a reply is whole without them.
+    pub usage: Duration,
     /// For the whole reply: every try, every round of tools and every wait between them.
     pub whole: Duration,
 }
 
 impl Default for Patience {
     fn default() -> Self {
-        Self { first_sign: Duration::from_secs(30), silence: Duration::from_secs(30), whole: Duration::from_mins(5) }
+        Self {
+            first_sign: Duration::from_secs(30),
+            silence: Duration::from_secs(30),
+            usage: Duration::from_secs(2),
+            whole: Duration::from_mins(5),
+        }
     }
 }
 

@@ -24,15 +24,19 @@ use genai::{
     resolver::{AuthData, Endpoint},
 };
 use secrecy::{ExposeSecret, SecretString};
+use tokio::time::{Instant, timeout_at};
 
 use crate::llm::{
-    ChatModel, Delta, ModelError, ModelRequest, Provider, RemoteSettings, Said, Sign, ToolSpec, gemini, openai,
+    ChatModel, Delta, ModelError, ModelRequest, Patience, Provider, RemoteSettings, Said, Sign, ToolSpec, gemini,
+    openai,
 };
 
 /// Reads a provider's frames.
 pub(super) trait Frames: Send {
     /// Reads the next one.
     fn read(&mut self, frame: &str, told: &mut VecDeque<Result<Delta, ModelError>>);
+    /// Whether the model has said why it ends, and that was not told. All that may come then is what it used.
+    fn is_whole(&self) -> bool;
     /// There are no more: tells what was held back. Nothing, if the stream was cut.
     fn end(&mut self, told: &mut VecDeque<Result<Delta, ModelError>>);
 }
@@ -95,7 +99,7 @@ impl ChatModel for Remote {
         &self.model
     }
 
-    fn reply(&self, request: ModelRequest) -> BoxStream<'static, Result<Sign, ModelError>> {
+    fn reply(&self, request: ModelRequest, patience: Patience) -> BoxStream<'static, Result<Sign, ModelError>> {
         let (client, target) = (self.client.clone(), self.target.clone());
         let frames = Arc::new(Mutex::new(VecDeque::new()));
         let seen = frames.clone();
@@ -113,7 +117,7 @@ impl ChatModel for Remote {
         }
         stream::once(async move {
             match client.exec_chat_stream(target, chat, Some(&options)).await {
-                Ok(response) => Reading::new(response.stream, frames, reader).signs(),
+                Ok(response) => Reading::new(response.stream, frames, reader, patience.usage).signs(),
                 Err(error) => stream::iter([Err(ModelError::of(&error))]).boxed(),
             }
         })
@@ -129,11 +133,14 @@ struct Reading {
     reader: Box<dyn Frames>,
     told: VecDeque<Result<Delta, ModelError>>,
     is_over: bool,
+    /// How long what it used is waited for, and until when, once it is whole.
+    usage: Duration,
+    until: Option<Instant>,
 }
 
 impl Reading {
-    fn new(events: ChatStream, frames: Arc<Mutex<VecDeque<String>>>, reader: Box<dyn Frames>) -> Self {
-        Self { events, frames, reader, told: VecDeque::new(), is_over: false }
+    fn new(events: ChatStream, frames: Arc<Mutex<VecDeque<String>>>, reader: Box<dyn Frames>, usage: Duration) -> Self {
+        Self { events, frames, reader, told: VecDeque::new(), is_over: false, usage, until: None }
     }
 
     fn signs(self) -> BoxStream<'static, Result<Sign, ModelError>> {
@@ -143,6 +150,12 @@ impl Reading {
     async fn next(&mut self) -> Option<Result<Sign, ModelError>> {
         loop {
             if let Some(piece) = self.told.pop_front() {
+                // What breaks behind a whole reply takes nothing of it.
+                if piece.is_err() && self.reader.is_whole() {
+                    self.told.clear();
+                    self.reader.end(&mut self.told);
+                    continue;
+                }
                 // Whatever stands behind an end is not the reply's.
                 if !matches!(piece, Ok(Delta::Text(_) | Delta::Calls(_))) {
                     self.told.clear();
@@ -153,8 +166,15 @@ impl Reading {
             if self.is_over {
                 return None;
             }
-            let event = self.event().await;
+            let event = match self.until {
+                None => self.event().await,
+                // A connection that is held open has no more to say.
+                Some(until) => timeout_at(until, self.event()).await.unwrap_or(Happened::Event(None)),
+            };
             let is_alive = self.read();
+            if self.until.is_none() && self.reader.is_whole() {
+                self.until = Some(Instant::now() + self.usage);
+            }
             match event {
                 Happened::Frames | Happened::Event(Some(Ok(_))) => {}
                 Happened::Event(Some(Err(error))) if is_about_a_frame(&error) => {}

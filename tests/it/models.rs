@@ -200,6 +200,20 @@ async fn what_else_servers_do_with_calls() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_empty_reason_to_end_is_none() {
+    let fake = FakeModel::start(Script::ByHand).await;
+    let models = models(&fake);
+    let piece = delta("Hi.").replace("\"finish_reason\":null", "\"finish_reason\":\"\"");
+    assert!(piece.contains("\"finish_reason\":\"\""), "{piece}");
+    fake.script(Script::Bytes(piece.clone()));
+    let told = ask(&models, ModelProvider::Openai).await;
+    assert_eq!((told.text.as_str(), told.end.expect_err("cut").cause), ("Hi.", ReplyFailure::CutOff));
+    fake.script(Script::Bytes(piece + &end()));
+    let told = ask(&models, ModelProvider::Openai).await;
+    assert_eq!((told.text.as_str(), told.end.expect("an end").0), ("Hi.", FinishReason::Stop));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_else_gemini_does() {
     let fake = FakeModel::start(Script::ByHand).await;
     let models = models(&fake);

@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 
 use crate::support::{
     Actor, Gateway, Plan,
-    fake_model::{FakeModel, Script, delta, end},
+    fake_model::{FakeModel, Script, calls, delta, end},
 };
 
 async fn impatient(base_url: String) -> Gateway {
     let short = Duration::from_secs(1);
-    let patience = Patience { first_sign: short, silence: short, whole: Duration::from_mins(1) };
+    let patience = Patience { first_sign: short, silence: short, whole: Duration::from_mins(1), ..Patience::default() };
     Gateway::planned(Plan { model: Some(base_url), patience, ..Plan::default() }).await
 }
 
@@ -122,6 +122,48 @@ async fn an_end_without_done_is_an_end() {
         events.last().expect("an end")["message"],
         json!({ "id": "message_2", "status": "COMPLETE", "content": "Whole." })
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_whole_answer_is_whole_whatever_becomes_of_its_connection() {
+    let model = FakeModel::start(Script::ByHand).await;
+    let patience = Patience { usage: Duration::from_millis(300), ..Patience::default() };
+    let gateway = Gateway::planned(Plan { model: Some(model.base_url.clone()), patience, ..Plan::default() }).await;
+    let admin = gateway.tenant("acme").await.admin().await;
+    let no_done = end().replace("data: [DONE]\n\n", "");
+    let (stop, _) = no_done.split_once("\n\n").expect("two frames");
+    let (stop, no_done) = (format!("{}{stop}\n\n", delta("Whole.")), format!("{}{no_done}", delta("Whole.")));
+    for (what, script, is_counted) in [
+        ("reset before its usage", Script::Cut(stop.clone()), false),
+        ("reset behind its usage", Script::Cut(no_done.clone()), true),
+        ("over in the midst of its usage", Script::Bytes(format!("{stop}data: {{\"choices\":[],\"us")), false),
+        ("held before its usage", Script::Held(stop.clone()), false),
+        ("held behind its usage", Script::Held(no_done), true),
+        ("held, and kept alive", Script::Held(format!("{stop}: keep-alive\n\n")), false),
+    ] {
+        model.script(script);
+        let conversation = admin.conversation().await;
+        let events = admin.chat(&conversation, "Hello").await.all();
+        let events = tokio::time::timeout(Duration::from_secs(20), events).await.expect("an end soon");
+        let end = events.last().expect("an end");
+        assert_eq!(
+            (&end["finishReason"], &end["message"]["content"]),
+            (&json!("STOP"), &json!("Whole.")),
+            "{what}: {end}"
+        );
+        let tokens = format!(
+            "{{ conversation(id: \"{conversation}\") {{ messages(last: 1) {{ nodes {{ tokens {{ completion }} }} }} }} }}"
+        );
+        let tokens = admin.data(&tokens).await["conversation"]["messages"]["nodes"][0]["tokens"].clone();
+        assert_eq!(tokens["completion"], if is_counted { 4 } else { 2 }, "{what}");
+        assert_eq!(model.calls().await, 1, "{what}");
+    }
+    // One that is asked to run tools is no less whole.
+    let tool = calls(&[("call_1", "capture_lead", r#"{"name":"Ann"}"#)]).replace("data: [DONE]\n\n", "");
+    model.scripts([Script::Cut(tool), Script::Bytes(format!("{}{}", delta("Hello Ann."), end()))]);
+    let conversation = admin.conversation().await;
+    let events = admin.chat(&conversation, "I am Ann.").await.all().await;
+    assert_eq!(events.last().expect("an end")["message"]["content"], "Hello Ann.");
 }
 
 #[tokio::test(flavor = "multi_thread")]
