@@ -43,6 +43,8 @@ pub enum Answered {
     Open,
     /// It failed, and may succeed later.
     Later(String),
+    /// The model itself gave nothing of use. It may do better, and costs as much each time.
+    Useless(String),
     /// It failed, and will again.
     Never(String),
 }
@@ -87,7 +89,11 @@ impl Engine {
 
 fn failed(reply: &TurnRow) -> Answered {
     let why = reply.failure_reason.clone().unwrap_or_else(|| "the reply failed".to_owned());
-    if reply.failure_cause.is_none_or(ReplyFailure::may_pass) { Answered::Later(why) } else { Answered::Never(why) }
+    match reply.failure_cause {
+        Some(ReplyFailure::EmptyAnswer) => Answered::Useless(why),
+        Some(cause) if !cause.may_pass() => Answered::Never(why),
+        _ => Answered::Later(why),
+    }
 }
 
 /// The reply to a message, made or made anew where it must be, and whether it is to be written by us; `None` where none is
@@ -111,7 +117,7 @@ async fn take_up(cx: &TenantCx, tx: &mut Tx<Tenant>, question: MessageId) -> Out
     }
     let reply = match reply {
         None => Some((accept::await_reply(cx, tx, &asked).await?, true)),
-        Some(row) if row.status == MessageStatus::Failed && matches!(failed(&row), Answered::Later(_)) => {
+        Some(row) if row.status == MessageStatus::Failed && !matches!(failed(&row), Answered::Never(_)) => {
             let now = cx.now();
             messages::revive(tx, row.id, now, now + LEASE).await?.map(|row| (row, true))
         }

@@ -176,7 +176,7 @@ vocabulary! {
         Unreachable = "UNREACHABLE",
         /// The model kept everybody waiting for too long.
         TimedOut = "TIMED_OUT",
-        /// The model had nothing to say.
+        /// The model gave nothing of use: no word, or what can't be read.
         EmptyAnswer = "EMPTY_ANSWER",
         /// The model broke off in mid-answer.
         CutOff = "CUT_OFF",

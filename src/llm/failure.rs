@@ -89,7 +89,8 @@ impl ModelError {
 
     /// The model garbled its call for a tool; it may not the next time.
     pub(super) fn malformed(detail: impl Into<String>) -> Self {
-        Self { again: Again::Once, standing: Standing::Up, ..Self::unreadable(detail) }
+        let reason = "The model sent something that can't be read. Try again in a moment.";
+        Self { reason, ..Self::empty(detail) }
     }
 
     /// It broke off.

@@ -231,7 +231,7 @@ async fn what_else_gemini_does() {
     let told = read(&[garbled.clone(), gemini(&json!([{ "text": "Hi" }]), "STOP")]).await;
     assert_eq!((told.text.as_str(), told.end.is_ok()), ("Hi", true));
     let told = read(&[garbled]).await;
-    assert_eq!(told.end.expect_err("garbled").cause, ReplyFailure::Unreachable);
+    assert_eq!(told.end.expect_err("garbled").cause, ReplyFailure::EmptyAnswer);
     assert_eq!(fake.calls().await, 5, "one, two and two");
     for (what, frames, cause) in [
         (

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     support::{
-        fake_model::Script as ModelScript,
+        fake_model::{Script as ModelScript, end},
         fake_phones::Script,
         phones::{says, twilio_posts, twilio_posts_to},
         shop::{OURS, SEEN, SID, Shop, THEIRS, TOKEN, answers, carried, modelled},
@@ -213,6 +213,25 @@ async fn a_model_that_fails_is_asked_again_in_the_same_reply() {
     // Whoever watches sees it written, though they were told of its end before.
     staff.expect("ReplyStarted").await;
     while staff.next().await.expect("more")["__typename"] != "ReplyCompleted" {}
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_model_makes_nothing_of_is_soon_given_up_and_what_comes_next_is_answered() {
+    let nothing = ModelScript::Bytes(end());
+    let (phones, model, gateway) = modelled(nothing.clone()).await;
+    let shop = Shop::open(&gateway).await;
+    shop.hears("e1", THEIRS, "Any room on Saturday?").await;
+    assert_eq!(model.calls().await, 2, "once more, at once");
+    shop.hears("e2", THEIRS, "Hello?").await;
+    assert_eq!(model.calls().await, 0, "the first is not given up yet");
+    model.scripts([nothing.clone(), nothing, answers("I am here.")]);
+    gateway.clock.advance(TimeDelta::minutes(1));
+    gateway.work().await;
+    assert_eq!((model.calls().await, phones.arrived()), (3, vec!["I am here.".to_owned()]));
+    let seen = shop.seen().await[0]["messages"]["nodes"].clone();
+    assert_eq!((&seen[1]["status"], &seen[3]["status"]), (&json!("FAILED"), &json!("COMPLETE")));
+    gateway.clock.advance(TimeDelta::hours(1));
+    assert_eq!(gateway.work().await, 0, "nobody tries again");
 }
 
 #[tokio::test(flavor = "multi_thread")]
