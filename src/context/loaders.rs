@@ -24,6 +24,7 @@ use crate::{
         impersonations::{self, ImpersonationRow},
         knowledge::{self, DocumentRow},
         leads::{self, LeadRow},
+        mails::{self, ReplyRow},
         meetings::{self, MeetingRow},
         messages::{self, MessageRow},
         prompts::{self, BundleRow, SectionRow},
@@ -146,6 +147,8 @@ loaders! {
         document(DocumentId) -> Option<DocumentRow> = DocumentBatch via fetch_documents;
         /// The texts that carried a message.
         texts(MessageId) -> Vec<TextRow> = TextBatch via fetch_texts;
+        /// The mail that carried a message.
+        mail(MessageId) -> Option<ReplyRow> = MailBatch via fetch_mails;
         /// A message.
         message(MessageId) -> Option<MessageRow> = OneMessageBatch via fetch_single_messages;
         /// A prompt bundle.
@@ -245,6 +248,10 @@ async fn fetch_conversations(
 
 async fn fetch_texts(cx: &TenantCore, keys: &[MessageId]) -> Outcome<HashMap<MessageId, Vec<TextRow>>> {
     cx.read(async |tx| texts::of_messages(tx, keys).await).await
+}
+
+async fn fetch_mails(cx: &TenantCore, keys: &[MessageId]) -> Outcome<HashMap<MessageId, Option<ReplyRow>>> {
+    Ok(by_key(cx.read(async |tx| mails::of_messages(tx, keys).await).await?, |row| row.message_id))
 }
 
 async fn fetch_calls(cx: &TenantCore, keys: &[ConversationId]) -> Outcome<HashMap<ConversationId, Option<CallRow>>> {

@@ -1,22 +1,16 @@
 //! Customers write by mail, and are answered in their threads; machines are not.
 
 use chrono::TimeDelta;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     support::{
         Gateway, cluster,
         fake_google::{FakeGoogle, Fault, plain},
-        mailbox::{self, DESK, conversations, told},
+        mailbox::{self, DESK, PAT, asks, conversations, place, told},
     },
     toolbox::called,
 };
-
-const PAT: &str = "\"Pat Doe\" <pat@parent.test>";
-
-fn asks(id: &str, text: &str) -> Value {
-    plain(PAT, "Saturday lessons?", &format!("<{id}@mail.parent.test>"), text, &[])
-}
 
 /// The headers of a mail that tell where it belongs, one a line.
 fn head(mail: &str) -> String {
@@ -461,11 +455,6 @@ async fn whoever_takes_over_a_reply_that_may_have_been_sent_waits_until_gmail_ha
     gateway.work().await;
     assert_eq!((google.asked("thread").len(), replies(&gateway).await), (1, vec!["SENT".to_owned()]));
     assert_eq!((google.sent(DESK).len(), google.asked("send").len()), (1, 1));
-}
-
-async fn place(gateway: &Gateway) -> String {
-    let rows = cluster::owner(&gateway.database).await;
-    rows.query_one("SELECT history_id FROM email_settings", &[]).await.expect("a row").get(0)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -35,6 +35,7 @@ mod lists;
 mod logs;
 mod mail;
 mod mail_answers;
+mod mail_fates;
 mod meetings;
 mod merged;
 mod metrics;

@@ -172,6 +172,20 @@ pub async fn reply(tx: &mut Tx<Tenant>, reply: &ReplyRow) -> Outcome<bool> {
     Ok(inserted == 1)
 }
 
+/// The replies that carry these messages, for the loader.
+///
+/// # Errors
+/// Database faults.
+pub async fn of_messages(tx: &mut Tx<Tenant>, messages: &[MessageId]) -> Outcome<Vec<ReplyRow>> {
+    let tenant = tx.tenant();
+    Ok(email_replies::table
+        .filter(email_replies::tenant_id.eq(tenant))
+        .filter(email_replies::message_id.eq_any(messages))
+        .select(ReplyRow::as_select())
+        .load(tx.conn())
+        .await?)
+}
+
 /// A reply, locked until the transaction ends.
 ///
 /// # Errors

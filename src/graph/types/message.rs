@@ -14,7 +14,8 @@ use crate::{
         plain::plain,
         scalars::DateTime,
         types::{
-            conversation::Conversation, knowledge::RetrievedPassage, nullable, text_message::TextMessage, user::User,
+            conversation::Conversation, knowledge::RetrievedPassage, mail_delivery::MailDelivery, nullable,
+            text_message::TextMessage, user::User,
         },
     },
     kernel::{
@@ -90,6 +91,11 @@ impl Message {
     #[graphql(directive = auth::apply(Access::User))]
     async fn texts(&self) -> Result<Vec<TextMessage>> {
         Ok(self.cx.loaders().texts(self.row.id).await?.into_iter().map(TextMessage::from).collect())
+    }
+    /// The mail that carried it to the customer. Null for what was not sent by mail.
+    #[graphql(directive = auth::apply(Access::User))]
+    async fn mail(&self) -> Result<Option<MailDelivery>> {
+        Ok(self.cx.loaders().mail(self.row.id).await?.map(MailDelivery::from))
     }
     /// The sender's own id for it.
     async fn client_message_id(&self) -> Option<&str> {

@@ -10,6 +10,7 @@ pub mod delivery;
 pub mod impersonation;
 pub mod knowledge;
 pub mod lead;
+pub mod mail_delivery;
 pub mod mailbox;
 pub mod meeting;
 pub mod message;

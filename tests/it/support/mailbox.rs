@@ -3,9 +3,14 @@
 use reqwest::{Response, redirect::Policy};
 use serde_json::{Value, json};
 
-use super::{Actor, Gateway, Plan, Tenant, fake_google::FakeGoogle};
+use super::{
+    Actor, Gateway, Plan, Tenant, cluster,
+    fake_google::{FakeGoogle, plain},
+};
 
 pub const DESK: &str = "front.desk@exampleco.test";
+/// Who writes.
+pub const PAT: &str = "\"Pat Doe\" <pat@parent.test>";
 pub const START: &str =
     "mutation($to: String) { startEmailConnection(input: { returnTo: $to }) { authorizationUrl state } }";
 const AUDIENCE: &str = "https://chat.example.test/api/v1/email/pubsub";
@@ -73,6 +78,17 @@ pub async fn told(google: &FakeGoogle, gateway: &Gateway, id: &str) {
     let pushed = pushes_as(google, gateway, &google.push_body(DESK, id), json!({})).await;
     assert_eq!(pushed.status(), 204);
     gateway.work().await;
+}
+
+/// A mail of Pat's.
+pub fn asks(id: &str, text: &str) -> Value {
+    plain(PAT, "Saturday lessons?", &format!("<{id}@mail.parent.test>"), text, &[])
+}
+
+/// How far the mailbox was read.
+pub async fn place(gateway: &Gateway) -> String {
+    let rows = cluster::owner(&gateway.database).await;
+    rows.query_one("SELECT history_id FROM email_settings", &[]).await.expect("a row").get(0)
 }
 
 /// How the mailbox stands.

@@ -13,6 +13,8 @@ async fn statements(actor: &Actor<'_>, document: &str) -> u64 {
 }
 
 const NESTED: &str = "{ conversations(first: 100) { nodes { id lead { name } messages(last: 10) { nodes { content author { email } } } } } }";
+const CARRIED: &str =
+    "{ conversations(first: 100) { nodes { messages(last: 1) { nodes { mail { status } texts { status } } } } } }";
 
 const BOTH_WAYS: &str = "{ leads(first: 100) { nodes { conversations(first: 2) { totalCount nodes { messages(first: 1) { totalCount } } } } } }";
 const LOG: &str = "{ auditLog(first: 50) { nodes { actor { email } tenant { name } impersonation { reason } } } }";
@@ -70,6 +72,7 @@ async fn each_operation_costs_a_fixed_number_of_statements() {
     let nodes = format!("{{ nodes(ids: [{}]) {{ id }} }}", ids.join(", "));
     for (name, document) in [
         ("nested, 100 conversations", NESTED),
+        ("100 chats, mails and texts", CARRIED),
         ("leads and back, 100 leads", BOTH_WAYS),
         ("audit log, 50 entries", LOG),
         ("100 nodes of five nouns", nodes.as_str()),

@@ -1,0 +1,80 @@
+//! What becomes of mail that does not simply come and go: Google fails, a consent is taken back, a calendar writes. And staff
+//! see it.
+
+use serde_json::{Value, json};
+
+use crate::support::{
+    Actor, code,
+    fake_google::{FakeGoogle, Fault},
+    mailbox::{self, DESK, asks, told},
+};
+
+/// What became of each message that goes by mail, as staff see it.
+async fn fates(actor: &Actor<'_>) -> Vec<String> {
+    let fields = "{ conversations(orderBy: { field: CREATED_AT, direction: ASC }) { nodes { messages { nodes { \
+        mail { status failure } } } } } }";
+    let seen = actor.data(fields).await;
+    let all = seen["conversations"]["nodes"].as_array().into_iter().flatten();
+    let messages = all.flat_map(|one| one["messages"]["nodes"].as_array().into_iter().flatten());
+    let fate = |mail: &Value| {
+        let (status, failure) = (mail["status"].as_str()?, mail["failure"].as_str());
+        Some(failure.map_or_else(|| status.to_owned(), |why| format!("{status}: {why}")))
+    };
+    messages.filter_map(|message| fate(&message["mail"])).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn staff_see_what_became_of_a_mail_and_visitors_do_not() {
+    let google = FakeGoogle::start().await;
+    let gateway = mailbox::gateway(&google).await;
+    let acme = gateway.tenant("acme").await;
+    let admin = mailbox::with_mailbox(&google, &acme).await;
+    google.arrives(DESK, "thread-1", asks("1", "Is there room on Saturday?"));
+    told(&google, &gateway, "push-1").await;
+    google.fails("send", Fault::Answer(400, json!({ "error": { "errors": [{ "reason": "invalidArgument" }] } })));
+    google.arrives(DESK, "thread-1", asks("2", "And on Sunday?"));
+    told(&google, &gateway, "push-2").await;
+    let fields = "{ conversations { nodes { messages { nodes { \
+        role texts { to } mail { to status failure createdAt updatedAt } } } } } }";
+    let seen = acme.staff().await.data(fields).await;
+    insta::assert_json_snapshot!(seen["conversations"]["nodes"][0]["messages"]["nodes"], @r#"
+    [
+      {
+        "role": "CUSTOMER",
+        "texts": [],
+        "mail": null
+      },
+      {
+        "role": "ASSISTANT",
+        "texts": [],
+        "mail": {
+          "to": "pat@parent.test",
+          "status": "SENT",
+          "failure": null,
+          "createdAt": "2026-11-21T12:00:00Z",
+          "updatedAt": "2026-11-21T12:00:00Z"
+        }
+      },
+      {
+        "role": "CUSTOMER",
+        "texts": [],
+        "mail": null
+      },
+      {
+        "role": "ASSISTANT",
+        "texts": [],
+        "mail": {
+          "to": "pat@parent.test",
+          "status": "FAILED",
+          "failure": "Google answered 400: invalidArgument",
+          "createdAt": "2026-11-21T12:00:00Z",
+          "updatedAt": "2026-11-21T12:00:00Z"
+        }
+      }
+    ]
+    "#);
+    assert_eq!(fates(&admin).await, ["SENT", "FAILED: Google answered 400: invalidArgument"]);
+    let (visitor, own) = acme.visitor().await;
+    let asked = "query($id: ID!) { conversation(id: $id) { messages { nodes { mail { status } } } } }";
+    assert_eq!(code(&visitor.ask(asked, json!({ "id": own })).await), "FORBIDDEN");
+}
