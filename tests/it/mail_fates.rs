@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::support::{
     Actor, code,
     fake_google::{FakeGoogle, Fault},
-    mailbox::{self, DESK, asks, told},
+    mailbox::{self, DESK, asks, conversations, told},
 };
 
 /// What became of each message that goes by mail, as staff see it.
@@ -77,4 +77,23 @@ async fn staff_see_what_became_of_a_mail_and_visitors_do_not() {
     let (visitor, own) = acme.visitor().await;
     let asked = "query($id: ID!) { conversation(id: $id) { messages { nodes { mail { status } } } } }";
     assert_eq!(code(&visitor.ask(asked, json!({ "id": own })).await), "FORBIDDEN");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_below_dashes_is_heard_and_a_signature_is_not() {
+    let google = FakeGoogle::start().await;
+    let gateway = mailbox::gateway(&google).await;
+    let admin = mailbox::with_mailbox(&google, &gateway.tenant("acme").await).await;
+    google.arrives(DESK, "thread-1", asks("1", "Anna, four years\r\n--\r\nBen, six years\r\nIs there room for both?"));
+    google.arrives(DESK, "thread-2", asks("2", "Is there room?\r\n-- \r\nPat Doe\r\nNeed a roof? Call 555 0111."));
+    told(&google, &gateway, "push-1").await;
+    let all = conversations(&admin).await;
+    let heard: Vec<_> =
+        all.as_array().into_iter().flatten().map(|one| &one["messages"]["nodes"][0]["content"]).collect();
+    insta::assert_json_snapshot!(heard, @r#"
+    [
+      "Subject: Saturday lessons?\n\nAnna, four years\n--\nBen, six years\nIs there room for both?",
+      "Subject: Saturday lessons?\n\nIs there room?"
+    ]
+    "#);
 }

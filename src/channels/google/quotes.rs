@@ -3,6 +3,9 @@
 
 /// Lines between which an introduction of a quote may stretch ("On … \n wrote:").
 const INTRODUCTION: usize = 3;
+/// Lines of a signature below dashes that people draw for other ends too, and characters of each.
+const SIGNED_LINES: usize = 5;
+const SIGNED_CHARS: usize = 60;
 
 /// What is between the dashes above an earlier mail, as programs write it.
 const DIVIDERS: &[&str] = &[
@@ -144,10 +147,22 @@ fn trailing_quote(lines: &[(usize, &str)]) -> Option<usize> {
     Some(*start)
 }
 
-/// What is above the line that begins a signature: two dashes and a space.
+/// What is above the line that begins a signature: two dashes and a space (RFC 3676, section 4.3). Some programs lose the space,
+/// and people draw two dashes between other things: so dashes alone count only where what stands below looks like a signature.
 fn signature(text: &str) -> &str {
-    let at = starts(text).into_iter().rev().find(|(start, line)| *line == "--" && *start > 0).map(|(start, _)| start);
+    let below = |start: usize| text.get(start..).unwrap_or_default();
+    let dashes = starts(text).into_iter().filter(|(start, line)| *line == "--" && *start > 0);
+    let dashes: Vec<usize> = dashes.map(|(start, _)| start).collect();
+    let marked = dashes.iter().copied().rfind(|&start| below(start).starts_with("-- \n"));
+    let at = marked.or_else(|| dashes.last().copied().filter(|&start| is_signature(below(start))));
     at.and_then(|at| text.get(..at)).unwrap_or(text)
+}
+
+/// Whether a few short lines stand below the first one, and none of them asks anything.
+fn is_signature(text: &str) -> bool {
+    let lines: Vec<&str> = text.lines().skip(1).filter(|line| !line.trim().is_empty()).collect();
+    let is_short = |line: &&str| line.chars().count() <= SIGNED_CHARS && !line.contains(['?', '？', '؟']);
+    lines.len() <= SIGNED_LINES && lines.iter().all(is_short)
 }
 
 #[cfg(test)]
@@ -167,6 +182,10 @@ mod tests {
             "Yes please.\n\n-----Original Message-----\nFrom: Front Desk\n\nShall I?",
             "Yes please.\n\n________________________________\nFrom: Front Desk <f@x.test>\nSent: Friday, January 2, 2026\nTo: Pat\nSubject: Re: x\n\nShall I?",
             "Yes please.\n-- \nPat Doe\n555 0111",
+            "Yes please.\n-- \nPat Doe\nDoes your roof leak? We mend roofs of all kinds, in town and on the farms all around it.",
+            "Yes please.\n-- \nPat Doe\n--\nRoofs",
+            "Yes please.\n--\nPat Doe\n\n555 0111",
+            "Yes please.\n--",
             "Yes please.\n> Shall I book it?",
             "Yes please.\nOn Fri, Jan 2, 2026, Front Desk wrote:\n> Shall I book it?",
             "On Fri, Jan 2, 2026, Front Desk wrote:\n> Shall I book it?\n>\n> Front Desk\n\nYes please.",
@@ -193,6 +212,10 @@ mod tests {
             "Good question.\n\nOn Fri, Jan 2, 2026, Desk wrote:\n> Which day?\nSaturday please.",
             "On Fri, Jan 2, 2026, Desk wrote:\n> Which day?\nSaturday.\n> Which time?\nNine.",
             "> only a quote",
+            "Two children:\n--\nAnna, four years\n--\nBen, six years. Is there room for both?",
+            "Hello,\n--\nI was with you on Saturday, and we left a blue towel in the changing room.",
+            "We need:\n--\nMonday\nTuesday\nWednesday\nThursday\nFriday\nSaturday",
+            "-- \nPat Doe",
             "5 > 3",
             "",
         ] {
