@@ -4,9 +4,9 @@
 use serde_json::{Value, json};
 
 use crate::support::{
-    Actor, code,
-    fake_google::{FakeGoogle, Fault},
-    mailbox::{self, DESK, asks, conversations, told},
+    Actor, Gateway, cluster, code,
+    fake_google::{FakeGoogle, Fault, plain},
+    mailbox::{self, DESK, PAT, asks, conversations, told},
 };
 
 /// What became of each message that goes by mail, as staff see it.
@@ -21,6 +21,13 @@ async fn fates(actor: &Actor<'_>) -> Vec<String> {
         Some(failure.map_or_else(|| status.to_owned(), |why| format!("{status}: {why}")))
     };
     messages.filter_map(|message| fate(&message["mail"])).collect()
+}
+
+/// Why mails were passed over.
+async fn passed_over(gateway: &Gateway) -> Vec<String> {
+    let why = "SELECT passed_over FROM email_received WHERE message_id IS NULL ORDER BY gmail_id";
+    let rows = cluster::owner(&gateway.database).await.query(why, &[]).await.expect("rows");
+    rows.iter().map(|row| row.get(0)).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -96,4 +103,31 @@ async fn a_question_below_dashes_is_heard_and_a_signature_is_not() {
       "Subject: Saturday lessons?\n\nIs there room?"
     ]
     "#);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_calendar_says_of_an_invitation_is_kept_and_not_answered() {
+    let google = FakeGoogle::start().await;
+    let gateway = mailbox::gateway(&google).await;
+    let admin = mailbox::with_mailbox(&google, &gateway.tenant("acme").await).await;
+    let writes = |method: &str| {
+        let id = format!("<{method}@mail.parent.test>");
+        let text = plain(PAT, "Trial lesson", &id, "Pat Doe has something to say of this invitation.", &[]);
+        let kind = format!("text/calendar; charset=\"UTF-8\"; method={method}");
+        let calendar = json!({ "mimeType": "text/calendar", "filename": "", "body": { "size": 9, "data": "eA==" },
+            "headers": [{ "name": "Content-Type", "value": kind }] });
+        let mail = json!({ "mimeType": "multipart/alternative", "filename": "", "headers": text["headers"],
+            "body": { "size": 0 }, "parts": [text, calendar] });
+        google.arrives(DESK, method, mail);
+    };
+    for method in ["REPLY", "COUNTER", "CANCEL", "REFRESH"] {
+        writes(method);
+    }
+    told(&google, &gateway, "push-1").await;
+    assert_eq!((conversations(&admin).await, google.sent(DESK).len()), (json!([]), 0));
+    assert_eq!(passed_over(&gateway).await, ["a calendar wrote it"; 4]);
+    // The invitation itself is a person's word.
+    writes("REQUEST");
+    told(&google, &gateway, "push-2").await;
+    assert_eq!(fates(&admin).await, ["SENT"]);
 }

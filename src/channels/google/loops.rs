@@ -1,12 +1,12 @@
 //! Which mail nobody may answer by machine (RFC 3834): what a machine wrote, what went to many, what came back, and our own.
-//! Two machines that answer each other never stop. Must not look at what a mail says.
+//! Two machines that answer each other never stop. Must not look at what a mail says, but for which parts it has.
 
-use crate::channels::google::{Message, Sender};
+use crate::channels::google::{Message, Sender, parts::Part};
 
 /// Why a message must not be answered; `None` where it may be.
 pub(super) fn unanswerable(
     message: &Message,
-    kind: &str,
+    payload: &Part,
     people: &[&Option<Sender>],
     own: &str,
 ) -> Option<&'static str> {
@@ -41,10 +41,13 @@ pub(super) fn unanswerable(
     }
     let is_report = |value: &str| value.to_ascii_lowercase().starts_with("multipart/report");
     if header("Return-Path").is_some_and(|path| path.replace(' ', "") == "<>")
-        || is_report(kind)
+        || is_report(&payload.kind)
         || header("Content-Type").is_some_and(|value| is_report(&value))
     {
         return Some("it came back");
+    }
+    if payload.is_of_calendar() {
+        return Some("a calendar wrote it");
     }
     if addresses().any(is_machine) {
         return Some("nobody reads what is sent there");
@@ -66,7 +69,7 @@ fn is_machine(address: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     const OWN: &str = "front.desk@exampleco.test";
 
@@ -102,6 +105,34 @@ mod tests {
             ("Subject", "Auto-Submitted: auto-replied"),
         ] {
             assert_eq!(judged(name, value), None, "{name}: {value}");
+        }
+    }
+
+    #[test]
+    fn what_a_calendar_says_of_an_invitation_is_known_by_its_method() {
+        let part = |kind: &str| {
+            let bare = kind.split(';').next();
+            json!({ "mimeType": bare, "filename": "", "headers": [{ "name": "Content-Type", "value": kind }] })
+        };
+        let judged = |inner: Value| {
+            let headers = json!([{ "name": "From", "value": "pat@parent.test" }]);
+            let message: Message = serde_json::from_value(json!({ "id": "1", "threadId": "1", "labelIds": ["INBOX"],
+                "payload": { "mimeType": "multipart/mixed", "filename": "", "headers": headers, "parts": [inner] } }))
+            .expect("a message");
+            message.mail(OWN).unanswerable
+        };
+        let within = |kind: &str, inner: Value| json!({ "mimeType": kind, "filename": "", "parts": [inner] });
+        for kind in [
+            "text/calendar; charset=UTF-8; method=REPLY",
+            "TEXT/CALENDAR; Method=\"counter\"; charset=utf-8",
+            "text/calendar;method=Cancel",
+            "text/calendar; method=REFRESH",
+        ] {
+            assert_eq!(judged(within("multipart/alternative", part(kind))), Some("a calendar wrote it"), "{kind}");
+            assert_eq!(judged(within("message/rfc822", part(kind))), None, "{kind}: it hangs on what a person wrote");
+        }
+        for kind in ["text/calendar; method=REQUEST", "text/calendar", "text/plain; method=REPLY"] {
+            assert_eq!(judged(part(kind)), None, "{kind}");
         }
     }
 

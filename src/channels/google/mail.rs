@@ -97,7 +97,7 @@ impl Message {
             references.drain(1..=references.len() - REFERENCES_MAX);
         }
         Mail {
-            unanswerable: loops::unanswerable(self, &self.payload.kind, &[&from, &reply_to], own),
+            unanswerable: loops::unanswerable(self, &self.payload, &[&from, &reply_to], own),
             subject: self.header("Subject").and_then(subject),
             message_id: named("Message-ID").into_iter().next(),
             from,

@@ -16,6 +16,9 @@ const HEADER_MAX: usize = 4_000;
 pub(super) const LOOKED_AT_MAX: usize = 512 << 10;
 /// Longest plain text, in characters; of more, the beginning.
 pub(super) const TEXT_MAX: usize = 15_000;
+/// What a calendar says by itself of an invitation (RFC 5546): that somebody comes or does not, wants another time or the newest
+/// state, and that it is called off.
+const CALENDAR_METHODS: &[&str] = &["REPLY", "COUNTER", "REFRESH", "CANCEL"];
 
 /// A part, and those in it.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -72,6 +75,21 @@ impl Part {
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         let header = self.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name))?;
         Some(cut(header.value.trim(), HEADER_MAX))
+    }
+
+    /// Whether it holds what a calendar says by itself of an invitation. The invitation is a person's.
+    pub(super) fn is_of_calendar(&self) -> bool {
+        self.holds_calendar(DEPTH_MAX)
+    }
+
+    fn holds_calendar(&self, depth: usize) -> bool {
+        let method = self.header("Content-Type").and_then(|kind| parameter(kind, "method")).unwrap_or_default();
+        if self.is("text/calendar") && CALENDAR_METHODS.iter().any(|known| method.eq_ignore_ascii_case(known)) {
+            return true;
+        }
+        // A mail that hangs on this one is another's words.
+        let is_own = depth > 0 && !self.is("message/rfc822");
+        is_own && self.parts.iter().any(|part| part.holds_calendar(depth - 1))
     }
 
     /// Adds what it says: of alternatives the plainest that says something, else all of its parts, in the order in which they
@@ -139,7 +157,7 @@ impl Part {
 
     /// Its bytes as plain text.
     fn text(&self, bytes: &[u8]) -> String {
-        let label = self.header("Content-Type").and_then(charset);
+        let label = self.header("Content-Type").and_then(|kind| parameter(kind, "charset"));
         let encoding = label.and_then(|label| Encoding::for_label(label.as_bytes())).unwrap_or(UTF_8);
         let bytes = bytes.get(..LOOKED_AT_MAX).unwrap_or(bytes);
         let text = encoding.decode(bytes).0.replace("\r\n", "\n").replace('\r', "");
@@ -155,10 +173,10 @@ fn own_words(text: &str) -> Option<String> {
     Some(cut_chars(own, TEXT_MAX).trim().to_owned()).filter(|text| !text.is_empty())
 }
 
-/// The `charset` of a content type.
-fn charset(content_type: &str) -> Option<&str> {
-    let is_charset = |name: &str| name.trim().eq_ignore_ascii_case("charset");
-    let value = content_type.split(';').filter_map(|part| part.split_once('=')).find(|(name, _)| is_charset(name))?.1;
+/// A parameter of a content type, such as its `charset`.
+fn parameter<'t>(content_type: &'t str, name: &str) -> Option<&'t str> {
+    let is_it = |known: &str| known.trim().eq_ignore_ascii_case(name);
+    let value = content_type.split(';').filter_map(|part| part.split_once('=')).find(|(known, _)| is_it(known))?.1;
     Some(value.trim().trim_matches(['"', '\'']))
 }
 
