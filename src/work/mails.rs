@@ -33,6 +33,7 @@ const UNCONNECTED: &str = "No mailbox is connected, or it has to be connected ag
 const UNSURE: &str = "It may have been sent.";
 const BY_HAND: &str = "A person answered meanwhile.";
 const CLOSED: &str = "The business is deactivated.";
+const ELSEWHERE: &str = "Its thread is not in the mailbox.";
 /// After which a mail may have been answered by hand.
 const OLD: TimeDelta = TimeDelta::hours(1);
 /// Before the second try, whoever has it, so that Gmail has filed by then what it may have sent.
@@ -108,16 +109,20 @@ pub(super) async fn send(cx: &TenantCx, held: &Held<'_>, id: Uuid) -> Outcome<Ve
 
 /// Gmail's id of the reply; `None` where a person answered instead.
 async fn deliver(mailbox: Mailbox, open: Open, ready: &Ready) -> Result<Option<String>, Trouble> {
-    if ready.is_second
-        && let Some(sent) = mailbox.sent(&ready.thread.thread_id, &ready.marker).await?
-    {
-        return Ok(Some(sent));
+    let (thread, marker) = (ready.thread.thread_id.as_str(), ready.marker.as_str());
+    if ready.is_second {
+        match mailbox.sent(thread, marker).await {
+            Ok(None) => {}
+            // Of another mailbox, or deleted: nothing tells whether it was sent, so it is not sent again.
+            Err(Trouble::Missing) => return Err(Trouble::Lasting(format!("{ELSEWHERE} {UNSURE}"))),
+            known => return known,
+        }
     }
     if ready.is_closed {
         return Err(Trouble::Lasting(CLOSED.into()));
     }
     if let Some(since) = ready.old_since
-        && mailbox.is_answered_by_hand(&ready.thread.thread_id, since).await?
+        && mailbox.is_answered_by_hand(thread, since).await?
     {
         return Ok(None);
     }
@@ -131,12 +136,21 @@ async fn deliver(mailbox: Mailbox, open: Open, ready: &Ready) -> Result<Option<S
         subject: ready.thread.subject.as_deref(),
         in_reply_to: ready.answered.as_ref().and_then(|mail| mail.rfc_message_id.as_deref()),
         references: &references,
-        marker: &ready.marker,
+        marker,
         is_automatic: ready.is_automatic,
         text: &ready.text,
     };
     let raw = reply.raw().map_err(|_| Trouble::Lasting("the mail can't be written".into()))?;
-    mailbox.send(&raw, &ready.thread.thread_id).await.map(Some)
+    match mailbox.send(&raw, Some(thread)).await {
+        Err(Trouble::Missing) => {}
+        sent => return sent.map(Some),
+    }
+    match mailbox.sent(thread, marker).await {
+        // By the references, customers see it where it belongs. Another try would find no thread, and so not send it again.
+        Err(Trouble::Missing) => mailbox.send(&raw, None).await.map(Some),
+        Ok(None) => Err(Trouble::Missing),
+        known => known,
+    }
 }
 
 /// Marks a reply as being sent, if it is to be.

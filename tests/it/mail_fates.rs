@@ -1,6 +1,7 @@
 //! What becomes of mail that does not simply come and go: Google fails, a consent is taken back, a calendar writes. And staff
 //! see it.
 
+use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -8,6 +9,9 @@ use crate::support::{
     fake_google::{FakeGoogle, Fault, plain},
     mailbox::{self, DESK, PAT, asks, conversations, told},
 };
+
+/// Another mailbox of the same business.
+const OTHER: &str = "second.desk@exampleco.test";
 
 /// What became of each message that goes by mail, as staff see it.
 async fn fates(actor: &Actor<'_>) -> Vec<String> {
@@ -21,6 +25,15 @@ async fn fates(actor: &Actor<'_>) -> Vec<String> {
         Some(failure.map_or_else(|| status.to_owned(), |why| format!("{status}: {why}")))
     };
     messages.filter_map(|message| fate(&message["mail"])).collect()
+}
+
+/// Staff write in the only conversation.
+async fn says(actor: &Actor<'_>, text: &str) {
+    let id = actor.data("{ conversations { nodes { id } } }").await["conversations"]["nodes"][0]["id"].clone();
+    let send = "mutation($id: ID!, $text: String!) { \
+        sendMessage(input: { conversationId: $id, content: $text }) { message { role } } }";
+    let answer = actor.ask(send, json!({ "id": id, "text": text })).await;
+    assert_eq!(answer["data"]["sendMessage"]["message"]["role"], "AGENT", "{answer}");
 }
 
 /// Why mails were passed over.
@@ -130,4 +143,36 @@ async fn what_a_calendar_says_of_an_invitation_is_kept_and_not_answered() {
     writes("REQUEST");
     told(&google, &gateway, "push-2").await;
     assert_eq!(fates(&admin).await, ["SENT"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_in_a_thread_of_another_mailbox_goes_out_beside_it_and_never_twice() {
+    let google = FakeGoogle::start().await;
+    let gateway = mailbox::gateway(&google).await;
+    let admin = mailbox::with_mailbox(&google, &gateway.tenant("acme").await).await;
+    google.arrives(DESK, "thread-1", asks("1", "Is there room on Saturday?"));
+    told(&google, &gateway, "push-1").await;
+    mailbox::connect(&google, &admin, OTHER).await;
+    says(&admin, "I looked: yes, at 9.").await;
+    gateway.work().await;
+    assert_eq!(fates(&admin).await, ["SENT", "SENT"]);
+    assert_eq!(google.asked("send"), [json!("thread-1"), json!("thread-1"), json!(null)]);
+    let sent = google.sent(OTHER);
+    assert!(sent.len() == 1 && sent[0].1.contains("\r\nIn-Reply-To: <1@mail.parent.test>\r\n"), "{sent:?}");
+    // It went out, and the answer that says so is lost: no thread tells, so it is not sent again.
+    google.fails("send", Fault::Answer(404, json!({})));
+    google.fails("send", Fault::Lost);
+    says(&admin, "And at 10.").await;
+    gateway.work().await;
+    assert_eq!(fates(&admin).await[2], "SENDING");
+    gateway.clock.advance(TimeDelta::minutes(2));
+    gateway.work().await;
+    assert_eq!(fates(&admin).await[2], "FAILED: Its thread is not in the mailbox. It may have been sent.");
+    assert_eq!(google.sent(OTHER).len(), 2);
+    // What is not there without a thread either is given up.
+    google.fails("send", Fault::Answer(404, json!({})));
+    google.fails("send", Fault::Answer(404, json!({})));
+    says(&admin, "And at 11.").await;
+    gateway.work().await;
+    assert_eq!((fates(&admin).await[3].as_str(), google.sent(OTHER).len()), ("FAILED: it is not there", 2));
 }

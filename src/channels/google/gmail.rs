@@ -223,7 +223,7 @@ impl Mailbox {
     /// The message of a thread that we sent under this marker, if there is one: Gmail can't be told to send only once.
     ///
     /// # Errors
-    /// As Google says.
+    /// As Google says; `Missing` where the thread is not there, so that nothing can be told.
     pub async fn sent(&self, thread: &str, marker: &str) -> Result<Option<String>, Trouble> {
         let sent = self.sent_in(thread).await?;
         Ok(sent.into_iter().find(|message| message.header(MARKER) == Some(marker)).map(|message| message.id))
@@ -237,27 +237,34 @@ impl Mailbox {
         let by_hand = |message: &Message| {
             message.header(MARKER).is_none() && message.arrived_at().is_some_and(|sent_at| sent_at > since)
         };
-        Ok(self.sent_in(thread).await?.iter().any(by_hand))
+        match self.sent_in(thread).await {
+            // Nobody answers in a thread that is not there.
+            Err(Trouble::Missing) => Ok(false),
+            sent => Ok(sent?.iter().any(by_hand)),
+        }
     }
 
     /// What was sent from this mailbox in a thread; of its headers, the marker alone.
     async fn sent_in(&self, thread: &str) -> Result<Vec<Message>, Trouble> {
         let query = [("format", "metadata"), ("metadataHeaders", MARKER)];
-        let thread: Thread = match self.ask(self.request(Method::GET, &["threads", thread], &query)?).await {
-            Err(Trouble::Missing) => return Ok(Vec::new()),
-            found => found?,
-        };
+        let thread: Thread = self.ask(self.request(Method::GET, &["threads", thread], &query)?).await?;
         let is_sent = |message: &Message| message.labels.iter().any(|label| label == "SENT");
         Ok(thread.messages.into_iter().filter(is_sent).collect())
     }
 
-    /// Sends what [`crate::channels::google::Reply::raw`] wrote, into its thread. Gives Gmail's id of it.
+    /// Sends what [`crate::channels::google::Reply::raw`] wrote, into its thread; without one, Gmail begins another. Gives Gmail's
+    /// id of it.
     ///
     /// # Errors
-    /// As Google says. After `Passing` it may have been sent all the same: see [`Mailbox::sent`].
-    pub async fn send(&self, raw: &str, thread: &str) -> Result<String, Trouble> {
+    /// As Google says; `Missing` where the thread is not there, and nothing was sent. After `Passing` it may have been sent all
+    /// the same: see [`Mailbox::sent`].
+    pub async fn send(&self, raw: &str, thread: Option<&str>) -> Result<String, Trouble> {
         let request = self.request(Method::POST, &["messages", "send"], &[])?;
-        let sent: Named = self.ask(with(request, &json!({ "raw": raw, "threadId": thread }))).await?;
+        let body = match thread {
+            Some(thread) => json!({ "raw": raw, "threadId": thread }),
+            None => json!({ "raw": raw }),
+        };
+        let sent: Named = self.ask(with(request, &body)).await?;
         Ok(sent.id)
     }
 

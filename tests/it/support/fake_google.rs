@@ -287,6 +287,13 @@ pub fn plain(from: &str, subject: &str, message_id: &str, text: &str, more: &[(&
         "body": { "size": text.len(), "data": URL_SAFE.encode(text) } })
 }
 
+impl Box_ {
+    fn has_thread(&self, thread: &str) -> bool {
+        let mut all = self.messages.iter().chain(self.sent.iter().map(|(message, _)| message));
+        all.any(|message| message["threadId"] == thread)
+    }
+}
+
 impl State_ {
     fn next(&mut self) -> u64 {
         self.counter += 1;
@@ -534,10 +541,16 @@ async fn send(State(shared): Fake, headers: HeaderMap, Json(body): Json<Value>) 
         let head = text.split("\r\n\r\n").next().unwrap_or_default().replace("\r\n\t", " ");
         let header = |line: &str| line.split_once(": ").map(|(name, value)| json!({ "name": name, "value": value }));
         let id = format!("{:016x}", state.next());
-        let thread = body["threadId"].clone();
+        let entry = mailbox_of(state, mailbox);
+        let thread = match body["threadId"].as_str() {
+            Some(thread) if !entry.has_thread(thread) => return refused(404, "notFound"),
+            Some(thread) => thread.to_owned(),
+            // It begins one.
+            None => id.clone(),
+        };
         let message = json!({ "id": id, "threadId": thread, "labelIds": ["SENT"],
             "payload": { "headers": head.split("\r\n").filter_map(header).collect::<Vec<_>>() } });
-        mailbox_of(state, mailbox).sent.push((message.clone(), raw));
+        entry.sent.push((message, raw));
         Json(json!({ "id": id, "threadId": thread, "labelIds": ["SENT"] })).into_response()
     })
 }
