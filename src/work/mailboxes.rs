@@ -54,7 +54,7 @@ pub(super) async fn sync(tools: &Tools, cx: &TenantCx, held: &Held<'_>) -> Outco
         Err(Closed::Lasting(why)) => return Ok(Verdict::Never(why)),
     };
     let known = cx.read(async |tx| rows::known(tx, &news.changes.added).await).await?;
-    let mut failed = Vec::new();
+    let (mut failed, mut late) = (Vec::new(), Vec::new());
     for id in news.changes.added.iter().filter(|id| !known.contains(id)) {
         match taken_in(cx, news.generation, id).await {
             Ok(Ok(Some(message))) => tools.engine.tell(cx, &message),
@@ -62,32 +62,54 @@ pub(super) async fn sync(tools: &Tools, cx: &TenantCx, held: &Held<'_>) -> Outco
             Ok(Err(Closed::NotConnected)) => return held.let_it_be().await,
             // Google wants to be left alone, whichever mail it is.
             Ok(Err(Closed::Passing(why, wait @ Some(_)))) => return Ok(Verdict::Later(why, wait)),
-            Ok(Err(Closed::Passing(why, None) | Closed::Lasting(why))) => failed.push((id, why)),
+            Ok(Err(Closed::Passing(why, None))) => late.push((id, why)),
+            Ok(Err(Closed::Lasting(why))) => failed.push((id, why)),
             Err(failure) => {
                 tracing::error!(mail = %id, ?failure, "a mail could not be taken in");
                 failed.push((id, "a fault of ours; see the server's log".to_owned()));
             }
         }
-        if failed.len() >= FAILURES_MAX {
+        if failed.len() + late.len() >= FAILURES_MAX {
             break;
         }
     }
     cx.services().work.notify_one();
+    let is_all = failed.len() + late.len() < FAILURES_MAX;
     // The place stays where it was, and those that were taken in are known by then: the others are looked at again.
-    if let Some((_, why)) = failed.first().filter(|_| !held.is_last_try()) {
+    if let Some((_, why)) = failed.first().or(late.first()).filter(|_| !held.is_last_try()) {
         return Ok(Verdict::Later(why.clone(), None));
     }
+    let (late, old) = by_age(cx, late).await?;
+    failed.extend(old);
     cx.write(async |tx| {
         for (id, why) in &failed {
             tracing::error!(mail = %id, %why, "a mail that could not be taken in, however often, is passed over");
             mails::pass_over(cx, tx, id, UNREADABLE).await?;
         }
-        if failed.len() < FAILURES_MAX {
+        // What Google would not give yet is looked for with the next look, from the same place.
+        if let Some((_, why)) = late.first() {
+            return Ok(Verdict::Later(why.clone(), None));
+        }
+        if is_all {
             mails::read_to(cx, tx, news.generation, &news.changes.history_id).await?;
         }
         held.done(tx).await
     })
     .await
+}
+
+/// A mail that was not had, and why.
+type Missed<'i> = (&'i String, String);
+
+/// Mails that Google would not give yet: those that are waited for, and those that are too old for it, or were thrown away. Where it
+/// does not say which, all are waited for.
+async fn by_age<'i>(cx: &TenantCx, missed: Vec<Missed<'i>>) -> Outcome<(Vec<Missed<'i>>, Vec<Missed<'i>>)> {
+    if missed.is_empty() {
+        return Ok((missed, Vec::new()));
+    }
+    let young = mailbox::with(cx, |mailbox, _| async move { mailbox.young().await }).await?.ok();
+    let is_young = |id: &String| young.as_ref().is_none_or(|young| young.contains(id));
+    Ok(missed.into_iter().partition(|(id, _)| is_young(id)))
 }
 
 /// Takes one mail in. `None` where it is not for the assistant, or will never be read.

@@ -468,9 +468,8 @@ async fn a_mail_that_always_fails_stops_no_other_and_is_passed_over_in_the_end()
         EXECUTE FUNCTION choke()";
     owner.batch_execute(choke).await.expect("a trigger");
     let before = place(&gateway).await;
-    google.spoils(&google.arrives(DESK, "thread-1", asks("1", "Never read.")));
     google.arrives(DESK, "thread-2", asks("bad", "Read, and never kept."));
-    google.arrives(DESK, "thread-3", asks("3", "Behind them."));
+    google.arrives(DESK, "thread-3", asks("3", "Behind it."));
     told(&google, &gateway, "push-1").await;
     assert_eq!((google.sent(DESK).len(), place(&gateway).await), (1, before.clone()));
     // What comes later is not kept waiting for longer than until the next try.
@@ -489,8 +488,8 @@ async fn a_mail_that_always_fails_stops_no_other_and_is_passed_over_in_the_end()
         tries += 1;
         assert_eq!(google.sent(DESK).len(), 2);
     }
-    assert_eq!((tries, passed().await), (12, vec!["it can't be read".to_owned(); 2]));
-    // Then nobody asks for them any more.
+    assert_eq!((tries, passed().await), (12, vec!["it can't be read".to_owned()]));
+    // Then nobody asks for it any more.
     let asked = google.asked("message").len();
     google.arrives(DESK, "thread-5", asks("5", "At last."));
     told(&google, &gateway, "push-2").await;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::{
     Actor, Gateway, cluster, code,
     fake_google::{FakeGoogle, Fault, plain},
-    mailbox::{self, DESK, PAT, asks, conversations, told},
+    mailbox::{self, DESK, PAT, asks, conversations, place, told},
 };
 
 /// Another mailbox of the same business.
@@ -175,4 +175,49 @@ async fn a_reply_in_a_thread_of_another_mailbox_goes_out_beside_it_and_never_twi
     says(&admin, "And at 11.").await;
     gateway.work().await;
     assert_eq!((fates(&admin).await[3].as_str(), google.sent(OTHER).len()), ("FAILED: it is not there", 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_that_google_would_not_give_is_asked_for_until_it_is_old() {
+    let google = FakeGoogle::start().await;
+    let gateway = mailbox::gateway(&google).await;
+    mailbox::with_mailbox(&google, &gateway.tenant("acme").await).await;
+    let owner = cluster::owner(&gateway.database).await;
+    let deliveries = async || {
+        let rows = owner.query("SELECT status FROM webhook_deliveries ORDER BY id", &[]).await.expect("rows");
+        rows.iter().map(|row| row.get::<_, String>(0)).collect::<Vec<_>>()
+    };
+    let before = place(&gateway).await;
+    let late = google.arrives(DESK, "thread-1", asks("1", "Read in the end."));
+    google.spoils(&late);
+    google.arrives(DESK, "thread-2", asks("2", "Behind it."));
+    told(&google, &gateway, "push-1").await;
+    assert_eq!((google.sent(DESK).len(), deliveries().await), (1, vec!["FAILED".to_owned()]));
+    // The push is given up, and does not pretend to be done; the mail is not given up.
+    for _ in 0..14 {
+        gateway.clock.advance(TimeDelta::minutes(19));
+        gateway.work().await;
+    }
+    assert_eq!((deliveries().await, place(&gateway).await), (vec!["DEAD".to_owned()], before.clone()));
+    assert_eq!((passed_over(&gateway).await.len(), google.asked("list")[0]["q"].clone()), (0, json!("newer_than:2d")));
+    google.mends(&late);
+    gateway.clock.advance(TimeDelta::minutes(19));
+    gateway.work().await;
+    assert_eq!((google.sent(DESK).len(), passed_over(&gateway).await.len()), (2, 0));
+    let between = place(&gateway).await;
+    assert_ne!(between, before);
+    // One that nobody waits for any more is passed over, though not at once.
+    let never = google.arrives(DESK, "thread-3", asks("3", "Never read."));
+    google.spoils(&never);
+    google.ages(&never);
+    told(&google, &gateway, "push-2").await;
+    let mut tries = 1;
+    while place(&gateway).await == between {
+        assert!(tries < 12 && passed_over(&gateway).await.is_empty(), "{tries}");
+        gateway.clock.advance(TimeDelta::minutes(19));
+        gateway.work().await;
+        tries += 1;
+    }
+    assert_eq!((tries, passed_over(&gateway).await), (12, vec!["it can't be read".to_owned()]));
+    assert_eq!(deliveries().await, ["DEAD", "PROCESSED"]);
 }

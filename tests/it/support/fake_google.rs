@@ -66,6 +66,8 @@ struct State_ {
     without_refresh: bool,
     /// Messages that can't be had, though nothing says that they are gone.
     spoilt: Vec<String>,
+    /// Messages that came longer ago than any search asks for.
+    old: Vec<String>,
 }
 
 #[derive(Default)]
@@ -214,6 +216,16 @@ impl FakeGoogle {
     /// Whoever asks for a message is told of a fault, each time.
     pub fn spoils(&self, id: &str) {
         self.state().spoilt.push(id.to_owned());
+    }
+
+    /// Whoever asks for a message has it again.
+    pub fn mends(&self, id: &str) {
+        self.state().spoilt.retain(|spoilt| spoilt != id);
+    }
+
+    /// Days have passed since a message came.
+    pub fn ages(&self, id: &str) {
+        self.state().old.push(id.to_owned());
     }
 
     /// A message is deleted; its history stays.
@@ -490,13 +502,18 @@ async fn history(State(shared): Fake, headers: HeaderMap, RawQuery(query): RawQu
 async fn list(State(shared): Fake, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
     let said = form(query.unwrap_or_default().as_bytes());
     inside(&shared, &headers, "list", json!(said), |state, mailbox| {
-        let inbox =
-            |message: &&Value| message["labelIds"].as_array().is_some_and(|labels| labels.contains(&json!("INBOX")));
+        let old = state.old.clone();
+        let is_anywhere = !said["q"].contains("in:inbox");
+        let is_found = |message: &&Value| {
+            let labels = message["labelIds"].as_array();
+            let is_old = old.iter().any(|id| message["id"] == id.as_str());
+            !is_old && (is_anywhere || labels.is_some_and(|labels| labels.contains(&json!("INBOX"))))
+        };
         let messages: Vec<_> = mailbox_of(state, mailbox)
             .messages
             .iter()
             .rev()
-            .filter(inbox)
+            .filter(is_found)
             .map(|message| json!({ "id": message["id"], "threadId": message["threadId"] }))
             .collect();
         Json(json!({ "messages": messages, "resultSizeEstimate": messages.len() })).into_response()
