@@ -115,3 +115,11 @@ pub async fn enqueue_at(
     };
     jobs::put(tx, &new).await
 }
+
+/// Makes all of a job's kind due that is put off until later. Gives how many jobs that is.
+///
+/// # Errors
+/// Database faults.
+pub async fn hasten(cx: &TenantCx, tx: &mut Tx<Tenant>, like: &Job) -> Outcome<usize> {
+    jobs::hasten(tx, like.kind(), cx.now()).await
+}

@@ -1,6 +1,6 @@
 //! Sends a reply by mail. It is noted as being sent before Gmail is asked; where Gmail's answer was lost, or we died over it, the
 //! thread is looked through for it before it is sent again. Where the mail is old, it is looked through for a person's answer
-//! first. Must not know what it says.
+//! first. While no mailbox is connected, it waits for one. Must not know what it says.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::{
     context::TenantCx,
     db::{
         tables::{
-            mails::{self, Progress, ReceivedRow, ThreadRow},
+            mails::{self, Progress, ReceivedRow, ReplyRow, ThreadRow},
             messages, tenants,
         },
         tx::{Tenant, Tx},
@@ -36,6 +36,10 @@ const CLOSED: &str = "The business is deactivated.";
 const ELSEWHERE: &str = "Its thread is not in the mailbox.";
 /// After which a mail may have been answered by hand.
 const OLD: TimeDelta = TimeDelta::hours(1);
+/// How long a reply waits for a mailbox to be connected: later, nobody waits for it.
+const PATIENCE: TimeDelta = TimeDelta::days(14);
+/// Between two looks whether one is. Whoever connects one has it looked at once.
+const LOOK: Duration = Duration::from_mins(20);
 /// Before the second try, whoever has it, so that Gmail has filed by then what it may have sent.
 const FIRST: Duration = Duration::from_secs(80);
 
@@ -49,18 +53,29 @@ enum Stand {
 
 /// A reply that is to be sent.
 struct Ready {
-    marker: String,
+    /// As its row stood before this try.
+    row: ReplyRow,
     is_automatic: bool,
     text: String,
     thread: ThreadRow,
     /// The mail that it answers, where that is known.
     answered: Option<ReceivedRow>,
-    /// It was begun with before: it may have been sent.
-    is_second: bool,
-    /// Its business was deactivated meanwhile: it is looked for, and not sent.
-    is_closed: bool,
+    /// Why it is not sent any more: it is only looked for.
+    withheld: Option<&'static str>,
     /// Since when a person may have answered instead.
     old_since: Option<DateTime<Utc>>,
+}
+
+impl Ready {
+    /// It was begun with before: it may have been sent.
+    fn is_second(&self) -> bool {
+        self.row.status == MailStatus::Sending
+    }
+
+    /// Whether it may be sent once a mailbox is connected.
+    fn may_wait(&self, now: DateTime<Utc>) -> bool {
+        self.withheld.is_none() && now - self.row.created_at < PATIENCE
+    }
 }
 
 /// Sends `id`.
@@ -80,7 +95,8 @@ pub(super) async fn send(cx: &TenantCx, held: &Held<'_>, id: Uuid) -> Outcome<Ve
     let sent = sent.await?;
     let end = async |status, gmail_id, failure: Option<String>| {
         cx.write(async |tx| {
-            mails::progress(tx, id, &Progress { status, gmail_id, failure, updated_at: cx.now() }).await?;
+            let progress = Progress { status, gmail_id, failure: Some(failure), updated_at: cx.now() };
+            mails::progress(tx, id, &progress).await?;
             held.done(tx).await
         })
         .await
@@ -92,10 +108,12 @@ pub(super) async fn send(cx: &TenantCx, held: &Held<'_>, id: Uuid) -> Outcome<Ve
         Err(Closed::Passing(why, wait)) if !held.is_last_try() => {
             Ok(Verdict::Later(why, Some(wait.unwrap_or_default().max(held.usual(FIRST)))))
         }
-        Err(Closed::NotConnected) if ready.is_second => {
-            end(MailStatus::Failed, None, Some(format!("{UNCONNECTED} {UNSURE}"))).await
+        Err(Closed::NotConnected) if ready.may_wait(cx.now()) => wait_for_mailbox(cx, held, &ready.row).await,
+        Err(Closed::NotConnected) => {
+            tracing::warn!(mail = %id, "a mail was given up, since no mailbox is connected");
+            let failure = if ready.is_second() { format!("{UNCONNECTED} {UNSURE}") } else { UNCONNECTED.to_owned() };
+            end(MailStatus::Failed, None, Some(failure)).await
         }
-        Err(Closed::NotConnected) => end(MailStatus::Failed, None, Some(UNCONNECTED.to_owned())).await,
         Err(Closed::Passing(why, _)) => {
             tracing::warn!(mail = %id, %why, "a mail was given up");
             end(MailStatus::Failed, None, Some(format!("{why}. {UNSURE}"))).await
@@ -107,19 +125,37 @@ pub(super) async fn send(cx: &TenantCx, held: &Held<'_>, id: Uuid) -> Outcome<Ve
     }
 }
 
+/// Leaves a reply in line until a mailbox is connected: this try sent nothing.
+async fn wait_for_mailbox(cx: &TenantCx, held: &Held<'_>, row: &ReplyRow) -> Outcome<Verdict> {
+    if row.failure.is_none() {
+        tracing::warn!(mail = %row.id, "a mail waits for a mailbox to be connected");
+    }
+    let failure = Some(Some(UNCONNECTED.to_owned()));
+    // What may have been sent by an earlier try is looked for first by the next one.
+    let progress = Progress { status: row.status, gmail_id: None, failure, updated_at: cx.now() };
+    cx.write(async |tx| {
+        // Unless another node has it by now, and knows better.
+        if held.is_ours(tx).await? {
+            mails::progress(tx, row.id, &progress).await?;
+        }
+        Ok(Verdict::Wait(LOOK))
+    })
+    .await
+}
+
 /// Gmail's id of the reply; `None` where a person answered instead.
 async fn deliver(mailbox: Mailbox, open: Open, ready: &Ready) -> Result<Option<String>, Trouble> {
-    let (thread, marker) = (ready.thread.thread_id.as_str(), ready.marker.as_str());
-    if ready.is_second {
-        match mailbox.sent(thread, marker).await {
+    let (thread, marker) = (ready.thread.thread_id.as_str(), ready.row.id.to_string());
+    if ready.is_second() {
+        match mailbox.sent(thread, &marker).await {
             Ok(None) => {}
             // Of another mailbox, or deleted: nothing tells whether it was sent, so it is not sent again.
             Err(Trouble::Missing) => return Err(Trouble::Lasting(format!("{ELSEWHERE} {UNSURE}"))),
             known => return known,
         }
     }
-    if ready.is_closed {
-        return Err(Trouble::Lasting(CLOSED.into()));
+    if let Some(why) = ready.withheld {
+        return Err(Trouble::Lasting(why.into()));
     }
     if let Some(since) = ready.old_since
         && mailbox.is_answered_by_hand(thread, since).await?
@@ -136,7 +172,7 @@ async fn deliver(mailbox: Mailbox, open: Open, ready: &Ready) -> Result<Option<S
         subject: ready.thread.subject.as_deref(),
         in_reply_to: ready.answered.as_ref().and_then(|mail| mail.rfc_message_id.as_deref()),
         references: &references,
-        marker,
+        marker: &marker,
         is_automatic: ready.is_automatic,
         text: &ready.text,
     };
@@ -145,7 +181,7 @@ async fn deliver(mailbox: Mailbox, open: Open, ready: &Ready) -> Result<Option<S
         Err(Trouble::Missing) => {}
         sent => return sent.map(Some),
     }
-    match mailbox.sent(thread, marker).await {
+    match mailbox.sent(thread, &marker).await {
         // By the references, customers see it where it belongs. Another try would find no thread, and so not send it again.
         Err(Trouble::Missing) => mailbox.send(&raw, None).await.map(Some),
         Ok(None) => Err(Trouble::Missing),
@@ -155,37 +191,41 @@ async fn deliver(mailbox: Mailbox, open: Open, ready: &Ready) -> Result<Option<S
 
 /// Marks a reply as being sent, if it is to be.
 async fn take_up(cx: &TenantCx, tx: &mut Tx<Tenant>, held: &Held<'_>, id: Uuid) -> Outcome<Stand> {
-    let reply = mails::lock_reply(tx, id).await?.ok_or_else(|| Refusal::not_found("mail"))?;
-    let is_second = match reply.status {
+    let row = mails::lock_reply(tx, id).await?.ok_or_else(|| Refusal::not_found("mail"))?;
+    let is_second = match row.status {
         MailStatus::Queued => false,
         MailStatus::Sending => true,
         MailStatus::Sent | MailStatus::Failed => return Ok(Stand::Over(held.done(tx).await?)),
     };
+    // Whoever began with it may have died, and told nobody when to look for it.
+    let rest = FIRST.saturating_sub((cx.now() - row.updated_at).to_std().unwrap_or_default());
+    if is_second && !rest.is_zero() {
+        return Ok(Stand::Over(Verdict::Wait(rest)));
+    }
+    let message = messages::find(tx, row.message_id).await?.ok_or_else(|| Refusal::not_found("message"))?;
+    let thread = mails::thread_of(tx, row.conversation_id).await?.ok_or_else(|| Refusal::not_found("thread"))?;
+    let answered = match message.reply_to_id {
+        Some(question) => mails::received_as(tx, question).await?,
+        None => mails::last_received(tx, row.conversation_id).await?,
+    };
+    let is_automatic = message.role == MessageRole::Assistant;
+    let arrived_at = answered.as_ref().and_then(|mail| mail.arrived_at).filter(|_| is_automatic);
+    let old_since = arrived_at.filter(|at| cx.now() - *at > OLD);
+    // Written here, a person's answer is behind this one in the line.
+    let is_by_hand = match message.reply_to_id.filter(|_| old_since.is_some()) {
+        Some(question) => messages::is_answered_by_hand(tx, row.conversation_id, question).await?,
+        None => false,
+    };
     let is_closed = !tenants::own(tx).await?.is_active;
-    if is_closed && !is_second {
-        let failure = Some(CLOSED.to_owned());
+    let withheld = is_closed.then_some(CLOSED).or(is_by_hand.then_some(BY_HAND));
+    if let Some(why) = withheld.filter(|_| !is_second) {
+        let failure = Some(Some(why.to_owned()));
         let progress = Progress { status: MailStatus::Failed, gmail_id: None, failure, updated_at: cx.now() };
         mails::progress(tx, id, &progress).await?;
         return Ok(Stand::Over(held.done(tx).await?));
     }
-    // Whoever began with it may have died, and told nobody when to look for it.
-    let rest = FIRST.saturating_sub((cx.now() - reply.updated_at).to_std().unwrap_or_default());
-    if is_second && !rest.is_zero() {
-        return Ok(Stand::Over(Verdict::Wait(rest)));
-    }
-    let message = messages::find(tx, reply.message_id).await?.ok_or_else(|| Refusal::not_found("message"))?;
-    let thread = mails::thread_of(tx, reply.conversation_id).await?.ok_or_else(|| Refusal::not_found("thread"))?;
-    let answered = match message.reply_to_id {
-        Some(question) => mails::received_as(tx, question).await?,
-        None => mails::last_received(tx, reply.conversation_id).await?,
-    };
-    let begun = Progress { status: MailStatus::Sending, gmail_id: None, failure: None, updated_at: cx.now() };
+    let begun = Progress { status: MailStatus::Sending, gmail_id: None, failure: Some(None), updated_at: cx.now() };
     mails::progress(tx, id, &begun).await?;
-    let is_automatic = message.role == MessageRole::Assistant;
-    let arrived_at = answered.as_ref().and_then(|mail| mail.arrived_at).filter(|_| is_automatic);
-    let old_since = arrived_at.filter(|at| cx.now() - *at > OLD);
-    let marker = id.to_string();
     let text = message.message.content;
-    let ready = Ready { marker, is_automatic, text, thread, answered, is_second, is_closed, old_since };
-    Ok(Stand::Ready(Box::new(ready)))
+    Ok(Stand::Ready(Box::new(Ready { row, is_automatic, text, thread, answered, withheld, old_since })))
 }

@@ -12,6 +12,7 @@ use crate::support::{
 
 /// Another mailbox of the same business.
 const OTHER: &str = "second.desk@exampleco.test";
+const UNCONNECTED: &str = "No mailbox is connected, or it has to be connected again.";
 
 /// What became of each message that goes by mail, as staff see it.
 async fn fates(actor: &Actor<'_>) -> Vec<String> {
@@ -220,4 +221,99 @@ async fn a_mail_that_google_would_not_give_is_asked_for_until_it_is_old() {
     }
     assert_eq!((tries, passed_over(&gateway).await), (12, vec!["it can't be read".to_owned()]));
     assert_eq!(deliveries().await, ["DEAD", "PROCESSED"]);
+}
+
+/// The consent is taken back after the mail was read, and before its answer goes out.
+fn takes_back_at_the_send(google: &FakeGoogle) {
+    google.fails("send", Fault::Answer(401, json!({ "error": { "errors": [{ "reason": "authError" }] } })));
+    google.fails("token", Fault::Answer(400, json!({ "error": "invalid_grant" })));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_waits_where_the_consent_is_taken_back_before_it_goes_out() {
+    let google = FakeGoogle::start().await;
+    let gateway = mailbox::gateway(&google).await;
+    let admin = mailbox::with_mailbox(&google, &gateway.tenant("acme").await).await;
+    google.arrives(DESK, "thread-1", asks("1", "Is there room on Saturday?"));
+    takes_back_at_the_send(&google);
+    told(&google, &gateway, "push-1").await;
+    assert_eq!(mailbox::settings(&admin).await["status"], "RECONNECT_NEEDED");
+    assert_eq!(fates(&admin).await, [format!("QUEUED: {UNCONNECTED}")]);
+    // However often it is looked at, and however long that takes.
+    for _ in 0..15 {
+        gateway.clock.advance(TimeDelta::minutes(40));
+        gateway.work().await;
+    }
+    let admin = gateway.sign_in("admin@acme.example").await;
+    assert_eq!(fates(&admin).await, [format!("QUEUED: {UNCONNECTED}")]);
+    assert_eq!((google.asked("send").len(), google.asked("thread").len()), (1, 0));
+    mailbox::connect(&google, &admin, DESK).await;
+    gateway.work().await;
+    assert_eq!((fates(&admin).await, google.sent(DESK).len()), (vec!["SENT".to_owned()], 1));
+    assert_eq!(google.asked("thread").len(), 1, "by then a person might have answered");
+    gateway.clock.advance(TimeDelta::minutes(21));
+    gateway.work().await;
+    assert_eq!(google.sent(DESK).len(), 1, "once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_waited_is_left_out_where_a_person_gave_one_meanwhile() {
+    let google = FakeGoogle::start().await;
+    let gateway = mailbox::gateway(&google).await;
+    mailbox::with_mailbox(&google, &gateway.tenant("acme").await).await;
+    google.arrives(DESK, "thread-1", asks("1", "Is there room on Saturday?"));
+    takes_back_at_the_send(&google);
+    told(&google, &gateway, "push-1").await;
+    // At Gmail.
+    let by_hand = plain(DESK, "Re: Saturday lessons?", "<hand@exampleco.test>", "Yes, there is.", &[]);
+    google.arrives_as(DESK, "thread-1", &["SENT"], by_hand);
+    gateway.clock.advance(TimeDelta::hours(2));
+    let admin = gateway.sign_in("admin@acme.example").await;
+    mailbox::connect(&google, &admin, DESK).await;
+    gateway.work().await;
+    assert_eq!(fates(&admin).await, ["FAILED: A person answered meanwhile."]);
+    assert_eq!(google.sent(DESK).len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_staff_wrote_waits_too_and_goes_out_in_the_place_of_the_answer_before_it() {
+    let google = FakeGoogle::start().await;
+    let gateway = mailbox::gateway(&google).await;
+    let admin = mailbox::with_mailbox(&google, &gateway.tenant("acme").await).await;
+    google.arrives(DESK, "thread-1", asks("1", "Is there room on Saturday?"));
+    google.fails("send", Fault::Answer(503, json!({})));
+    told(&google, &gateway, "push-1").await;
+    says(&admin, "I looked: yes, at 9.").await;
+    google.takes_back(DESK);
+    gateway.clock.advance(TimeDelta::minutes(2));
+    gateway.work().await;
+    // The first may have been sent, for all that is known, and the second waits behind it.
+    assert_eq!(fates(&admin).await, [format!("SENDING: {UNCONNECTED}"), "QUEUED".to_owned()]);
+    gateway.clock.advance(TimeDelta::hours(2));
+    let admin = gateway.sign_in("admin@acme.example").await;
+    mailbox::connect(&google, &admin, DESK).await;
+    gateway.work().await;
+    assert_eq!(fates(&admin).await, ["FAILED: A person answered meanwhile.", "SENT"]);
+    let sent = google.sent(DESK);
+    assert!(sent.len() == 1 && sent[0].1.contains("I looked: yes, at 9."), "{sent:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_waited_for_two_weeks_is_given_up() {
+    let google = FakeGoogle::start().await;
+    let gateway = mailbox::gateway(&google).await;
+    mailbox::with_mailbox(&google, &gateway.tenant("acme").await).await;
+    google.arrives(DESK, "thread-1", asks("1", "Is there room on Saturday?"));
+    takes_back_at_the_send(&google);
+    told(&google, &gateway, "push-1").await;
+    for (days, fate) in [(13, "QUEUED"), (1, "FAILED")] {
+        gateway.clock.advance(TimeDelta::days(days));
+        gateway.work().await;
+        let admin = gateway.sign_in("admin@acme.example").await;
+        assert_eq!(fates(&admin).await, [format!("{fate}: {UNCONNECTED}")]);
+    }
+    let admin = gateway.sign_in("admin@acme.example").await;
+    mailbox::connect(&google, &admin, DESK).await;
+    gateway.work().await;
+    assert_eq!(google.sent(DESK).len(), 0);
 }

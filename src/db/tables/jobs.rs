@@ -88,6 +88,20 @@ pub async fn put(tx: &mut Tx<Tenant>, job: &NewJob<'_>) -> Outcome<()> {
     Ok(())
 }
 
+/// Makes the tenant's jobs of a kind due that are put off until later. Gives how many.
+///
+/// # Errors
+/// Database faults.
+pub async fn hasten(tx: &mut Tx<Tenant>, kind: &str, now: DateTime<Utc>) -> Outcome<usize> {
+    let tenant = tx.tenant();
+    let put_off = jobs::table
+        .filter(jobs::tenant_id.eq(tenant))
+        .filter(jobs::kind.eq(kind))
+        .filter(jobs::state.eq(JobState::Ready))
+        .filter(jobs::run_at.gt(now));
+    Ok(diesel::update(put_off).set((jobs::run_at.eq(now), jobs::updated_at.eq(now))).execute(tx.conn()).await?)
+}
+
 /// Which jobs to take.
 #[derive(Debug, Clone)]
 pub struct Wish {

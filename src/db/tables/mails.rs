@@ -210,7 +210,7 @@ pub struct Progress {
     pub status: MailStatus,
     /// `None` leaves what is known.
     pub gmail_id: Option<String>,
-    pub failure: Option<String>,
+    pub failure: Option<Option<String>>,
     pub updated_at: DateTime<Utc>,
 }
 

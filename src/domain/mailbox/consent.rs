@@ -261,6 +261,10 @@ async fn store(cx: &TenantCx, user: UserId, given: Given) -> Outcome<Tokens> {
         }
         let care = Job::MailboxCare { generation: row.generation + 1 };
         jobs::enqueue(cx, tx, None, &care).await?;
+        let waiting = jobs::hasten(cx, tx, &Job::Mail { mail: Uuid::nil() }).await?;
+        if waiting > 0 {
+            tracing::info!(%tenant, waiting, "mail that waited for a mailbox goes out");
+        }
         cx.audit(tx, "email.connect", tenant);
         Ok(if is_same { Tokens::default() } else { old })
     })

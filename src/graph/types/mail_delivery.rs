@@ -11,7 +11,7 @@ pub struct MailDelivery {
     to: String,
     /// How far it has come.
     status: MailStatus,
-    /// Why it failed.
+    /// Why it failed, or waits.
     failure: Option<String>,
     /// When it was put in line.
     created_at: DateTime,
