@@ -7,28 +7,24 @@ use anyhow::{Context, bail, ensure};
 use diesel::{QueryableByName, migration::MigrationSource, pg::Pg, sql_query, sql_types::Text};
 use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
 use crate::{
     db::{
         Db, DbSettings,
         connect::Target,
         guardrail::{self, Danger, Login},
+        login::{LOCK, make_login, plain_login},
         pool::PooledConnection,
     },
     kernel::failure::Outcome,
-    tokens::hmac_sha256,
 };
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
-/// Two nodes that start together migrate one after the other.
-const LOCK: i64 = 0x0046_726f_6e74_6465;
 /// How often one migration tries to get at a table that somebody holds.
 const LOCK_TRIES: usize = 3;
 /// And how long each try takes.
 pub const LOCK_WAIT: Duration = Duration::from_secs(5);
-/// The role that development signs in with.
-const APP_ROLE: &str = "frontdesk_app";
 
 /// What to make ready, and how strictly.
 #[derive(Debug, Clone)]
@@ -203,81 +199,6 @@ fn patiently<T>(doing: &str, mut step: impl FnMut() -> diesel::migration::Result
 
 async fn connect(target: &Target, name: &str) -> anyhow::Result<AsyncPgConnection> {
     target.connect().await.map_err(|error| anyhow::anyhow!("can't connect to {name}: {error}"))
-}
-
-/// Development's own plain role, so that the guard holds there too. The password follows from the administrator's, so
-/// that two nodes on one database agree without talking.
-async fn plain_login(
-    target: &Target,
-    url: &SecretString,
-    connection: &mut AsyncPgConnection,
-) -> anyhow::Result<SecretString> {
-    let password =
-        target.config().get_password().map(|secret| hex::encode(hmac_sha256(secret, b"frontdesk_app login")));
-    let login = target.with_login(APP_ROLE, password.as_deref());
-    let works = match login.connect().await {
-        Ok(mut connection) => can_take_roles(&mut connection).await,
-        Err(_) => false,
-    };
-    if !works {
-        make_login(connection, APP_ROLE, password.as_deref()).await?;
-    }
-    with_user(url, APP_ROLE, password.as_deref())
-}
-
-async fn can_take_roles(connection: &mut AsyncPgConnection) -> bool {
-    connection
-        .batch_execute(
-            "BEGIN; SET LOCAL ROLE frontdesk_worker; ROLLBACK; \
-             SELECT count(*) FROM __diesel_schema_migrations",
-        )
-        .await
-        .is_ok()
-}
-
-async fn make_login(connection: &mut AsyncPgConnection, name: &str, password: Option<&str>) -> anyhow::Result<()> {
-    let quoted = format!("\"{}\"", name.replace('"', "\"\""));
-    let literal = name.replace('\'', "''");
-    let password = password.map_or_else(String::new, |password| {
-        format!("ALTER ROLE {quoted} PASSWORD '{}';", password.replace('\'', "''"))
-    });
-    let batch = format!(
-        "SELECT pg_advisory_xact_lock({LOCK});
-         DO $$ BEGIN
-             IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{literal}') THEN
-                 CREATE ROLE {quoted} LOGIN NOINHERIT NOCREATEDB NOCREATEROLE;
-             END IF;
-         EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
-         END $$;
-         ALTER ROLE {quoted} LOGIN NOINHERIT;
-         {password}
-         GRANT frontdesk_tenant, frontdesk_admin, frontdesk_identity, frontdesk_worker TO {quoted};
-         GRANT SELECT ON __diesel_schema_migrations TO {quoted};"
-    );
-    // Roles are the cluster's, and the lock is the database's: a node on another database may be at it too, and
-    // PostgreSQL then refuses one of the two.
-    for patience in [50, 100, 200, 400, 800] {
-        match connection.batch_execute(&batch).await {
-            Ok(()) => return Ok(()),
-            Err(error) if error.to_string().contains("concurrently updated") => {
-                tokio::time::sleep(Duration::from_millis(patience)).await;
-            }
-            Err(error) => bail!("making the login role `{name}`: {error}"),
-        }
-    }
-    bail!("making the login role `{name}`: other nodes are changing it all the time")
-}
-
-fn with_user(url: &SecretString, user: &str, password: Option<&str>) -> anyhow::Result<SecretString> {
-    let text = url.expose_secret();
-    if let Ok(mut parsed) = url::Url::parse(text) {
-        let changed = parsed.set_username(user).and_then(|()| parsed.set_password(password));
-        ensure!(changed.is_ok(), "DATABASE_URL can't carry another user name");
-        return Ok(parsed.to_string().into());
-    }
-    // `key=value` form: a later key wins.
-    let password = password.map_or_else(String::new, |password| format!(" password={password}"));
-    Ok(format!("{text} user={user}{password}").into())
 }
 
 fn refusal(login: &Login, dangers: &[Danger]) -> String {

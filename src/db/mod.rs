@@ -10,6 +10,7 @@ mod guardrail;
 pub mod identity;
 mod joins;
 mod kept;
+mod login;
 pub mod migrate;
 mod pool;
 mod replica;
