@@ -39,8 +39,13 @@ pub(super) fn read(read: &mut Reader<'_>, is_production: bool) -> DatabaseConfig
 
 fn database_url(read: &mut Reader<'_>, is_production: bool) -> Option<SecretString> {
     let url = read.postgres_url("DATABASE_URL");
-    if url.is_none() && is_production && read.text("DATABASE_URL").is_none() {
-        read.problem("DATABASE_URL", "is missing; production has no private database");
+    if url.is_none() && read.text("DATABASE_URL").is_none() {
+        if is_production {
+            read.problem("DATABASE_URL", "is missing; production has no private database");
+        } else if read.text("DATABASE_PUBLIC_URL").is_some() {
+            // The private one has no other owner: migrations would run elsewhere.
+            read.problem("DATABASE_URL", "is missing beside DATABASE_PUBLIC_URL; name the same database in both");
+        }
     }
     url
 }

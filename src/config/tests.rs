@@ -177,6 +177,17 @@ fn production_has_no_defaults_for_secrets() {
 }
 
 #[test]
+fn the_private_database_has_no_other_owner() {
+    let alone = with(&[("ENVIRONMENT", "development"), ("DATABASE_URL", "")]).expect_err("an owner of something else");
+    insta::assert_snapshot!(alone, @"
+    1 setting(s) need mending:
+      DATABASE_URL is missing beside DATABASE_PUBLIC_URL; name the same database in both
+    ");
+    let private = [("ENVIRONMENT", "development"), ("DATABASE_URL", ""), ("DATABASE_PUBLIC_URL", "")];
+    assert!(with(&private).expect("good").database.url.is_none());
+}
+
+#[test]
 fn passages_are_looked_for_with_the_key_of_openai_whoever_writes_the_replies() {
     let read = with(&[("LLM_PROVIDER", "built_in"), ("METRICS_TOKEN", "canary-0123456789-of-the-scraper-0123456789")])
         .expect("good");

@@ -38,6 +38,12 @@ impl Drop for Folder {
     }
 }
 
+/// How many tables a database has.
+async fn tables(database: &str) -> i64 {
+    let count = "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'";
+    cluster::owner(database).await.query_one(count, &[]).await.expect("count").get(0)
+}
+
 fn login(email: &str, password: &str) -> String {
     format!(
         "mutation {{ login(input: {{ email: \"{email}\", password: \"{password}\" }}) {{ user {{ role tenant {{ subdomain }} }} }} }}"
@@ -165,6 +171,23 @@ async fn a_start_takes_as_many_files_as_it_is_allowed_and_says_where_they_are_to
     // What it was given at first would be a fifth of that.
     insta::assert_snapshot!(last["fields"]["message"].as_str().expect("text"), @"1500 files may be open at once; with MAX_CONNECTIONS at 1000, 2016 of them are needed. Raise the hard limit (`ulimit -Hn`, LimitNOFILE= in a systemd unit, `ulimits: nofile` in a compose file), or lower MAX_CONNECTIONS.");
     server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owners_url_alone_is_not_taken_for_the_private_databases() {
+    let (database, folder) = (cluster::empty_database().await, Folder::new("alone"));
+    let owner = cluster::owner_url(&database);
+    let settings =
+        [("FRONTDESK_DATA_DIR", folder.text()), ("PORT", "0"), ("DATABASE_PUBLIC_URL", owner.expose_secret())];
+    for command in ["serve", "migrate"] {
+        let (ok, said, error) = run(&[command], &settings).await;
+        assert!(
+            !ok && said.is_empty() && error.contains("DATABASE_URL is missing beside DATABASE_PUBLIC_URL"),
+            "{error}"
+        );
+    }
+    assert_eq!(tables(&database).await, 0, "nothing is made there");
+    assert!(!folder.0.join("postgres").exists(), "nor here");
 }
 
 #[tokio::test(flavor = "multi_thread")]
