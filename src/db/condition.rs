@@ -8,7 +8,7 @@ use std::time::Instant;
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::{
     QueryableByName, sql_query,
-    sql_types::{BigInt, Bool, Integer, Nullable, Text, Timestamptz},
+    sql_types::{Bool, Integer, Nullable, Text, Timestamptz},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use secrecy::SecretString;
@@ -52,8 +52,6 @@ pub struct Condition {
     pub hosts: Vec<(String, u16)>,
     /// What keeps others from reading along.
     pub cover: Cover,
-    /// Tells it from other databases of the same server.
-    pub database: i64,
     /// How far its tables are; `None` where the login may not read that.
     pub progress: Option<Progress>,
     /// It has tables of ours at all.
@@ -103,8 +101,6 @@ struct Facts {
     connections: i32,
     #[diesel(sql_type = Bool)]
     is_encrypted: bool,
-    #[diesel(sql_type = BigInt)]
-    database: i64,
     /// None where there is no list of migrations.
     #[diesel(sql_type = Nullable<Bool>)]
     may_read_migrations: Option<bool>,
@@ -137,7 +133,7 @@ async fn ask(connection: &mut AsyncPgConnection, target: &Target) -> anyhow::Res
     connection.batch_execute("BEGIN READ ONLY; SET LOCAL statement_timeout = 10000").await?;
     let login = Login::of(connection).await?;
     let facts: Facts = sql_query(
-        "SELECT pg_encoding_to_char(encoding)::text AS encoding, oid::bigint AS database, \
+        "SELECT pg_encoding_to_char(encoding)::text AS encoding, \
                 current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int \
                   - coalesce(current_setting('reserved_connections', true), '0')::int AS connections, \
                 coalesce((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false) AS is_encrypted, \
@@ -181,7 +177,6 @@ async fn ask(connection: &mut AsyncPgConnection, target: &Target) -> anyhow::Res
             (true, false) => Cover::Encrypted,
             (true, true) => Cover::Verified,
         },
-        database: facts.database,
         progress: noted.map(|noted| migrate::progress(&noted)).transpose()?,
         is_migrated,
         gaps,

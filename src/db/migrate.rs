@@ -16,6 +16,7 @@ use crate::{
         guardrail::{self, Danger, Login},
         login::{LOCK, make_login, plain_login},
         pool::PooledConnection,
+        same,
     },
     kernel::failure::Outcome,
 };
@@ -25,6 +26,8 @@ const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
 const LOCK_TRIES: usize = 3;
 /// And how long each try takes.
 pub const LOCK_WAIT: Duration = Duration::from_secs(5);
+/// How long `DATABASE_URL` may take to be compared with the owner's.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What to make ready, and how strictly.
 #[derive(Debug, Clone)]
@@ -83,7 +86,7 @@ pub async fn open(settings: &OpenSettings) -> anyhow::Result<Db> {
     if let Some(owner) = &settings.owner_url
         && settings.migrate
     {
-        migrate_as_owner(owner, Some(&target), settings.lock_wait).await?;
+        migrate_as_owner(owner, &target, settings.lock_wait).await?;
     }
     let mut connection = connect(&target, "DATABASE_URL").await?;
     let login = Login::inspect(&mut connection).await?;
@@ -108,23 +111,29 @@ pub async fn open(settings: &OpenSettings) -> anyhow::Result<Db> {
 ///
 /// # Errors
 /// In words for an operator.
-async fn migrate_as_owner(owner: &SecretString, login: Option<&Target>, lock_wait: Duration) -> anyhow::Result<()> {
+async fn migrate_as_owner(owner: &SecretString, served: &Target, lock_wait: Duration) -> anyhow::Result<()> {
+    let (owner, mut connection) = as_owner(owner, served).await?;
+    run(&owner, lock_wait).await?;
+    let login = served.config();
+    let Some(name) = login.get_user().filter(|name| owner.config().get_user() != Some(*name)) else { return Ok(()) };
+    let password = login.get_password().map(String::from_utf8_lossy);
+    make_login(&mut connection, name, password.as_deref()).await
+}
+
+/// The owner's way in. Before anything is changed it is seen to be fit, and to lead where `DATABASE_URL` does, as far as somebody can
+/// sign in there: its login may be one that is still to be made.
+async fn as_owner(owner: &SecretString, served: &Target) -> anyhow::Result<(Target, AsyncPgConnection)> {
     let owner = Target::parse(owner)?;
     let mut connection = connect(&owner, "DATABASE_PUBLIC_URL").await?;
-    // One that is too old is told before anything is changed.
     Login::inspect(&mut connection).await?;
-    run(&owner, lock_wait).await?;
-    let Some((name, password)) = login.and_then(|login| {
-        let config = login.config();
-        Some((config.get_user()?, config.get_password()))
-    }) else {
-        return Ok(());
-    };
-    if owner.config().get_user() == Some(name) {
-        return Ok(());
+    if let Ok(Ok(mut other)) = tokio::time::timeout(PATIENCE, served.connect()).await {
+        ensure!(
+            same::lead_to_one(&mut connection, &mut other).await?,
+            "DATABASE_PUBLIC_URL and DATABASE_URL lead to different databases. Nothing was changed; name the same host and \
+             database in both"
+        );
     }
-    let password = password.map(String::from_utf8_lossy);
-    make_login(&mut connection, name, password.as_deref()).await
+    Ok((owner, connection))
 }
 
 /// `frontdesk migrate`: with the owner's URL where one is given, else with `DATABASE_URL` itself.
@@ -134,7 +143,7 @@ async fn migrate_as_owner(owner: &SecretString, login: Option<&Target>, lock_wai
 pub async fn migrate(settings: &OpenSettings) -> anyhow::Result<()> {
     let target = Target::parse(&settings.db.url)?;
     match &settings.owner_url {
-        Some(owner) => migrate_as_owner(owner, Some(&target), settings.lock_wait).await,
+        Some(owner) => migrate_as_owner(owner, &target, settings.lock_wait).await,
         None => run(&target, settings.lock_wait).await,
     }
 }
@@ -144,7 +153,11 @@ pub async fn migrate(settings: &OpenSettings) -> anyhow::Result<()> {
 /// # Errors
 /// When a migration can't be taken back.
 pub async fn revert(settings: &OpenSettings, steps: usize) -> anyhow::Result<()> {
-    let target = Target::parse(settings.owner_url.as_ref().unwrap_or(&settings.db.url))?;
+    let served = Target::parse(&settings.db.url)?;
+    let target = match &settings.owner_url {
+        Some(owner) => as_owner(owner, &served).await?.0,
+        None => served,
+    };
     locked(&target, settings.lock_wait, move |harness| {
         for _ in 0..steps {
             patiently("taking back a migration", || harness.revert_last_migration(MIGRATIONS))?;

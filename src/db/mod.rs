@@ -14,6 +14,7 @@ mod login;
 pub mod migrate;
 mod pool;
 mod replica;
+pub mod same;
 #[rustfmt::skip]
 mod schema;
 pub mod scope;

@@ -191,6 +191,29 @@ async fn an_owners_url_alone_is_not_taken_for_the_private_databases() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_owners_url_of_another_database_changes_nothing_there() {
+    let (elsewhere, served) = (cluster::empty_database().await, cluster::database().await);
+    let (owner, login) = (cluster::owner_url(&elsewhere), cluster::login_url(&served));
+    let settings = [
+        ("ENVIRONMENT", "production"),
+        ("JWT_SECRET_KEY", KEY),
+        ("SECRET_KEY", KEY),
+        ("PORT", "0"),
+        ("HOST", "127.0.0.1"),
+        ("ADMIN_EMAIL", "root@example.com"),
+        ("ADMIN_PASSWORD", "a long password"),
+        ("DATABASE_PUBLIC_URL", owner.expose_secret()),
+        ("DATABASE_URL", login.expose_secret()),
+    ];
+    for command in [&["serve"][..], &["migrate"], &["migrate", "--down", "1"], &["seed-admin"], &["seed-base-prompt"]] {
+        let (ok, _, error) = run(command, &settings).await;
+        let said = "DATABASE_PUBLIC_URL and DATABASE_URL lead to different databases. Nothing was changed;";
+        assert!(!ok && error.contains(said), "{command:?}: {error}");
+    }
+    assert_eq!(tables(&elsewhere).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn faults_in_the_environment_are_all_named_and_nothing_starts() {
     let (ok, said, error) =
         run(&["serve"], &[("ENVIRONMENT", "production"), ("PORT", "high"), ("SECRET_KEY", "canary")]).await;

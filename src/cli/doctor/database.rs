@@ -17,6 +17,7 @@ use crate::{
         Db, DbSettings,
         condition::{self, Condition, Cover, Gap, Unknown},
         migrate::{self, Progress},
+        same,
     },
 };
 
@@ -59,7 +60,7 @@ pub(super) async fn look(area: &mut Area<'_>, config: &Config, means: &Means, is
     wire(area, config, &condition).await;
     let is_mended = !is_production(config) && config.database.owner_url.is_none() && condition.makes_roles;
     login(area, &condition, is_mended);
-    let owner = owner(area, config, &condition).await;
+    let owner = owner(area, config, url).await;
     let is_current = migrations(area, config, &condition, is_mended || owner);
     gaps(area, &condition);
     replica(area, config, url).await;
@@ -193,24 +194,27 @@ fn login(area: &mut Area<'_>, condition: &Condition, is_mended: bool) {
 }
 
 /// The owner's URL, for migrations. Gives whether a start would migrate by it.
-async fn owner(area: &mut Area<'_>, config: &Config, condition: &Condition) -> bool {
+async fn owner(area: &mut Area<'_>, config: &Config, served: &SecretString) -> bool {
     let Some(url) = &config.database.owner_url else { return false };
-    let is_needed = config.database.migrate_on_start;
-    match timed(url).await {
+    let compared = match timed(url).await {
+        Ok(_) => tokio::time::timeout(PATIENCE, same::is_one(url, served)).await.ok().and_then(Result::ok),
         Err(unknown) => {
-            not_told(area, "DATABASE_PUBLIC_URL", "owner", is_needed, &unknown);
-            false
+            not_told(area, "DATABASE_PUBLIC_URL", "owner", config.database.migrate_on_start, &unknown);
+            return false;
         }
-        Ok(owner) if owner.database != condition.database => {
+    };
+    match compared {
+        Some(true) => area.ok("owner", "The owner's login for migrations works."),
+        Some(false) => {
             let found = "DATABASE_PUBLIC_URL and DATABASE_URL lead to different databases.";
             area.must_mend("owner-of-another-database", found, "Name the same host and database in both.");
-            false
         }
-        Ok(_) => {
-            area.ok("owner", "The owner's login for migrations works.");
-            true
+        None => {
+            let found = "DATABASE_PUBLIC_URL and DATABASE_URL could not be compared.";
+            area.note("owner-not-compared", found, "See to it that both name the same host and database.");
         }
     }
+    compared != Some(false)
 }
 
 /// Gives whether the tables are those of this program.
