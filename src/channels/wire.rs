@@ -1,9 +1,11 @@
 //! HTTP to other services: bounded in time and size, never redirected. Must not know whom it asks.
 
-use std::{error::Error, time::Duration};
+use std::time::Duration;
 
 use anyhow::Context;
 use reqwest::{Client, ClientBuilder, Response, redirect::Policy};
+
+use crate::kernel::cause::innermost;
 
 /// Until a connection stands.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -38,10 +40,5 @@ pub(crate) async fn body(mut answer: Response, max: usize) -> Result<Option<Vec<
 
 /// The innermost cause, which is the telling one, and names no address.
 pub(crate) fn cause(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut inner: &dyn Error = &error;
-    while let Some(source) = inner.source() {
-        inner = source;
-    }
-    inner.to_string().chars().take(200).collect()
+    innermost(&error.without_url())
 }

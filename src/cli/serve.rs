@@ -25,8 +25,8 @@ pub(super) async fn run(config: &Config, open: &OpenSettings) -> anyhow::Result<
         .with_context(|| format!("can't listen on {}; set HOST and PORT", config.http.address))?;
     if let Some(url) = &config.database.replica_url {
         let is_production = config.environment == Environment::Production;
-        if !migrate::check_replica(&open.db.url, url, is_production).await? {
-            tracing::warn!("the database's copy can't be reached: the database itself is read meanwhile");
+        if let Some(error) = migrate::check_replica(&open.db.url, url, is_production).await? {
+            tracing::warn!(error, "the database's copy can't be reached: the database itself is read meanwhile");
         }
     }
     let parts = Parts::of(config);

@@ -83,8 +83,8 @@ pub enum Cover {
 #[derive(Debug, thiserror::Error)]
 pub enum Unknown {
     /// The URL makes no sense.
-    #[error("it can't be read as a PostgreSQL URL")]
-    Unreadable,
+    #[error("{0}")]
+    Unreadable(String),
     /// No connection could be made.
     #[error("{0}")]
     Unreachable(String),
@@ -118,12 +118,12 @@ struct Noted {
     version: String,
 }
 
-/// Looks at the database that `url` leads to, as the login that it names.
+/// Looks at the database that `url` leads to, as the login that it names. `variable` is where the URL stands.
 ///
 /// # Errors
 /// [`Unknown`].
-pub async fn look(url: &SecretString) -> Result<Condition, Unknown> {
-    let target = Target::parse(url).map_err(|_| Unknown::Unreadable)?;
+pub async fn look(variable: &str, url: &SecretString) -> Result<Condition, Unknown> {
+    let target = Target::parse(variable, url).map_err(|error| Unknown::Unreadable(error.to_string()))?;
     let mut connection = target.connect().await.map_err(|error| Unknown::Unreachable(error.to_string()))?;
     let unanswered = |error: anyhow::Error| Unknown::Unanswered(format!("{error:#}"));
     ask(&mut connection, &target).await.map_err(unanswered)

@@ -1,9 +1,9 @@
 //! Opens one connection: reads every form of `DATABASE_URL` that is in use, and speaks TLS where it asks for it.
 //! Must not know roles or tables.
 
-use std::{str::FromStr, sync::Arc, time::Duration};
+use std::{error::Error, str::FromStr, sync::Arc, time::Duration};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::AsyncPgConnection;
 use rustls::{
@@ -15,6 +15,8 @@ use rustls::{
 use secrecy::{ExposeSecret, SecretString};
 use tokio_postgres::{Config, NoTls, config::SslMode};
 use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::kernel::cause::innermost;
 
 /// A database that can be connected to again and again.
 pub(in crate::db) struct Target {
@@ -29,10 +31,15 @@ impl Target {
     ///
     /// `sslmode` means what libpq says: `disable`, `prefer` and `require` (encrypted, certificate not checked),
     /// `verify-ca` and `verify-full` (certificate and name checked against the system's roots).
-    pub(in crate::db) fn parse(url: &SecretString) -> anyhow::Result<Self> {
+    ///
+    /// # Errors
+    /// What can't be read is said by `name`, which is the variable's.
+    pub(in crate::db) fn parse(name: &str, url: &SecretString) -> anyhow::Result<Self> {
         let (text, verify) = normalise(url.expose_secret());
-        let mut config =
-            Config::from_str(&text).map_err(|_| anyhow::anyhow!("DATABASE_URL can't be read as a PostgreSQL URL"))?;
+        let unreadable = |error: tokio_postgres::Error| {
+            anyhow!("{name} can't be read as a PostgreSQL URL{}", misread(&text, &error))
+        };
+        let mut config = Config::from_str(&text).map_err(unreadable)?;
         if config.get_application_name().is_none() {
             config.application_name("frontdesk");
         }
@@ -60,7 +67,7 @@ impl Target {
     }
 
     pub(in crate::db) async fn connect(&self) -> ConnectionResult<AsyncPgConnection> {
-        let bad = |error: tokio_postgres::Error| ConnectionError::BadConnection(error.to_string());
+        let bad = |error: tokio_postgres::Error| ConnectionError::BadConnection(cause(&error));
         if let Some(tls) = &self.tls {
             let (client, connection) = self.config.connect(tls.clone()).await.map_err(bad)?;
             AsyncPgConnection::try_from_client_and_connection(client, connection).await
@@ -69,6 +76,28 @@ impl Target {
             AsyncPgConnection::try_from_client_and_connection(client, connection).await
         }
     }
+}
+
+/// Why there is no connection: in PostgreSQL's words, or in those of the innermost cause. Neither repeats a password.
+fn cause(error: &tokio_postgres::Error) -> String {
+    match error.as_db_error() {
+        Some(said) => format!("{} (SQLSTATE {})", said.message(), said.code().code()),
+        None => innermost(error),
+    }
+}
+
+/// What of a URL can't be read, where that may be said. Of a password with characters that should stand in percent, the rest may be
+/// taken for parameters: a name is repeated only where it can't be a piece of one.
+fn misread(text: &str, error: &tokio_postgres::Error) -> String {
+    let said = error.source().map(ToString::to_string).unwrap_or_default();
+    let outside = match text.split_once("://") {
+        Some((_, rest)) => rest.rsplit_once('@').map_or(rest, |(_, rest)| rest),
+        None => text,
+    };
+    let outside = outside.split_once("password").map_or(outside, |(before, _)| before);
+    let unknown = said.strip_prefix("unknown option `").and_then(|name| name.strip_suffix('`'));
+    let is_outside = unknown.is_some_and(|name| outside.contains(&format!("{name}=")));
+    if is_outside || said.starts_with("invalid value for option `") { format!(": {said}") } else { String::new() }
 }
 
 /// Gives the URL in the form that tokio-postgres reads, and whether the certificate must be checked.
@@ -156,15 +185,32 @@ mod tests {
             ("postgresql+psycopg://u:p@h/db?sslmode=verify-full", true),
             ("host=/tmp/s user=u dbname=d sslmode=disable", false),
         ] {
-            let target = Target::parse(&SecretString::from(url)).expect(url);
+            let target = Target::parse("DATABASE_URL", &SecretString::from(url)).expect(url);
             assert_eq!(target.config().get_user(), Some("u"), "{url}");
             assert_eq!(target.tls.is_some(), tls, "{url}");
         }
     }
 
+    fn fault(url: &str) -> String {
+        format!("{:#}", Target::parse("THE_URL", &SecretString::from(url)).err().expect(url))
+    }
+
+    #[test]
+    fn a_parameter_that_is_not_known_is_named_unless_it_may_be_a_piece_of_the_password() {
+        for (url, why) in [
+            ("postgres://u:p@h/db?sslrootcert=/x", ": unknown option `sslrootcert`"),
+            ("postgres://u:p@h/db?sslmode=perhaps", ": invalid value for option `sslmode`"),
+            ("host=h service=s password=p", ": unknown option `service`"),
+            ("postgres://u:p@ss?canary=1@h/db", ""),
+            ("postgres://h/db?password=p&canary=1", ""),
+            ("host=h password=my canary=1", ""),
+        ] {
+            assert_eq!(fault(url), format!("THE_URL can't be read as a PostgreSQL URL{why}"), "{url}");
+        }
+    }
+
     #[test]
     fn a_url_that_cannot_be_read_is_not_repeated_in_the_error() {
-        let error = Target::parse(&SecretString::from("mysql://u:canary@h/db")).err().expect("refused");
-        assert!(!format!("{error:#}").contains("canary"));
+        assert!(!fault("mysql://u:canary@h/db").contains("canary"));
     }
 }

@@ -52,19 +52,25 @@ struct Cluster {
     is_copy: bool,
 }
 
-/// Looks at a copy (`DATABASE_REPLICA_URL`): whether it is one of this database, and by which login. `false` for one that can't
-/// be reached now; it may be later.
+/// Looks at a copy (`DATABASE_REPLICA_URL`): whether it is one of this database, and by which login. Gives why one can't be reached
+/// now; it may be later.
 ///
 /// # Errors
 /// For another database; in production, for one that follows none, and a login that could pass row-level security by.
 #[expect(clippy::disallowed_methods, reason = "asks the server for its name, which is in no schema")]
-pub async fn check_replica(database: &SecretString, copy: &SecretString, is_production: bool) -> anyhow::Result<bool> {
+pub async fn check_replica(
+    database: &SecretString,
+    copy: &SecretString,
+    is_production: bool,
+) -> anyhow::Result<Option<String>> {
     let question = "SELECT system_identifier AS id, pg_is_in_recovery() AS is_copy FROM pg_control_system()";
-    let target = Target::parse(copy).context("DATABASE_REPLICA_URL")?;
-    let Ok(mut connection) = target.connect().await else { return Ok(false) };
+    let mut connection = match Target::parse("DATABASE_REPLICA_URL", copy)?.connect().await {
+        Ok(connection) => connection,
+        Err(error) => return Ok(Some(error.to_string())),
+    };
     let there: Cluster = sql_query(question).get_result(&mut connection).await?;
     let dangers = Login::inspect(&mut connection).await?.dangers();
-    let mut connection = connect(&Target::parse(database)?, "DATABASE_URL").await?;
+    let mut connection = connect(&Target::parse("DATABASE_URL", database)?, "DATABASE_URL").await?;
     let here: Cluster = sql_query(question).get_result(&mut connection).await?;
     ensure!(here.id == there.id, "DATABASE_REPLICA_URL names another database than a copy of DATABASE_URL's");
     ensure!(there.is_copy || !is_production, "DATABASE_REPLICA_URL names a server that follows none");
@@ -73,7 +79,7 @@ pub async fn check_replica(database: &SecretString, copy: &SecretString, is_prod
         "DATABASE_REPLICA_URL signs in as a role that could pass row-level security by: {}. Use the login of DATABASE_URL",
         listed(&dangers)
     );
-    Ok(true)
+    Ok(None)
 }
 
 /// Opens the database for serving: migrated, signed in as a plain role, every table guarded.
@@ -81,7 +87,7 @@ pub async fn check_replica(database: &SecretString, copy: &SecretString, is_prod
 /// # Errors
 /// In words for an operator: what is wrong with the login, the schema or the connection, and what to do.
 pub async fn open(settings: &OpenSettings) -> anyhow::Result<Db> {
-    let target = Target::parse(&settings.db.url)?;
+    let target = Target::parse("DATABASE_URL", &settings.db.url)?;
     // Before anybody signs in with DATABASE_URL: it makes that login, and gives it its password.
     if let Some(owner) = &settings.owner_url
         && settings.migrate
@@ -123,7 +129,7 @@ async fn migrate_as_owner(owner: &SecretString, served: &Target, lock_wait: Dura
 /// The owner's way in. Before anything is changed it is seen to be fit, and to lead where `DATABASE_URL` does, as far as somebody can
 /// sign in there: its login may be one that is still to be made.
 async fn as_owner(owner: &SecretString, served: &Target) -> anyhow::Result<(Target, AsyncPgConnection)> {
-    let owner = Target::parse(owner)?;
+    let owner = Target::parse("DATABASE_PUBLIC_URL", owner)?;
     let mut connection = connect(&owner, "DATABASE_PUBLIC_URL").await?;
     Login::inspect(&mut connection).await?;
     if let Ok(Ok(mut other)) = tokio::time::timeout(PATIENCE, served.connect()).await {
@@ -141,7 +147,7 @@ async fn as_owner(owner: &SecretString, served: &Target) -> anyhow::Result<(Targ
 /// # Errors
 /// In words for an operator.
 pub async fn migrate(settings: &OpenSettings) -> anyhow::Result<()> {
-    let target = Target::parse(&settings.db.url)?;
+    let target = Target::parse("DATABASE_URL", &settings.db.url)?;
     match &settings.owner_url {
         Some(owner) => migrate_as_owner(owner, &target, settings.lock_wait).await,
         None => run(&target, settings.lock_wait).await,
@@ -153,7 +159,7 @@ pub async fn migrate(settings: &OpenSettings) -> anyhow::Result<()> {
 /// # Errors
 /// When a migration can't be taken back.
 pub async fn revert(settings: &OpenSettings, steps: usize) -> anyhow::Result<()> {
-    let served = Target::parse(&settings.db.url)?;
+    let served = Target::parse("DATABASE_URL", &settings.db.url)?;
     let target = match &settings.owner_url {
         Some(owner) => as_owner(owner, &served).await?.0,
         None => served,
@@ -230,7 +236,7 @@ fn listed(dangers: &[Danger]) -> String {
 }
 
 async fn check(db: &Db, is_production: bool) -> anyhow::Result<()> {
-    let mut wire = db.checkout().await.map_err(|_| anyhow::anyhow!("can't connect with the plain login role"))?;
+    let mut wire = db.first().await.context("can't connect with the plain login role")?;
     let connection = wire.conn();
     let login = Login::inspect(connection).await?;
     let dangers = login.dangers();

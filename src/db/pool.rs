@@ -11,8 +11,9 @@ use std::{
 use anyhow::Context;
 use deadpool::{
     Runtime,
-    managed::{Object, Pool, QueueMode},
+    managed::{Object, Pool, PoolError, QueueMode},
 };
+use diesel::ConnectionError;
 use secrecy::SecretString;
 
 use crate::{
@@ -78,7 +79,7 @@ impl Db {
     /// When the URL can't be read.
     pub fn new(settings: &DbSettings) -> anyhow::Result<Self> {
         let statements = Arc::new(AtomicU64::new(0));
-        let pool = pool(&settings.url, settings.pool_size, &statements, [PATIENCE; 2])?;
+        let pool = pool("DATABASE_URL", &settings.url, settings.pool_size, &statements, [PATIENCE; 2])?;
         let standings = Arc::new(Standings::new(BELIEVED));
         Ok(Self { pool, statements, replica: None, only_reads: false, standings })
     }
@@ -94,8 +95,8 @@ impl Db {
     /// # Errors
     /// When a URL can't be read.
     pub fn with_replica(mut self, settings: &ReplicaSettings) -> anyhow::Result<Self> {
-        let pool = pool(&settings.url, settings.pool_size, &self.statements, REPLICA_PATIENCE);
-        let pool = pool.context("DATABASE_REPLICA_URL")?;
+        let (url, size) = (&settings.url, settings.pool_size);
+        let pool = pool("DATABASE_REPLICA_URL", url, size, &self.statements, REPLICA_PATIENCE)?;
         self.replica = Some(Arc::new(Replica::new(pool, self.standings.clone(), settings.redis.as_ref())?));
         Ok(self)
     }
@@ -308,18 +309,32 @@ impl Db {
     }
 
     pub(in crate::db) async fn checkout(&self) -> Outcome<PooledConnection> {
-        self.pool.get().await.map_err(|error| unreachable(&anyhow::Error::new(error).context("connection pool")))
+        self.pool.get().await.map_err(|error| unreachable(&why(error).context("connection pool")))
+    }
+
+    /// As [`Db::checkout`], for a start, which says itself what is in its way.
+    pub(in crate::db) async fn first(&self) -> anyhow::Result<PooledConnection> {
+        self.pool.get().await.map_err(why)
+    }
+}
+
+/// What is in the way of a connection, once: the pool would say it twice.
+pub(in crate::db) fn why(error: PoolError<ConnectionError>) -> anyhow::Error {
+    match error {
+        PoolError::Backend(error) => error.into(),
+        other => other.into(),
     }
 }
 
 fn pool(
+    name: &str,
     url: &SecretString,
     size: usize,
     statements: &Arc<AtomicU64>,
     patience: [Duration; 2],
 ) -> anyhow::Result<DbPool> {
     let [wait, connect] = patience;
-    let manager = Wires::new(connect::Target::parse(url)?, statements.clone());
+    let manager = Wires::new(connect::Target::parse(name, url)?, statements.clone());
     Pool::builder(manager)
         .max_size(size)
         .runtime(Runtime::Tokio1)

@@ -22,7 +22,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::{
     db::{
-        pool::{DbPool, PooledConnection},
+        pool::{self, DbPool, PooledConnection},
         scope::TenantScope,
         standings::Standings,
         tx::{Mode, Tenant, Tx},
@@ -143,7 +143,7 @@ impl Replica {
             Ok(connection) => connection,
             // All of its connections are busy, which is no fault of it.
             Err(PoolError::Timeout(TimeoutType::Wait)) => return Err(Came::Behind),
-            Err(error) => return Err(self.rest(&anyhow::Error::new(error))),
+            Err(error) => return Err(self.rest(&pool::why(error))),
         };
         let begin = async {
             let mut tx =

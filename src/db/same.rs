@@ -1,6 +1,6 @@
 //! Whether two ways lead to one database. Names and addresses don't tell: there are proxies and poolers between, and a server that was
 //! made of another's backup has all of its names. A lock tells: one that is held in a database is held for whoever comes to it, and
-//! nowhere else. Must not know whose ways they are.
+//! nowhere else. Must not change anything.
 
 #![expect(clippy::disallowed_methods, reason = "a lock is asked for, which is in no schema")]
 
@@ -16,13 +16,13 @@ struct Asked {
     is_free: bool,
 }
 
-/// Whether both URLs lead to one database.
+/// Whether the owner's URL and the server's lead to one database.
 ///
 /// # Errors
 /// When one of them can't be read or reached.
-pub async fn is_one(one: &SecretString, other: &SecretString) -> anyhow::Result<bool> {
-    let (one, other) = (Target::parse(one)?, Target::parse(other)?);
-    lead_to_one(&mut one.connect().await?, &mut other.connect().await?).await
+pub async fn is_one(owner: &SecretString, served: &SecretString) -> anyhow::Result<bool> {
+    let (owner, served) = (Target::parse("DATABASE_PUBLIC_URL", owner)?, Target::parse("DATABASE_URL", served)?);
+    lead_to_one(&mut owner.connect().await?, &mut served.connect().await?).await
 }
 
 /// Whether two connections do.

@@ -1,6 +1,7 @@
 //! The leaf room: words and rules that every other room shares. Must not know the database, the graph's
 //! resolvers or HTTP; nothing here does I/O, but for the clock, which is handed in.
 
+pub mod cause;
 pub mod clock;
 pub mod email;
 pub mod failure;

@@ -2,6 +2,7 @@
 //! each fault once.
 
 use frontdesk::kernel::clock::Clock;
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -92,6 +93,25 @@ async fn a_busy_day_is_logged_without_a_word_of_anybodys() {
     for message in ["answered", "a webhook whose signature does not hold", "a text was not sent"] {
         assert!(messages.contains(&message), "{message} in {messages:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn why_the_database_is_away_is_logged() {
+    let gateway = Gateway::planned(Plan { clock: Clock::system(), ..Plan::default() }).await;
+    // Past a pooler, which has words of its own.
+    let direct = cluster::owner_url(&gateway.database).expose_secret().replace("user=postgres", "user=frontdesk_app");
+    let mut server = Server::over(&gateway, &[("DATABASE_URL", &direct)]).await;
+    let mut logged = Logged::of(&mut server);
+    cluster::take_away(&gateway.database).await;
+    let log = logged.until("(SQLSTATE 55000)").await;
+    let line = &log.last().expect("a line")["fields"];
+    assert_eq!(line["message"], "the database can't be reached");
+    let why = format!(
+        "connection pool: database \"{}\" is not currently accepting connections (SQLSTATE 55000)",
+        gateway.database
+    );
+    assert_eq!(line["error"], why);
+    server.kill().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

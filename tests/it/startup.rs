@@ -238,7 +238,39 @@ async fn a_database_that_is_not_there_is_named_in_one_line() {
         ("FRONTDESK_DATA_DIR", "/tmp/fd-unused"),
     ];
     let (ok, _, error) = run(&["serve"], &settings).await;
-    assert!(!ok && error.contains("can't connect to DATABASE_URL") && !error.contains("canary"), "{error}");
+    assert!(!ok && error.contains("can't connect to DATABASE_URL: Connection refused"), "{error}");
+    assert!(!error.contains("canary"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_url_that_leads_nowhere_is_named_with_what_is_wrong_about_it() {
+    let nowhere = cluster::owner_url("nowhere_at_all");
+    let misspelt = "postgres://owner:canary@127.0.0.1:1/desk?sslrootcert=/root.crt";
+    let cases = [
+        (
+            nowhere.expose_secret(),
+            "",
+            "can't connect to DATABASE_URL: database \"nowhere_at_all\" does not exist (SQLSTATE 3D000)",
+        ),
+        (misspelt, "", "DATABASE_URL can't be read as a PostgreSQL URL: unknown option `sslrootcert`"),
+        (
+            nowhere.expose_secret(),
+            misspelt,
+            "DATABASE_PUBLIC_URL can't be read as a PostgreSQL URL: unknown option `sslrootcert`",
+        ),
+    ];
+    for (url, owner, said) in cases {
+        let settings = [
+            ("DATABASE_URL", url),
+            ("DATABASE_PUBLIC_URL", owner),
+            ("JWT_SECRET_KEY", KEY),
+            ("SECRET_KEY", KEY),
+            ("PORT", "0"),
+            ("FRONTDESK_DATA_DIR", "/tmp/fd-unused"),
+        ];
+        let (ok, _, error) = run(&["serve"], &settings).await;
+        assert!(!ok && error.ends_with(&format!("frontdesk: {said}\n")), "{error}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

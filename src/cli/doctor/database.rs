@@ -42,7 +42,7 @@ pub(super) async fn look(area: &mut Area<'_>, config: &Config, means: &Means, is
         }
         return None;
     };
-    let condition = match timed(url).await {
+    let condition = match timed("DATABASE_URL", url).await {
         Ok(condition) => condition,
         Err(unknown) => {
             not_told(area, "DATABASE_URL", "database", true, &unknown);
@@ -76,13 +76,14 @@ pub(super) async fn look(area: &mut Area<'_>, config: &Config, means: &Means, is
 async fn replica(area: &mut Area<'_>, config: &Config, url: &SecretString) {
     let Some(copy) = &config.database.replica_url else { return };
     let look = migrate::check_replica(url, copy, is_production(config));
-    match tokio::time::timeout(PATIENCE, look).await {
-        Ok(Ok(true)) => area.ok("replica", "The copy of DATABASE_REPLICA_URL answers.".to_owned()),
-        Ok(Ok(false)) | Err(_) => {
+    match tokio::time::timeout(PATIENCE, look).await.unwrap_or_else(|_| Ok(Some(late()))) {
+        Ok(None) => area.ok("replica", "The copy of DATABASE_REPLICA_URL answers."),
+        Ok(Some(why)) => {
+            let found = format!("The copy of DATABASE_REPLICA_URL can't be reached: {why}.");
             let mend = "Mend it, or take DATABASE_REPLICA_URL away; the database itself is read meanwhile.";
-            area.note("replica-unreachable", "The copy of DATABASE_REPLICA_URL can't be reached.", mend);
+            area.note("replica-unreachable", found, mend);
         }
-        Ok(Err(error)) => {
+        Err(error) => {
             let mend = "Name a copy that follows this database, with the login of DATABASE_URL.";
             area.must_mend("replica-unfit", format!("{error}."), mend);
         }
@@ -93,18 +94,22 @@ async fn replica(area: &mut Area<'_>, config: &Config, url: &SecretString) {
     }
 }
 
-async fn timed(url: &SecretString) -> Result<Condition, Unknown> {
-    let late = Err(Unknown::Unreachable(format!("it did not answer within {} seconds", PATIENCE.as_secs())));
-    tokio::time::timeout(PATIENCE, condition::look(url)).await.unwrap_or(late)
+async fn timed(variable: &str, url: &SecretString) -> Result<Condition, Unknown> {
+    let look = tokio::time::timeout(PATIENCE, condition::look(variable, url));
+    look.await.unwrap_or_else(|_| Err(Unknown::Unreachable(late())))
+}
+
+fn late() -> String {
+    format!("it did not answer within {} seconds", PATIENCE.as_secs())
 }
 
 fn not_told(area: &mut Area<'_>, variable: &str, prefix: &str, is_bad: bool, unknown: &Unknown) {
     let found = format!("The database of {variable} can't be looked at: {unknown}.");
     match unknown {
-        Unknown::Unreadable => {
+        Unknown::Unreadable(why) => {
             let mend =
                 format!("Write {variable} as postgres://user:password@host/database, special characters in percent.");
-            area.judge(is_bad, &format!("{prefix}-url-unreadable"), found, mend);
+            area.judge(is_bad, &format!("{prefix}-url-unreadable"), format!("{why}."), mend);
         }
         Unknown::Unreachable(_) => {
             let mend =
@@ -196,7 +201,7 @@ fn login(area: &mut Area<'_>, condition: &Condition, is_mended: bool) {
 /// The owner's URL, for migrations. Gives whether a start would migrate by it.
 async fn owner(area: &mut Area<'_>, config: &Config, served: &SecretString) -> bool {
     let Some(url) = &config.database.owner_url else { return false };
-    let compared = match timed(url).await {
+    let compared = match timed("DATABASE_PUBLIC_URL", url).await {
         Ok(_) => tokio::time::timeout(PATIENCE, same::is_one(url, served)).await.ok().and_then(Result::ok),
         Err(unknown) => {
             not_told(area, "DATABASE_PUBLIC_URL", "owner", config.database.migrate_on_start, &unknown);

@@ -133,6 +133,27 @@ async fn each_fault_in_the_environment_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn why_a_database_cannot_be_looked_at_is_told() {
+    let (database, redis) = (sound_database().await, Redis::start().await);
+    let nowhere = cluster::owner_url("nowhere_at_all");
+    for (url, why) in [
+        ("postgres://u:canary@127.0.0.1:1/d", "can't be looked at: Connection refused"),
+        (nowhere.expose_secret(), "can't be looked at: database \"nowhere_at_all\" does not exist (SQLSTATE 3D000)."),
+        ("postgres://u:canary@h/d?sslrootcert=/x", "can't be read as a PostgreSQL URL: unknown option `sslrootcert`."),
+    ] {
+        for variable in ["DATABASE_URL", "DATABASE_PUBLIC_URL", "DATABASE_REPLICA_URL"] {
+            let mut vars = sound(&database, &redis);
+            vars.insert(variable, url.to_owned());
+            let report = examined(&vars, &means()).await;
+            let why =
+                why.replace("looked at", if variable == "DATABASE_REPLICA_URL" { "reached" } else { "looked at" });
+            let told = |found: &str| found.contains(variable) && found.contains(&why) && !found.contains("canary");
+            assert!(report.findings.iter().any(|finding| told(&finding.found)), "{variable} {url}: {report:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_clock_that_goes_wrong_is_named() {
     let (database, redis) = (sound_database().await, Redis::start().await);
     let vars = sound(&database, &redis);
