@@ -16,6 +16,7 @@ use crate::{
         events::Body,
         hub::TopicKey,
         lease::{LEASE, PATIENCE},
+        measure,
     },
     context::{RequestId, TenantCx},
     db::{
@@ -141,6 +142,8 @@ impl Engine {
             .await?;
         let Some(row) = ended else { return Ok(false) };
         tracing::warn!(tenant = %place.0, %reply, "ended a reply whose node was lost");
+        // Whoever wrote it can't count it any more.
+        measure::ended(&self.services.metrics, place.0, &row);
         self.hub.publish(place, Body::of_finished(row));
         Ok(true)
     }

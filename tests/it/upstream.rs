@@ -280,6 +280,9 @@ async fn a_node_that_dies_in_mid_reply_leaves_no_reply_spinning() {
     let end = watcher.expect("ReplyFailed").await;
     assert_eq!(end["cause"], "SERVER_STOPPED");
     assert_eq!(end["message"], json!({ "id": "message_2", "status": "FAILED", "content": "Half " }));
+    // It is counted by the node that ended it, since its own can't.
+    let shown = gateway.http.get(gateway.url("/metrics")).send().await.expect("an answer").text().await.expect("text");
+    assert!(shown.contains("frontdesk_replies_total{outcome=\"SERVER_STOPPED\"} 1\n"), "{shown}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
