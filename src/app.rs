@@ -117,6 +117,7 @@ pub fn services(config: &Config, db: Db, clock: Clock) -> anyhow::Result<Arc<Ser
         }
     };
     let metrics = Metrics::new()?;
+    metrics.started(clock.now());
     calls::announce(&metrics);
     Graph::announce(&metrics);
     context::announce(&metrics);

@@ -8,12 +8,16 @@ use std::{
 };
 
 use anyhow::Context;
+use chrono::{DateTime, Utc};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
 use crate::kernel::ids::TenantId;
 
 /// Upper ends of the buckets that durations fall into, in seconds.
 const SECONDS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// When this program started, by the name that Prometheus's own libraries give it.
+const START: &str = "process_start_time_seconds";
 
 /// Tenants that have a label of their own.
 const TENANTS_MAX: usize = 100;
@@ -34,6 +38,18 @@ impl Metrics {
     pub fn new() -> anyhow::Result<Self> {
         let recorder = PrometheusBuilder::new().set_buckets(SECONDS).context("buckets")?.build_recorder();
         Ok(Self { handle: recorder.handle(), recorder, tenants: Mutex::default() })
+    }
+
+    /// Says since when this program runs. By it a scraper sees that one was lost and came again.
+    pub fn started(&self, at: DateTime<Utc>) {
+        self.record(|| {
+            metrics::describe_gauge!(
+                START,
+                metrics::Unit::Seconds,
+                "When this program started, in seconds since the beginning of 1970."
+            );
+            metrics::gauge!(START).set(moment(at));
+        });
     }
 
     /// Runs `measure`, whose `metrics::counter!`, `histogram!` and `describe_…!` count here. It can't wait for anything:
@@ -69,6 +85,12 @@ impl Metrics {
 #[must_use]
 pub fn count(things: usize) -> f64 {
     u32::try_from(things).map_or(f64::MAX, f64::from)
+}
+
+/// A moment, as a gauge shows it: in seconds since the beginning of 1970.
+#[must_use]
+pub fn moment(at: DateTime<Utc>) -> f64 {
+    (at - DateTime::UNIX_EPOCH).as_seconds_f64()
 }
 
 #[cfg(test)]

@@ -121,7 +121,7 @@ async fn dashboard_and_rules_ask_for_nothing_that_the_program_does_not_measure()
     staff.chat(&staff.conversation().await, "Hello").await.all().await;
     let shown = gateway.http.get(gateway.url("/metrics")).send().await.expect("an answer").text().await.expect("text");
     let queries = queries();
-    let asked = words(&queries, "frontdesk_");
+    let asked = &words(&queries, "frontdesk_") | &words(&queries, "process_");
     assert!(asked.len() > 5, "{asked:?}");
     for name in asked {
         assert!(shown.contains(&format!("# TYPE {} ", whole(&name))), "nobody measures {name}");

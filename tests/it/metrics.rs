@@ -44,6 +44,7 @@ async fn the_operators_numbers_name_no_tenant_and_ask_for_their_token() {
     # HELP frontdesk_voice_fallback_total Requests about phone calls that went to VOICE_FALLBACK_TENANT_ID.
     # HELP frontdesk_voice_unresolved_total Requests about phone calls that no tenant could be found for, by reason.
     # HELP frontdesk_watchers Streams that follow a conversation.
+    # HELP process_start_time_seconds When this program started, in seconds since the beginning of 1970.
     # TYPE frontdesk_database_connections gauge
     # TYPE frontdesk_database_connections_max gauge
     # TYPE frontdesk_database_statements_total counter
@@ -64,6 +65,7 @@ async fn the_operators_numbers_name_no_tenant_and_ask_for_their_token() {
     # TYPE frontdesk_voice_fallback_total counter
     # TYPE frontdesk_voice_unresolved_total counter
     # TYPE frontdesk_watchers gauge
+    # TYPE process_start_time_seconds gauge
     frontdesk_jobs_dead{kind="answer"} 0
     frontdesk_jobs_dead{kind="delivery"} 0
     frontdesk_jobs_dead{kind="mail"} 0
@@ -112,6 +114,7 @@ async fn the_operators_numbers_name_no_tenant_and_ask_for_their_token() {
     frontdesk_voice_unresolved_total{reason="unknown"} 0
     frontdesk_voice_unresolved_total{reason="unsigned"} 0
     frontdesk_watchers 0
+    process_start_time_seconds 1795262400
     "#);
     // Without a token it is for the server's own network: what a proxy passes on may come from anywhere.
     let passed_on = open.http.get(open.url("/metrics")).header("x-forwarded-for", "203.0.113.7").send().await;
