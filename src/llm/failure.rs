@@ -7,7 +7,7 @@ use chrono::DateTime;
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use serde_json::Value;
 
-use crate::kernel::{failure::ErrorCode, vocabulary::ReplyFailure};
+use crate::kernel::{cause::innermost, failure::ErrorCode, vocabulary::ReplyFailure};
 
 /// Why a model gave no whole reply.
 #[derive(Debug, Clone)]
@@ -169,7 +169,8 @@ impl ModelError {
                 if let Some(inner) = error.downcast_ref::<genai::Error>() {
                     return Self::of(inner);
                 }
-                let detail = shorten(&error.to_string());
+                // What is around it says only that something was sent.
+                let detail = innermost(&**error);
                 match error.downcast_ref::<reqwest::Error>() {
                     Some(error) if error.is_connect() || error.is_request() => Self::unreachable(detail),
                     _ => Self::cut(detail),

@@ -102,6 +102,21 @@ async fn each_case(vectors: &str, provider: ModelProvider, check: impl Fn(&Value
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_port_that_is_shut_and_a_handshake_that_fails_are_told_apart() {
+    let mut fake = FakeModel::start(Script::ByHand).await;
+    let unspoken = fake.base_url.replace("http://", "https://");
+    let mut details = Vec::new();
+    for base_url in ["http://127.0.0.1:1/v1".to_owned(), unspoken] {
+        fake.base_url = base_url;
+        let error = ask(&models(&fake), ModelProvider::Openai).await.end.expect_err("nobody understands");
+        assert_eq!(error.cause, ReplyFailure::Unreachable);
+        assert!(!error.detail.contains("error sending request"), "{}", error.detail);
+        details.push(error.detail);
+    }
+    assert!(details[0].starts_with("Connection refused") && details[0] != details[1], "{details:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn openai_as_recorded() {
     each_case(OPENAI, ModelProvider::Openai, |case, told| {
         let (name, expected) = (&case["name"], &case["expected"]);

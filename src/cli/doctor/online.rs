@@ -44,7 +44,8 @@ enum Answer {
     Taken,
     Refused,
     Odd(StatusCode),
-    Unreachable,
+    /// And why.
+    Unreachable(String),
 }
 
 pub(super) async fn look(area: &mut Area<'_>, config: &Config, accounts: &[Account]) {
@@ -80,8 +81,8 @@ pub(super) async fn look(area: &mut Area<'_>, config: &Config, accounts: &[Accou
                     "Look at the provider's status page, and at its address in the settings.",
                 );
             }
-            (Answer::Unreachable, _) => {
-                let found = format!("{who} can't be reached within {} seconds.", PATIENCE.as_secs());
+            (Answer::Unreachable(why), _) => {
+                let found = format!("{who} can't be reached within {} seconds: {why}.", PATIENCE.as_secs());
                 let mend = "Look whether the network lets us out, and at its address in the settings.";
                 area.must_mend(&format!("{name}-unreachable"), found, mend);
             }
@@ -160,6 +161,6 @@ async fn answer(request: RequestBuilder, has_key: bool, refuses: &[u16]) -> Answ
         // Who is asked without a key says so, and is there.
         Ok(status) if !has_key && UNAUTHORISED.contains(&status.as_u16()) => Answer::Taken,
         Ok(status) => Answer::Odd(status),
-        Err(_) => Answer::Unreachable,
+        Err(error) => Answer::Unreachable(wire::cause(error)),
     }
 }
