@@ -15,7 +15,6 @@ use crate::{
         connect::Target,
         guardrail::{self, Danger, Login},
         login::{LOCK, make_login, plain_login},
-        pool::PooledConnection,
         same,
     },
     kernel::failure::Outcome,
@@ -311,17 +310,16 @@ pub struct Readiness {
     pub is_migrated: bool,
 }
 
-/// For `/readyz`: whether the database can be worked with.
+/// For `/readyz`: whether the database can be worked with. May be left off at any time.
 ///
 /// # Errors
 /// `UPSTREAM_UNAVAILABLE` when it is away.
 pub async fn readiness(db: &Db) -> Outcome<Readiness> {
     let mut wire = db.checkout().await?;
+    wire.is_asked = true;
     let is_migrated = pending(wire.conn()).await?.is_empty();
     let unwritable = guardrail::unwritable(wire.conn()).await?;
-    if unwritable.is_some() {
-        // Not for the pool: the next may lead to a server that takes writes, or be one that may write by then.
-        drop(PooledConnection::take(wire));
-    }
+    // Nor is one used again that takes no writes: the next may lead to a server that does, or be one that may write by then.
+    wire.is_asked = unwritable.is_some();
     Ok(Readiness { unwritable, is_migrated })
 }

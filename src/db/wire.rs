@@ -53,8 +53,8 @@ impl Wires {
                 counter.fetch_add(1, Ordering::Relaxed);
             }
         });
-        let (lingers, carried, has_noted) = (AtomicBool::new(false), 0, false);
-        Ok(Wire { connection, lingers, carried, has_noted, statements, is_counted, is_swept })
+        let (lingers, carried, has_noted, is_asked) = (AtomicBool::new(false), 0, false, false);
+        Ok(Wire { connection, lingers, carried, has_noted, is_asked, statements, is_counted, is_swept })
     }
 }
 
@@ -70,7 +70,8 @@ impl Manager for Wires {
 
     /// A closed connection is noticed without a round trip.
     async fn recycle(&self, wire: &mut Box<Wire>, _: &Metrics) -> RecycleResult<ConnectionError> {
-        if wire.connection.is_broken() { Err(RecycleError::message("it was closed")) } else { Ok(()) }
+        let is_unfit = wire.is_asked || wire.connection.is_broken();
+        if is_unfit { Err(RecycleError::message("it was closed, or did not answer")) } else { Ok(()) }
     }
 }
 
@@ -83,6 +84,9 @@ pub(in crate::db) struct Wire {
     carried: u8,
     /// The statement that adds to the audit log, which is the last before a `COMMIT`, was prepared on it.
     pub(in crate::db) has_noted: bool,
+    /// It was asked something outside of a transaction. Where nobody waits for the answer any more it is not used again: the next
+    /// would have to wait for it.
+    pub(in crate::db) is_asked: bool,
     statements: Arc<AtomicU64>,
     /// What is sent next was counted before.
     is_counted: Arc<AtomicBool>,

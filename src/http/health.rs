@@ -9,6 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::json;
+use tokio::time::timeout;
 
 use crate::{db::migrate, http::Web};
 
@@ -17,9 +18,13 @@ pub(super) async fn alive() -> &'static str {
 }
 
 pub(super) async fn ready(State(web): State<Arc<Web>>) -> Response {
-    let (database, migrations) = match migrate::readiness(&web.services.db).await {
-        Ok(found) => (found.unwritable.unwrap_or("ok"), if found.is_migrated { "ok" } else { "pending" }),
-        Err(_) => ("unreachable", "unknown"),
+    let (database, migrations) = match timeout(web.settings.probe, migrate::readiness(&web.services.db)).await {
+        Ok(Ok(found)) => (found.unwritable.unwrap_or("ok"), if found.is_migrated { "ok" } else { "pending" }),
+        Ok(Err(_)) => ("unreachable", "unknown"),
+        Err(_) => {
+            tracing::error!("the database did not answer /readyz in time");
+            ("unreachable", "unknown")
+        }
     };
     let is_ready = (database, migrations) == ("ok", "ok") && !web.leaving.is_cancelled();
     let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };

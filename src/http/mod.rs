@@ -93,6 +93,8 @@ pub struct WebSettings {
     pub recheck: Duration,
     /// How long somebody is kept waiting who is refused for asking too often; half of it more or less.
     pub penalty: Duration,
+    /// How long `/readyz` waits for the database.
+    pub probe: Duration,
     /// How long a socket may wait with its connection_init.
     pub init_patience: Duration,
     /// Between two pings of an open socket; a peer that is silent for two of them is gone.
@@ -114,6 +116,7 @@ impl Default for WebSettings {
             has_playground: playground::is_built(),
             recheck: Duration::from_secs(3),
             penalty: Duration::from_secs(1),
+            probe: Duration::from_secs(3),
             init_patience: Duration::from_secs(3),
             ping: Duration::from_secs(12),
         }

@@ -1,7 +1,10 @@
 //! What people and programs get wrong: each gets a code and a sentence, and nothing breaks.
 
+use std::time::Duration;
+
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use crate::support::{Actor, Gateway, Plan, cluster, code, log, login, said};
 
@@ -154,6 +157,27 @@ async fn when_the_database_is_away_callers_are_told_to_come_back_and_it_heals() 
     admin.data("{ leads { totalCount } }").await;
     let ready = gateway.http.get(gateway.url("/readyz")).send().await.expect("an answer");
     insta::assert_snapshot!(ready.text().await.expect("text"), @r#"{"ready":true,"degraded":false,"database":"ok","migrations":"ok","redis":"not used","replica":"not used"}"#);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_does_not_answer_keeps_nobody_waiting_who_asks_whether_it_does() {
+    let mut plan = Plan { housekeeping: None, ..Plan::default() };
+    plan.web.probe = Duration::from_millis(100);
+    let gateway = Gateway::planned(plan).await;
+    let ready = async || gateway.http.get(gateway.url("/readyz")).send().await.expect("an answer");
+    // Who looks which migrations have run waits for whoever holds their list.
+    let holder = cluster::owner(&gateway.database).await;
+    let hold = "BEGIN; LOCK TABLE __diesel_schema_migrations IN ACCESS EXCLUSIVE MODE";
+    holder.batch_execute(hold).await.expect("held");
+    // More often than the pool has connections: none is lost by it.
+    for _ in 0..10 {
+        let answer = timeout(Duration::from_secs(10), ready()).await.expect("in time");
+        assert_eq!(answer.status(), 503);
+        let said: Value = answer.json().await.expect("JSON");
+        assert_eq!((&said["database"], &said["migrations"]), (&json!("unreachable"), &json!("unknown")));
+    }
+    holder.batch_execute("COMMIT").await.expect("let go");
+    while ready().await.status() != 200 {}
 }
 
 #[tokio::test(flavor = "multi_thread")]
