@@ -28,20 +28,24 @@ pub(super) async fn ready(State(web): State<Arc<Web>>) -> Response {
     };
     let is_ready = (database, migrations) == ("ok", "ok") && !web.leaving.is_cancelled();
     let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    // Without Redis, chats go on, each on its own node: the node stays in service, and somebody is to look.
-    let (redis, is_degraded) = match web.engine.is_linked() {
-        None => ("not used", false),
-        Some(true) => ("ok", false),
-        Some(false) => ("unreachable", true),
-    };
-    let (replica, is_degraded) = match web.services.db.has_replica().await {
-        None => ("not used", is_degraded),
-        Some(true) => ("ok", is_degraded),
-        Some(false) => ("unreachable", true),
-    };
+    let helpers = web.helpers().await;
+    let is_degraded = helpers.iter().any(|(_, is_there)| *is_there == Some(false));
+    let [redis, replica] = helpers.map(|(_, is_there)| match is_there {
+        None => "not used",
+        Some(true) => "ok",
+        Some(false) => "unreachable",
+    });
     let body = json!({
         "ready": is_ready, "degraded": is_degraded, "database": database, "migrations": migrations, "redis": redis,
         "replica": replica,
     });
     (status, Json(body)).into_response()
+}
+
+impl Web {
+    /// What this node goes on without, and whether it is there; `None` where it is not used. Without Redis, chats go on, each on its own
+    /// node; without the copy, the database itself is read: the node stays in service, and somebody is to look.
+    pub(super) async fn helpers(&self) -> [(&'static str, Option<bool>); 2] {
+        [("redis", self.engine.is_linked()), ("replica", self.services.db.has_replica().await)]
+    }
 }

@@ -42,19 +42,24 @@ pub(super) async fn scrape(
     }
     web.services.db.measure(&web.services.metrics);
     web.services.passwords.measure(&web.services.metrics);
-    web.measure();
+    web.measure().await;
     ([(header::CONTENT_TYPE, TEXT), (header::CACHE_CONTROL, "no-store")], web.services.metrics.render()).into_response()
 }
 
 impl Web {
-    /// The sockets that are open as of now.
-    fn measure(&self) {
+    /// The sockets that are open, and what is missing, as of now.
+    async fn measure(&self) {
+        let helpers = self.helpers().await;
         let open = count(self.sockets.len());
         self.services.metrics.record(|| {
             metrics::describe_gauge!("frontdesk_sockets_open", "WebSockets that are open.");
             metrics::gauge!("frontdesk_sockets_open").set(open);
             metrics::describe_gauge!("frontdesk_watchers", "Streams that follow a conversation.");
             metrics::gauge!("frontdesk_watchers").set(count(self.engine.watchers()));
+            metrics::describe_gauge!("frontdesk_degraded", "1 for what this node has to go on without, else 0.");
+            for (what, is_there) in helpers {
+                metrics::gauge!("frontdesk_degraded", "what" => what).set(f64::from(is_there == Some(false)));
+            }
         });
     }
 }

@@ -28,6 +28,7 @@ async fn the_operators_numbers_name_no_tenant_and_ask_for_their_token() {
     # HELP frontdesk_database_connections_max Connections that the pool may have.
     # HELP frontdesk_database_statements_total SQL statements that were sent.
     # HELP frontdesk_database_waiting Pieces of work that wait for a connection.
+    # HELP frontdesk_degraded 1 for what this node has to go on without, else 0.
     # HELP frontdesk_jobs_dead Jobs that were given up, by kind, over all nodes.
     # HELP frontdesk_jobs_oldest_seconds How long the job waits that is due longest, in seconds.
     # HELP frontdesk_jobs_waiting Jobs in line or in hand, by kind, over all nodes.
@@ -49,6 +50,7 @@ async fn the_operators_numbers_name_no_tenant_and_ask_for_their_token() {
     # TYPE frontdesk_database_connections_max gauge
     # TYPE frontdesk_database_statements_total counter
     # TYPE frontdesk_database_waiting gauge
+    # TYPE frontdesk_degraded gauge
     # TYPE frontdesk_jobs_dead gauge
     # TYPE frontdesk_jobs_oldest_seconds gauge
     # TYPE frontdesk_jobs_waiting gauge
@@ -66,6 +68,8 @@ async fn the_operators_numbers_name_no_tenant_and_ask_for_their_token() {
     # TYPE frontdesk_voice_unresolved_total counter
     # TYPE frontdesk_watchers gauge
     # TYPE process_start_time_seconds gauge
+    frontdesk_degraded{what="redis"} 0
+    frontdesk_degraded{what="replica"} 0
     frontdesk_jobs_dead{kind="answer"} 0
     frontdesk_jobs_dead{kind="delivery"} 0
     frontdesk_jobs_dead{kind="mail"} 0

@@ -47,6 +47,10 @@ async fn ready(node: &Gateway) -> Value {
     node.http.get(node.url("/readyz")).send().await.expect("an answer").json().await.expect("JSON")
 }
 
+async fn measured(node: &Gateway) -> String {
+    node.http.get(node.url("/metrics")).send().await.expect("an answer").text().await.expect("text")
+}
+
 /// Reads to the end of the reply.
 async fn to_the_end(events: &mut Events) -> Vec<Value> {
     let mut seen = Vec::new();
@@ -242,6 +246,7 @@ async fn chats_go_on_while_redis_is_away_and_the_others_catch_up_when_it_is_back
         ready(&here).await,
         json!({ "ready": true, "degraded": true, "database": "ok", "migrations": "ok", "redis": "unreachable", "replica": "not used" })
     );
+    assert!(measured(&here).await.contains("frontdesk_degraded{what=\"redis\"} 1\n"));
     say(&call, "three ", &mut [(&mut near, &mut seen_near)]).await;
     // A node that starts while Redis is away starts all the same, and a conversation that begins then goes to its end.
     let other = admin.conversation().await;

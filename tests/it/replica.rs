@@ -208,4 +208,6 @@ async fn is_missed_by_nobody(copy: &str) {
     assert_eq!(ready.status(), 200, "it serves all the same");
     let ready: serde_json::Value = ready.json().await.expect("JSON");
     assert_eq!((&ready["replica"], &ready["degraded"]), (&"unreachable".into(), &true.into()));
+    let shown = gateway.http.get(gateway.url("/metrics")).send().await.expect("an answer").text().await.expect("text");
+    assert!(shown.contains("frontdesk_degraded{what=\"replica\"} 1\n"), "{shown}");
 }
