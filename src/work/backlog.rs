@@ -1,7 +1,13 @@
 //! What the operator's scraper reads of the jobs in line. Every node measures the same line. Must not know whose jobs they
 //! are.
 
-use crate::{context::Services, db::tables::jobs, kernel::metrics::Metrics};
+use chrono::{DateTime, Utc};
+
+use crate::{
+    context::Services,
+    db::tables::jobs,
+    kernel::metrics::{Metrics, moment},
+};
 
 /// Jobs that are in line or in hand, by `kind`.
 const DEPTH: &str = "frontdesk_jobs_waiting";
@@ -9,6 +15,8 @@ const DEPTH: &str = "frontdesk_jobs_waiting";
 const DEAD: &str = "frontdesk_jobs_dead";
 /// How long the one waits that is due longest.
 const AGE: &str = "frontdesk_jobs_oldest_seconds";
+/// When they were measured last: while the database is away, the others stand still.
+const MEASURED: &str = "frontdesk_jobs_measured_timestamp_seconds";
 
 const KINDS: &[&str] = &["delivery", "answer", "text", "mail", "mailbox_sync", "mailbox_care"];
 
@@ -22,7 +30,12 @@ pub(super) fn announce(metrics: &Metrics) {
             metrics::Unit::Seconds,
             "How long the job waits that is due longest, in seconds."
         );
-        set(&jobs::Backlog::default(), 0.0);
+        metrics::describe_gauge!(
+            MEASURED,
+            metrics::Unit::Seconds,
+            "When jobs were measured last, in seconds since the beginning of 1970."
+        );
+        set(&jobs::Backlog::default(), 0.0, DateTime::UNIX_EPOCH);
     });
 }
 
@@ -34,11 +47,11 @@ pub(super) async fn measure(services: &Services) {
         Err(failure) => return tracing::warn!(?failure, "the line of jobs could not be measured"),
     };
     let age = backlog.oldest.map_or(0.0, |since| (now - since).as_seconds_f64().max(0.0));
-    services.metrics.record(|| set(&backlog, age));
+    services.metrics.record(|| set(&backlog, age, now));
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a line of 2^52 jobs is not measured to the job")]
-fn set(backlog: &jobs::Backlog, age: f64) {
+fn set(backlog: &jobs::Backlog, age: f64, now: DateTime<Utc>) {
     for (name, counts) in [(DEPTH, &backlog.waiting), (DEAD, &backlog.dead)] {
         for kind in KINDS {
             let count = counts.iter().find(|(known, _)| known == kind).map_or(0, |(_, count)| *count);
@@ -46,4 +59,5 @@ fn set(backlog: &jobs::Backlog, age: f64) {
         }
     }
     metrics::gauge!(AGE).set(age);
+    metrics::gauge!(MEASURED).set(moment(now));
 }

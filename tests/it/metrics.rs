@@ -30,6 +30,7 @@ async fn the_operators_numbers_name_no_tenant_and_ask_for_their_token() {
     # HELP frontdesk_database_waiting Pieces of work that wait for a connection.
     # HELP frontdesk_degraded 1 for what this node has to go on without, else 0.
     # HELP frontdesk_jobs_dead Jobs that were given up, by kind, over all nodes.
+    # HELP frontdesk_jobs_measured_timestamp_seconds When jobs were measured last, in seconds since the beginning of 1970.
     # HELP frontdesk_jobs_oldest_seconds How long the job waits that is due longest, in seconds.
     # HELP frontdesk_jobs_waiting Jobs in line or in hand, by kind, over all nodes.
     # HELP frontdesk_limited_total What was refused as too much at once, by the limit.
@@ -52,6 +53,7 @@ async fn the_operators_numbers_name_no_tenant_and_ask_for_their_token() {
     # TYPE frontdesk_database_waiting gauge
     # TYPE frontdesk_degraded gauge
     # TYPE frontdesk_jobs_dead gauge
+    # TYPE frontdesk_jobs_measured_timestamp_seconds gauge
     # TYPE frontdesk_jobs_oldest_seconds gauge
     # TYPE frontdesk_jobs_waiting gauge
     # TYPE frontdesk_limited_total counter
@@ -76,6 +78,7 @@ async fn the_operators_numbers_name_no_tenant_and_ask_for_their_token() {
     frontdesk_jobs_dead{kind="mailbox_care"} 0
     frontdesk_jobs_dead{kind="mailbox_sync"} 0
     frontdesk_jobs_dead{kind="text"} 0
+    frontdesk_jobs_measured_timestamp_seconds 0
     frontdesk_jobs_oldest_seconds 0
     frontdesk_jobs_waiting{kind="answer"} 0
     frontdesk_jobs_waiting{kind="delivery"} 0

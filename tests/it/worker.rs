@@ -9,6 +9,7 @@ use frontdesk::{
     kernel::{clock::Clock, ids::MessageId},
 };
 use reqwest::StatusCode;
+use secrecy::ExposeSecret;
 use serde_json::json;
 
 use crate::support::{
@@ -96,6 +97,30 @@ async fn what_can_not_be_done_is_tried_again_later_each_time_and_at_last_given_u
     let metrics = gateway.services.metrics.render();
     assert!(metrics.contains("frontdesk_jobs_waiting{kind=\"answer\"} 1"), "{metrics}");
     assert!(metrics.contains("frontdesk_jobs_oldest_seconds 90"), "{metrics}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_jobs_cannot_be_counted_it_is_seen_since_when() {
+    let database = cluster::database().await;
+    // Past a pooler, which remembers for long that a database was away.
+    let direct = cluster::owner_url(&database).expose_secret().replace("user=postgres", "user=frontdesk_app");
+    let settings = vec![("DATABASE_URL", direct)];
+    let plan = Plan { database: Some(database.clone()), settings, housekeeping: None, ..Plan::default() };
+    let gateway = Gateway::planned(plan).await;
+    let counted = async || {
+        gateway.worker.measure().await;
+        let shown = gateway.services.metrics.render();
+        let name = "frontdesk_jobs_measured_timestamp_seconds ";
+        shown.lines().find_map(|line| line.strip_prefix(name)).expect("a moment").to_owned()
+    };
+    let now = || gateway.clock.now().timestamp().to_string();
+    let before = now();
+    assert_eq!(counted().await, before);
+    cluster::take_away(&database).await;
+    gateway.clock.advance(TimeDelta::minutes(5));
+    assert_eq!(counted().await, before);
+    cluster::give_back(&database).await;
+    assert_eq!(counted().await, now());
 }
 
 #[tokio::test(flavor = "multi_thread")]
