@@ -1,6 +1,8 @@
 //! The private database of a development start.
 
-use std::os::unix::fs::PermissionsExt;
+use std::{fs, os::unix::fs::PermissionsExt};
+
+use anyhow::Context;
 
 use crate::{
     config::{Config, Environment},
@@ -13,10 +15,12 @@ pub(super) fn private(config: &Config) -> anyhow::Result<Option<EmbeddedPg>> {
         return Ok(None);
     }
     // PostgreSQL runs as a user of its own where we are root, and must be able to walk through.
-    std::fs::create_dir_all(&config.data_dir)?;
+    let folder = &config.data_dir;
+    fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
     if nix::unistd::geteuid().is_root() {
-        std::fs::set_permissions(&config.data_dir, std::fs::Permissions::from_mode(0o755))?;
+        let opened = fs::set_permissions(folder, fs::Permissions::from_mode(0o755));
+        opened.with_context(|| format!("opening {} to PostgreSQL's user", folder.display()))?;
     }
     let programs = config.database.programs.as_deref();
-    EmbeddedPg::start(&config.data_dir.join("postgres"), Durability::Kept, programs).map(Some)
+    EmbeddedPg::start(&folder.join("postgres"), Durability::Kept, programs).map(Some)
 }

@@ -41,17 +41,39 @@ pub(super) fn load_or_make(data_dir: &Path) -> anyhow::Result<HashMap<String, St
     let text = format!("# Made by Frontdesk for development.\nJWT_SECRET_KEY={}\nSECRET_KEY={}\n", key()?, key()?);
     // Written aside and linked: of two programs that start together, both use the keys of the first.
     let aside = data_dir.join(format!("{FILE}.{}", std::process::id()));
-    fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&aside)?
-        .write_all(text.as_bytes())?;
-    let linked = fs::hard_link(&aside, &path);
-    fs::remove_file(&aside)?;
-    match linked {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error).context("keeping the keys"),
+    let mut options = fs::OpenOptions::new();
+    let opened = options.write(true).create(true).truncate(true).mode(0o600).open(&aside);
+    let kept = opened.and_then(|mut file| file.write_all(text.as_bytes())).and_then(|()| fs::hard_link(&aside, &path));
+    // Nothing is left of it, whatever came of it.
+    let _ = fs::remove_file(&aside);
+    match kept {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error).with_context(|| {
+            format!("writing {}; make room there, or set FRONTDESK_DATA_DIR to a folder you may write", path.display())
+        }),
         _ => load(data_dir),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_that_cannot_be_kept_are_named_by_their_file() {
+        let folder = std::env::temp_dir().join(format!("frontdesk-keys-{}", std::process::id()));
+        // Where the file is to be set aside, something else is in the way.
+        let aside = folder.join(format!("{FILE}.{}", std::process::id()));
+        fs::create_dir_all(&aside).expect("a folder");
+        let error = load_or_make(&folder).expect_err("in the way");
+        assert!(
+            format!("{error:#}").starts_with(&format!("writing {}/{FILE}; make room", folder.display())),
+            "{error:#}"
+        );
+        fs::remove_dir(&aside).expect("removed");
+        let made = load_or_make(&folder).expect("made");
+        assert_eq!(made, load_or_make(&folder).expect("found"));
+        let left = fs::read_dir(&folder).expect("a folder").count();
+        fs::remove_dir_all(&folder).expect("removed");
+        assert_eq!((made.len(), left), (2, 1));
     }
 }

@@ -119,7 +119,9 @@ fn pid_of(child: &Child) -> Pid {
 fn own_or_join(base: &Path, sockets: &Path) -> Result<Option<Flock<fs::File>>> {
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
-        let file = fs::OpenOptions::new().create(true).truncate(false).write(true).open(base.join("owner.lock"))?;
+        let path = base.join("owner.lock");
+        let file = fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+        let file = file.with_context(|| format!("writing {}", path.display()))?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => return Ok(Some(lock)),
             Err(_) if answers(sockets) => return Ok(None),
@@ -139,7 +141,14 @@ struct Programs {
 
 impl Programs {
     fn find(data: &Path, named: Option<&Path>) -> Result<Self> {
-        let folder = named.map_or_else(program_folder, |named| Ok(named.to_owned()))?;
+        let folder = match named {
+            Some(named) => {
+                let is_right = has_programs(named);
+                ensure!(is_right, "PG_BIN_DIR names {}, where there is no `initdb` and `postgres`", named.display());
+                named.to_owned()
+            }
+            None => program_folder()?,
+        };
         let known = |name| User::from_name(name).ok().flatten();
         // A cluster that is there belongs to somebody, and stays theirs.
         let owner = fs::metadata(data)
@@ -237,7 +246,9 @@ impl Programs {
         durability: Durability,
         lock: Flock<fs::File>,
     ) -> Result<Owned> {
-        let log = fs::OpenOptions::new().create(true).append(true).open(base.join("postgres.log"))?;
+        let path = base.join("postgres.log");
+        let log = fs::OpenOptions::new().create(true).append(true).open(&path);
+        let log = log.with_context(|| format!("writing {}", path.display()))?;
         let mut command = self.command("postgres");
         command
             .arg("-D")
@@ -258,14 +269,17 @@ impl Programs {
             .stdin(Stdio::piped())
             .spawn()
             .context("starting the watcher")?;
-        wait_until_ready(data, sockets, &mut postgres, &base.join("postgres.log"))?;
+        wait_until_ready(data, sockets, &mut postgres, &path)?;
         Ok(Owned { postgres, watcher, _lock: lock })
     }
 }
 
+fn has_programs(folder: &Path) -> bool {
+    folder.join("initdb").exists() && folder.join("postgres").exists()
+}
+
 /// Where `initdb` and `postgres` are: the newest under the usual roots, or on the `PATH`.
 fn program_folder() -> Result<PathBuf> {
-    let has_programs = |folder: &Path| folder.join("initdb").exists() && folder.join("postgres").exists();
     let mut found: Vec<(u32, PathBuf)> = Vec::new();
     for root in ["/usr/lib/postgresql", "/opt/homebrew/opt", "/usr/local/opt", "/usr"] {
         for entry in fs::read_dir(root).into_iter().flatten().flatten() {

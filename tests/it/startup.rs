@@ -174,6 +174,15 @@ async fn a_start_takes_as_many_files_as_it_is_allowed_and_says_where_they_are_to
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_folder_that_is_not_postgresqls_is_named() {
+    let folder = Folder::new("programs");
+    let settings = [("FRONTDESK_DATA_DIR", folder.text()), ("PORT", "0"), ("PG_BIN_DIR", "/tmp")];
+    let (ok, _, error) = run(&["serve"], &settings).await;
+    let said = "frontdesk: PG_BIN_DIR names /tmp, where there is no `initdb` and `postgres`\n";
+    assert!(!ok && error.ends_with(said), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_owners_url_alone_is_not_taken_for_the_private_databases() {
     let (database, folder) = (cluster::empty_database().await, Folder::new("alone"));
     let owner = cluster::owner_url(&database);
