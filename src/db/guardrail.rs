@@ -146,6 +146,19 @@ pub(in crate::db) async fn gaps(connection: &mut AsyncPgConnection) -> diesel::Q
 }
 
 #[derive(QueryableByName)]
+struct Right {
+    #[diesel(sql_type = Bool)]
+    may_migrate: bool,
+}
+
+/// Whether the login may make tables, and alter those that are there.
+pub(in crate::db) async fn may_migrate(connection: &mut AsyncPgConnection) -> diesel::QueryResult<bool> {
+    let question = "SELECT has_schema_privilege('public', 'CREATE') AND coalesce((SELECT pg_has_role(relowner, 'USAGE') FROM pg_class \
+                    WHERE oid = to_regclass('public.__diesel_schema_migrations')), true) AS may_migrate";
+    Ok(sql_query(question).get_result::<Right>(connection).await?.may_migrate)
+}
+
+#[derive(QueryableByName)]
 struct Writing {
     #[diesel(sql_type = Bool)]
     is_standby: bool,

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use diesel::{QueryableByName, migration::MigrationSource, pg::Pg, sql_query, sql_types::Text};
 use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
@@ -102,7 +102,7 @@ pub async fn open(settings: &OpenSettings) -> anyhow::Result<Db> {
             ensure!(dangers.is_empty(), refusal(&login, &dangers));
         } else if login.makes_roles {
             if settings.migrate {
-                run(&target, settings.lock_wait).await?;
+                run(&target, "DATABASE_URL", settings.lock_wait).await?;
             }
             served.url = plain_login(&target, &settings.db.url, &mut connection).await?;
         }
@@ -118,7 +118,7 @@ pub async fn open(settings: &OpenSettings) -> anyhow::Result<Db> {
 /// In words for an operator.
 async fn migrate_as_owner(owner: &SecretString, served: &Target, lock_wait: Duration) -> anyhow::Result<()> {
     let (owner, mut connection) = as_owner(owner, served).await?;
-    run(&owner, lock_wait).await?;
+    run(&owner, "DATABASE_PUBLIC_URL", lock_wait).await?;
     let login = served.config();
     let Some(name) = login.get_user().filter(|name| owner.config().get_user() != Some(*name)) else { return Ok(()) };
     let password = login.get_password().map(String::from_utf8_lossy);
@@ -149,21 +149,24 @@ pub async fn migrate(settings: &OpenSettings) -> anyhow::Result<()> {
     let target = Target::parse("DATABASE_URL", &settings.db.url)?;
     match &settings.owner_url {
         Some(owner) => migrate_as_owner(owner, &target, settings.lock_wait).await,
-        None => run(&target, settings.lock_wait).await,
+        None => run(&target, "DATABASE_URL", settings.lock_wait).await,
     }
 }
 
-/// Takes back the newest `steps` migrations.
+/// Takes back the newest `steps` migrations: none, where fewer have run.
 ///
 /// # Errors
 /// When a migration can't be taken back.
 pub async fn revert(settings: &OpenSettings, steps: usize) -> anyhow::Result<()> {
     let served = Target::parse("DATABASE_URL", &settings.db.url)?;
-    let target = match &settings.owner_url {
-        Some(owner) => as_owner(owner, &served).await?.0,
-        None => served,
+    let (target, name) = match &settings.owner_url {
+        Some(owner) => (as_owner(owner, &served).await?.0, "DATABASE_PUBLIC_URL"),
+        None => (served, "DATABASE_URL"),
     };
-    locked(&target, settings.lock_wait, move |harness| {
+    locked(&target, name, settings.lock_wait, move |harness| {
+        let failed = |error| anyhow!("looking which migrations have run: {error}");
+        let ran = harness.applied_migrations().map_err(failed)?.len();
+        ensure!(steps <= ran, "{steps} migrations can't be taken back, since {ran} have run. Nothing was done");
         for _ in 0..steps {
             patiently("taking back a migration", || harness.revert_last_migration(MIGRATIONS))?;
         }
@@ -172,9 +175,9 @@ pub async fn revert(settings: &OpenSettings, steps: usize) -> anyhow::Result<()>
     .await
 }
 
-async fn run(target: &Target, lock_wait: Duration) -> anyhow::Result<()> {
-    locked(target, lock_wait, |harness| {
-        let failed = |error| anyhow::anyhow!("migrating: {error}");
+async fn run(target: &Target, name: &str, lock_wait: Duration) -> anyhow::Result<()> {
+    locked(target, name, lock_wait, |harness| {
+        let failed = |error| anyhow!("migrating: {error}");
         while harness.has_pending_migration(MIGRATIONS).map_err(failed)? {
             let version = patiently("migrating", || Ok(harness.run_next_migration(MIGRATIONS)?.to_string()))?;
             tracing::info!(%version, "migrated");
@@ -184,12 +187,19 @@ async fn run(target: &Target, lock_wait: Duration) -> anyhow::Result<()> {
     .await
 }
 
+/// Works on the tables as `target` signs in, whose URL stands in the variable `name`, while nobody else does.
 async fn locked(
     target: &Target,
+    name: &str,
     lock_wait: Duration,
     work: impl FnOnce(&mut AsyncMigrationHarness<AsyncPgConnection>) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let mut connection = connect(target, "the database to migrate").await?;
+    let mut connection = connect(target, name).await?;
+    ensure!(
+        guardrail::may_migrate(&mut connection).await?,
+        "{name} signs in as `{}`, which may not change the tables: give their owner's URL as DATABASE_PUBLIC_URL",
+        target.config().get_user().unwrap_or_default()
+    );
     connection.batch_execute(&format!("SELECT pg_advisory_lock({LOCK})")).await?;
     // Only now: another node's migrations may take as long as they like.
     connection.batch_execute(&format!("SET lock_timeout = {}", lock_wait.as_millis())).await?;
@@ -206,7 +216,7 @@ fn patiently<T>(doing: &str, mut step: impl FnMut() -> diesel::migration::Result
             Err(error) if error.to_string().contains("lock timeout") => {
                 tracing::warn!(%error, "somebody holds a table that a migration changes");
             }
-            done => return done.map_err(|error| anyhow::anyhow!("{doing}: {error}")),
+            done => return done.map_err(|error| anyhow!("{doing}: {error}")),
         }
     }
     bail!(
@@ -216,7 +226,7 @@ fn patiently<T>(doing: &str, mut step: impl FnMut() -> diesel::migration::Result
 }
 
 async fn connect(target: &Target, name: &str) -> anyhow::Result<AsyncPgConnection> {
-    target.connect().await.map_err(|error| anyhow::anyhow!("can't connect to {name}: {error}"))
+    target.connect().await.map_err(|error| anyhow!("can't connect to {name}: {error}"))
 }
 
 fn refusal(login: &Login, dangers: &[Danger]) -> String {
@@ -276,7 +286,7 @@ async fn pending(connection: &mut AsyncPgConnection) -> anyhow::Result<Vec<Strin
 /// The migrations of this program: version and name, the oldest first.
 fn known() -> anyhow::Result<Vec<(String, String)>> {
     let mut known: Vec<_> = MigrationSource::<Pg>::migrations(&MIGRATIONS)
-        .map_err(|error| anyhow::anyhow!("reading the embedded migrations: {error}"))?
+        .map_err(|error| anyhow!("reading the embedded migrations: {error}"))?
         .iter()
         .map(|migration| (migration.name().version().to_string(), migration.name().to_string()))
         .collect();

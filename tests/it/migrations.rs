@@ -28,6 +28,9 @@ async fn all_the_way_up_down_and_up_again() {
     migrate::migrate(&open).await.expect("up");
     let all = tables(&database).await;
     assert!(all > 15);
+    let error = migrate::revert(&open, since("") + 1).await.expect_err("so many have not run").to_string();
+    assert!(error.contains(&format!("since {} have run. Nothing was done", since(""))), "{error}");
+    assert_eq!(tables(&database).await, all);
     migrate::revert(&open, since("")).await.expect("down");
     assert_eq!(tables(&database).await, 0);
     let left = "SELECT count(*) FROM pg_proc WHERE pronamespace = 'public'::regnamespace";

@@ -113,6 +113,14 @@ async fn production_refuses_a_superuser_and_says_what_to_do() {
     ]);
     let (ok, said, error) = run(&["migrate"], &settings).await;
     assert!(ok, "{said}{error}");
+    // Nothing can be migrated by the plain role.
+    let alone: Vec<_> = settings.iter().copied().filter(|(name, _)| *name != "DATABASE_PUBLIC_URL").collect();
+    for command in [&["migrate"][..], &["migrate", "--down", "1"]] {
+        let (ok, _, error) = run(command, &alone).await;
+        let said = "frontdesk: DATABASE_URL signs in as `frontdesk_app`, which may not change the tables: give their owner's URL as \
+                    DATABASE_PUBLIC_URL\n";
+        assert!(!ok && error.ends_with(said), "{error}");
+    }
     let (ok, said, error) = run(&["seed-admin"], &settings).await;
     assert!(ok && said.contains("root@example.com"), "{said}{error}");
     let (ok, _, error) = run(&["seed-admin"], &settings).await;
