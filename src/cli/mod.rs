@@ -11,15 +11,24 @@ mod rotate;
 mod seed;
 mod serve;
 mod simulate;
+mod stop;
 mod traces;
 mod verify;
 
-use std::{io::Write, process::ExitCode};
+use std::{io::Write, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
 
-use crate::{app, config::Config, db::migrate};
+use crate::{
+    app,
+    config::Config,
+    db::migrate::{self, OpenSettings},
+};
+use stop::Stop;
 use traces::Traces;
+
+/// How long a migration that was told to stop may take to see that its connection is gone.
+const LAST: Duration = Duration::from_secs(1);
 
 /// A multi-tenant AI front desk behind one GraphQL graph.
 #[derive(Parser)]
@@ -109,30 +118,41 @@ fn execute(command: Command) -> anyhow::Result<()> {
     let open = app::open_settings(&config, url).ok_or_else(|| anyhow::anyhow!("DATABASE_URL is missing"))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let done = runtime.block_on(async {
+        let mut stop = Stop::listen()?;
         match command {
-            Command::Serve => serve::run(&config, &open).await,
-            Command::Migrate { down: None } => {
-                migrate::migrate(&open).await?;
-                say("The database is up to date.")
-            }
-            Command::Migrate { down: Some(steps) } => {
-                migrate::revert(&open, steps).await?;
-                say(&format!("Took back {steps} migration(s)."))
-            }
-            Command::SeedAdmin => seed::admin(&config, &open).await,
-            Command::RotateSecrets => rotate::run(&config, &open).await,
-            Command::SeedBasePrompt => seed::base_prompt(&config, &open).await,
-            Command::Schema | Command::Doctor(_) | Command::Verify(_) | Command::Chat(_) | Command::Simulate(_) => {
-                Ok(())
-            }
+            Command::Serve => serve::run(&config, &open, stop).await,
+            command => stop.unless_told(Box::pin(once(command, &config, &open))).await,
         }
     });
     // With it, spans end that nobody waited for.
-    drop(runtime);
+    runtime.shutdown_timeout(LAST);
     if let Some(traces) = traces {
         traces.stop();
     }
     done
+}
+
+/// What changes the database, and ends.
+async fn once(command: Command, config: &Config, open: &OpenSettings) -> anyhow::Result<()> {
+    match command {
+        Command::Migrate { down: None } => {
+            migrate::migrate(open).await?;
+            say("The database is up to date.")
+        }
+        Command::Migrate { down: Some(steps) } => {
+            migrate::revert(open, steps).await?;
+            say(&format!("Took back {steps} migration(s)."))
+        }
+        Command::SeedAdmin => seed::admin(config, open).await,
+        Command::RotateSecrets => rotate::run(config, open).await,
+        Command::SeedBasePrompt => seed::base_prompt(config, open).await,
+        Command::Serve
+        | Command::Schema
+        | Command::Doctor(_)
+        | Command::Verify(_)
+        | Command::Chat(_)
+        | Command::Simulate(_) => Ok(()),
+    }
 }
 
 /// Says something to the person at the keyboard.

@@ -4,21 +4,25 @@ use std::{fmt::Write, sync::Arc};
 
 use anyhow::Context;
 use secrecy::ExposeSecret;
-use tokio::{
-    net::TcpListener,
-    signal::unix::{SignalKind, signal},
-};
+use tokio::net::TcpListener;
 
 use crate::{
     app::{self, App, Parts},
-    cli::{files, seed},
+    cli::{files, seed, stop::Stop},
     config::{Config, Environment, FirstAdmin},
     context::Services,
     db::migrate::{self, OpenSettings},
     domain::{demo, prompts, users},
 };
 
-pub(super) async fn run(config: &Config, open: &OpenSettings) -> anyhow::Result<()> {
+pub(super) async fn run(config: &Config, open: &OpenSettings, mut stop: Stop) -> anyhow::Result<()> {
+    let (listener, app, greeting) = stop.unless_told(Box::pin(ready(config, open))).await?;
+    super::say(&greeting)?;
+    app.serve(listener, async move { stop.told().await }).await
+}
+
+/// All that is to be there before anybody is served, and what to say of it.
+async fn ready(config: &Config, open: &OpenSettings) -> anyhow::Result<(TcpListener, App, String)> {
     // Bound first: a port that is taken is said before anything is made.
     let listener = TcpListener::bind(config.http.address)
         .await
@@ -35,8 +39,7 @@ pub(super) async fn run(config: &Config, open: &OpenSettings) -> anyhow::Result<
     files::make_room(config);
     let app = App::build(config, services, parts)?;
     let at = listener.local_addr()?;
-    super::say(&greeting(config, at.port(), &news))?;
-    app.serve(listener, told_to_stop()?).await
+    Ok((listener, app, greeting(config, at.port(), &news)))
 }
 
 /// Makes the first administrator, the base prompt and the demo tenants, where they lack; gives what to print of it.
@@ -82,15 +85,4 @@ fn greeting(config: &Config, port: u16, news: &str) -> String {
         "\nFrontdesk is ready.\n\n  Playground     {url}/graphiql\n  Graph          {url}/graphql   \
          (WebSocket /graphql/ws, SSE /graphql/stream)\n  Answers by     {model}\n{news}"
     )
-}
-
-/// Ends on SIGINT or SIGTERM.
-fn told_to_stop() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    })
 }

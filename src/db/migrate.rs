@@ -192,7 +192,7 @@ async fn locked(
     target: &Target,
     name: &str,
     lock_wait: Duration,
-    work: impl FnOnce(&mut AsyncMigrationHarness<AsyncPgConnection>) -> anyhow::Result<()>,
+    work: impl FnOnce(&mut AsyncMigrationHarness<AsyncPgConnection>) -> anyhow::Result<()> + Send + 'static,
 ) -> anyhow::Result<()> {
     let mut connection = connect(target, name).await?;
     ensure!(
@@ -203,9 +203,10 @@ async fn locked(
     connection.batch_execute(&format!("SELECT pg_advisory_lock({LOCK})")).await?;
     // Only now: another node's migrations may take as long as they like.
     connection.batch_execute(&format!("SET lock_timeout = {}", lock_wait.as_millis())).await?;
-    // The lock ends with the connection, also when the work fails.
-    let mut harness = AsyncMigrationHarness::new(connection);
-    work(&mut harness)
+    // The lock ends with the connection, also when the work fails. That blocks its thread: on one of its own, so that whoever waits for
+    // it hears of other things.
+    let done = tokio::task::spawn_blocking(move || work(&mut AsyncMigrationHarness::new(connection)));
+    done.await.context("migrating")?
 }
 
 /// Takes a step, again where somebody held a table that it changes. Whoever comes to that table meanwhile waits behind it, so it

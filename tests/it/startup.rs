@@ -2,6 +2,10 @@
 
 use std::path::PathBuf;
 
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use secrecy::ExposeSecret;
 use tokio::time::timeout;
 
@@ -287,6 +291,35 @@ async fn a_url_that_leads_nowhere_is_named_with_what_is_wrong_about_it() {
         ];
         let (ok, _, error) = run(&["serve"], &settings).await;
         assert!(!ok && error.ends_with(&format!("frontdesk: {said}\n")), "{error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_waits_for_the_database_hears_that_they_are_told_to_stop() {
+    // For its turn to migrate; and in the middle of a look which migrations have run.
+    for (command, hold) in [
+        ("migrate", "SELECT pg_advisory_xact_lock(x'0046726f6e746465'::bigint)"),
+        ("serve", "LOCK TABLE __diesel_schema_migrations IN ACCESS EXCLUSIVE MODE"),
+    ] {
+        let database = cluster::database().await;
+        let holder = cluster::owner(&database).await;
+        holder.batch_execute(&format!("BEGIN; {hold}")).await.expect("held");
+        let owner = cluster::owner_url(&database);
+        let settings = [
+            ("DATABASE_URL", owner.expose_secret()),
+            ("JWT_SECRET_KEY", KEY),
+            ("SECRET_KEY", KEY),
+            ("PORT", "0"),
+            ("FRONTDESK_DATA_DIR", "/tmp/fd-unused"),
+        ];
+        let child = frontdesk(&[command], &settings).spawn().expect("started");
+        cluster::until_somebody_waits(&database).await;
+        let pid = Pid::from_raw(i32::try_from(child.id().expect("alive")).expect("a pid"));
+        kill(pid, Signal::SIGTERM).expect("told");
+        let output = timeout(PATIENCE, child.wait_with_output()).await.expect("in time").expect("ended");
+        // It ends by itself: one that nobody had told what to do then would be ended by the system, or not at all.
+        assert_eq!(output.status.code(), Some(1), "{command}");
+        assert!(output.stderr.ends_with(b"frontdesk: told to stop\n"), "{}", String::from_utf8_lossy(&output.stderr));
     }
 }
 
