@@ -260,6 +260,22 @@ fn the_redis_of_the_compose_file_throws_nothing_away() {
 }
 
 #[test]
+fn grafana_does_not_start_with_the_password_that_everybody_knows() {
+    let compose = text("compose.yaml");
+    let script =
+        compose.lines().map(str::trim).find_map(|line| line.strip_prefix("- test -n \"$$GF_")).expect("a check");
+    // As compose hands it on, with something else in Grafana's place.
+    let script = format!("test -n \"$GF_{}", script.replace("/run.sh", "echo started"));
+    let run = |password: &str| {
+        let output = Command::new("sh").args(["-c", &script]).env("GF_SECURITY_ADMIN_PASSWORD", password).output();
+        let output = output.expect("a shell");
+        [output.stdout, output.stderr].map(|said| String::from_utf8(said).expect("text"))
+    };
+    assert_eq!(run(""), ["", "GRAFANA_PASSWORD is empty, see env.example\n"]);
+    assert_eq!(run("3c59dc048e88"), ["started\n", ""]);
+}
+
+#[test]
 fn the_image_names_by_number_whom_it_runs_as() {
     let image = fs::read_to_string(folder().join("../Dockerfile")).expect("Dockerfile");
     let users: Vec<_> = image.lines().filter_map(|line| line.strip_prefix("USER ")).collect();
