@@ -39,23 +39,37 @@ async fn all_the_way_up_down_and_up_again() {
     assert_eq!(tables(&database).await, all);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_plain_owner_takes_back_what_the_policies_hide_from_it() {
-    const EVENTS_OF_TENANTS: &str = "2026-11-21-000021";
+/// An empty database of a plain role's, whom the policies hold as they hold everybody; with a superuser's connection to it.
+async fn plain_owner(name: &str) -> (OpenSettings, String, tokio_postgres::Client) {
     // The roles come with the template: a plain owner may not make them.
     cluster::database().await;
     let database = cluster::empty_database().await;
-    let (superuser, role) = (cluster::owner(&database).await, format!("plain_owner_{}", std::process::id()));
+    let (superuser, role) = (cluster::owner(&database).await, format!("{name}_{}", std::process::id()));
     let make = format!("CREATE ROLE {role} LOGIN; ALTER DATABASE {database} OWNER TO {role}");
     superuser.batch_execute(&make).await.expect("made");
     let url = cluster::owner_url(&database).expose_secret().replace("user=postgres", &format!("user={role}"));
     let open = OpenSettings { db: DbSettings { url: url.into(), pool_size: 1 }, ..cluster::open_settings(&database) };
+    (open, role, superuser)
+}
+
+/// Roles are the whole server's, and outlive the database.
+async fn away(role: &str, superuser: &tokio_postgres::Client) {
+    let away = format!("REASSIGN OWNED BY {role} TO postgres; DROP OWNED BY {role}; DROP ROLE {role}");
+    superuser.batch_execute(&away).await.expect("dropped");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plain_owner_takes_back_what_the_policies_hide_from_it() {
+    const EVENTS_OF_TENANTS: &str = "2026-11-21-000021";
+    let (open, role, superuser) = plain_owner("plain_owner").await;
     migrate::migrate(&open).await.expect("up");
-    // An event that two tenants have, and two secrets, of which one is sealed under a data key.
+    // An event that two tenants have, and both have still to act on; and two secrets, of which one is sealed under a data key.
     let rows = "INSERT INTO tenants (id, subdomain, name, created_at, updated_at) \
                     SELECT n, 't' || n, 'T', now(), now() FROM generate_series(1, 2) n; \
                 INSERT INTO webhook_deliveries (tenant_id, provider, event_id, event_type, status, body, received_at) \
-                    SELECT n, 'TELNYX', 'event-1', 'message.received', 'PROCESSED', '', now() FROM generate_series(1, 2) n; \
+                    SELECT n, 'TELNYX', 'event-1', 'message.received', 'RECEIVED', '', now() FROM generate_series(1, 2) n; \
+                INSERT INTO jobs (tenant_id, kind, payload, state, run_at, created_at, updated_at, delivery_id) \
+                    SELECT tenant_id, 'delivery', '{}', 'READY', now(), now(), now(), id FROM webhook_deliveries; \
                 INSERT INTO tenant_keys (tenant_id, name, sealed, created_at, updated_at) \
                     VALUES (1, '0123abcd', '', now(), now()); \
                 INSERT INTO tenant_secrets (tenant_id, name, sealed, updated_at) \
@@ -63,15 +77,14 @@ async fn a_plain_owner_takes_back_what_the_policies_hide_from_it() {
     superuser.batch_execute(rows).await.expect("stored");
     let newer = since(EVENTS_OF_TENANTS);
     let taken_back = migrate::revert(&open, newer).await;
-    let left = "SELECT (SELECT count(*) FROM webhook_deliveries), (SELECT count(*) FROM tenant_secrets)";
+    let left = "SELECT (SELECT count(*) FROM webhook_deliveries), (SELECT count(*) FROM tenant_secrets), \
+                (SELECT count(*) FROM jobs)";
     let left = superuser.query_one(left, &[]).await.expect("counts");
-    let (deliveries, secrets): (i64, i64) = (left.get(0), left.get(1));
+    let (deliveries, secrets, jobs): (i64, i64, i64) = (left.get(0), left.get(1), left.get(2));
     let rest = migrate::revert(&open, since("") - newer).await;
-    // Roles are the whole server's.
-    let away = format!("REASSIGN OWNED BY {role} TO postgres; DROP OWNED BY {role}; DROP ROLE {role}");
-    superuser.batch_execute(&away).await.expect("dropped");
+    away(&role, &superuser).await;
     taken_back.expect("down");
-    assert_eq!((deliveries, secrets), (1, 1));
+    assert_eq!((deliveries, secrets, jobs), (1, 1, 1));
     rest.expect("all the way down");
 }
 
