@@ -120,7 +120,17 @@ impl PublicCx {
         tenant: Option<TenantId>,
         outcome: AuditOutcome,
     ) {
-        let entry = NewEntry {
+        audit::at_door(tx, self.entry(action, user, tenant, outcome));
+    }
+
+    /// Records a sign-in, and how many of the person's older sessions it ended.
+    pub fn audit_login(&self, tx: &mut Tx<Identity>, user: UserId, tenant: Option<TenantId>, ended: usize) {
+        let detail = (ended > 0).then(|| format!("older sessions ended: {ended}"));
+        audit::at_door(tx, NewEntry { detail, ..self.entry("session.login", user, tenant, AuditOutcome::Done) });
+    }
+
+    fn entry(&self, action: &'static str, user: UserId, tenant: Option<TenantId>, outcome: AuditOutcome) -> NewEntry {
+        NewEntry {
             at: self.services.clock.now(),
             tenant_id: tenant,
             actor_id: Some(user),
@@ -131,7 +141,6 @@ impl PublicCx {
             request_id: self.request.0.to_string(),
             detail: None,
             outcome,
-        };
-        audit::at_door(tx, entry);
+        }
     }
 }

@@ -48,7 +48,8 @@ pub struct SignIn {
 }
 
 /// Signs in by e-mail and password. An unknown address and a wrong password get one answer, in one time. Who guesses is slowed
-/// down, by the account that they try, known or not, and by where they are; a right password counts for nothing.
+/// down, by the account that they try, known or not, and by where they are; a right password counts for nothing. Whoever has it
+/// may sign in as often as they like, but where a hundred sessions stand, one more ends the oldest.
 ///
 /// # Errors
 /// `UNAUTHENTICATED`; `RATE_LIMITED` after too many wrong ones; `TENANT_INACTIVE` or `TENANT_REQUIRED` only to somebody who gave the right password.
@@ -96,7 +97,8 @@ pub async fn login(cx: &PublicCx, email: &str, password: SecretString) -> Outcom
                 return Err(wrong().into());
             }
             sessions::insert(tx, &session).await?;
-            cx.audit(tx, "session.login", user.id, user.tenant_id, AuditOutcome::Done);
+            let ended = sessions::end_oldest(tx, user.id, session.id, now).await?;
+            cx.audit_login(tx, user.id, user.tenant_id, ended);
             signed_in(cx, tx, UserRow { last_login_at: Some(now), ..user }, session.id, refresh_token).await
         })
         .await

@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
-use crate::support::{Actor, Gateway, PASSWORD, Plan, code};
+use crate::support::{Actor, Gateway, PASSWORD, Plan, cluster, code};
 
 const REFRESH: &str =
     "mutation($t: String!) { refreshToken(input: { refreshToken: $t }) { accessToken refreshToken } }";
@@ -152,6 +152,37 @@ async fn signing_out_ends_both_tokens_and_no_other_session() {
     assert_eq!(code(&actor.query("{ me { id } }").await), "UNAUTHENTICATED");
     assert_eq!(code(&refresh(&gateway.stranger(), &refreshing).await), "UNAUTHENTICATED");
     gateway.stranger().with_token(other).data("{ me { id } }").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_hundred_and_first_sign_in_ends_the_first() {
+    let gateway = Gateway::start().await;
+    let (first, _) = signed_in(&gateway).await;
+    gateway.clock.advance(TimeDelta::minutes(1));
+    let (second, _) = signed_in(&gateway).await;
+    // Beside these two 98 that stand, and twice as many that ran out, which count for nothing.
+    let many = "INSERT INTO sessions (id, user_id, refresh_hash, created_at, expires_at) \
+                SELECT gen_random_uuid(), 1, decode(md5(n::text), 'hex'), $1::timestamptz, \
+                $1::timestamptz + CASE WHEN n <= 98 THEN interval '1 day' ELSE interval '-1 second' END \
+                FROM generate_series(1, 294) n";
+    let owner = cluster::owner(&gateway.database).await;
+    owner.execute(many, &[&gateway.clock.now()]).await.expect("many");
+    let stranger = gateway.stranger();
+    stranger.with_token(&first).data("{ me { id } }").await;
+    let (newest, _) = signed_in(&gateway).await;
+    assert_eq!(code(&stranger.with_token(first).query("{ me { id } }").await), "UNAUTHENTICATED");
+    stranger.with_token(second).data("{ me { id } }").await;
+    let root = stranger.with_token(newest);
+    let seen = root.data(r#"{ sessions { id } auditLog(filter: { action: "session" }) { nodes { detail } } }"#).await;
+    assert_eq!(seen["sessions"].as_array().map(Vec::len), Some(100));
+    // Who is told why their session has ended is told here; the other two ended none.
+    let mut details = seen["auditLog"]["nodes"].as_array().expect("nodes").clone();
+    details.retain(|node| !node["detail"].is_null());
+    assert_eq!(details, [json!({ "detail": "older sessions ended: 1" })]);
+    // To sign out everywhere costs what stands, however many ran out.
+    assert_eq!(root.data("mutation { revokeSessions }").await, json!({ "revokeSessions": 99 }));
+    let open = "SELECT count(*) FROM sessions WHERE revoked_at IS NULL";
+    assert_eq!(owner.query_one(open, &[]).await.expect("a count").get::<_, i64>(0), 197);
 }
 
 #[tokio::test(flavor = "multi_thread")]

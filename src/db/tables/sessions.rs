@@ -1,7 +1,12 @@
 //! `sessions`: a sign-in, and the one refresh token that is good for it now.
 
 use chrono::{DateTime, Utc};
-use diesel::{prelude::*, sql_types::Bool};
+use diesel::{
+    pg::Pg,
+    prelude::*,
+    query_builder::{AstPass, QueryFragment, QueryId},
+    sql_types::{BigInt, Bool, Timestamptz, Uuid as SqlUuid},
+};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
@@ -17,8 +22,10 @@ use crate::{
     },
 };
 
-/// Sessions that a list gives at the most.
+/// Sessions of a person that stand, at the most.
 const MOST: i64 = 100;
+/// And beside the newest.
+const OTHERS: i64 = MOST - 1;
 
 /// A sign-in.
 #[derive(Debug, Clone, Queryable, Selectable)]
@@ -134,7 +141,44 @@ pub async fn revoke(tx: &mut Tx<Identity>, id: Uuid, now: DateTime<Utc>) -> Outc
         .optional()?)
 }
 
-/// Ends a person's sessions but the one that is kept; says how many.
+/// Ends a person's oldest sessions where more than may stand, with the `newest`, which has just begun; says how many. Of those that
+/// somebody else is changing it waits for none, since they may wait for us: the next sign-in ends them.
+///
+/// # Errors
+/// Database faults.
+pub async fn end_oldest(tx: &mut Tx<Identity>, user: UserId, newest: Uuid, now: DateTime<Utc>) -> Outcome<usize> {
+    Ok(Surplus { user, newest, now }.execute(tx.altering()).await?)
+}
+
+/// An update of what a locking query finds, which diesel has no words for.
+#[derive(QueryId)]
+struct Surplus {
+    user: UserId,
+    newest: Uuid,
+    now: DateTime<Utc>,
+}
+
+impl QueryFragment<Pg> for Surplus {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("UPDATE sessions SET revoked_at = ");
+        out.push_bind_param::<Timestamptz, _>(&self.now)?;
+        out.push_sql(
+            " WHERE id IN (SELECT id FROM sessions WHERE revoked_at IS NULL AND id IN \
+             (SELECT id FROM sessions WHERE user_id = ",
+        );
+        out.push_bind_param::<BigInt, _>(&self.user)?;
+        out.push_sql(" AND id <> ");
+        out.push_bind_param::<SqlUuid, _>(&self.newest)?;
+        out.push_sql(" AND revoked_at IS NULL AND expires_at > ");
+        out.push_bind_param::<Timestamptz, _>(&self.now)?;
+        out.push_sql(" ORDER BY created_at DESC, id DESC OFFSET ");
+        out.push_bind_param::<BigInt, _>(&OTHERS)?;
+        out.push_sql(") FOR NO KEY UPDATE SKIP LOCKED)");
+        Ok(())
+    }
+}
+
+/// Ends a person's sessions but the one that is kept; says how many. Those that ran out need no end: there may be very many.
 ///
 /// # Errors
 /// Database faults.
@@ -144,7 +188,10 @@ pub async fn revoke_others(
     kept: Option<Uuid>,
     now: DateTime<Utc>,
 ) -> Outcome<usize> {
-    let open = sessions::table.filter(sessions::user_id.eq(user)).filter(sessions::revoked_at.is_null());
+    let open = sessions::table
+        .filter(sessions::user_id.eq(user))
+        .filter(sessions::revoked_at.is_null())
+        .filter(sessions::expires_at.gt(now));
     let set = sessions::revoked_at.eq(now);
     Ok(match kept {
         Some(kept) => diesel::update(open.filter(sessions::id.ne(kept))).set(set).execute(tx.altering()).await?,
@@ -152,7 +199,7 @@ pub async fn revoke_others(
     })
 }
 
-/// Ends all sessions of a person; says how many. From inside a tenant: sessions in it.
+/// Ends all sessions of a person that stand; says how many. From inside a tenant: sessions in it.
 ///
 /// # Errors
 /// Database faults.
@@ -161,6 +208,7 @@ pub async fn revoke_all<V: Viewpoint>(tx: &mut Tx<V>, user: UserId, now: DateTim
     let open = sessions::table
         .filter(sessions::tenant_id.eq(from).or(from.is_none().into_sql::<Bool>()))
         .filter(sessions::user_id.eq(user))
-        .filter(sessions::revoked_at.is_null());
+        .filter(sessions::revoked_at.is_null())
+        .filter(sessions::expires_at.gt(now));
     Ok(diesel::update(open).set(sessions::revoked_at.eq(now)).execute(tx.altering()).await?)
 }

@@ -22,7 +22,7 @@ pub struct IdentityMutation;
 
 #[Object]
 impl IdentityMutation {
-    /// Signs in by e-mail address and password.
+    /// Signs in by e-mail address and password. A person has 100 sessions at the most: one more ends the oldest.
     #[graphql(directive = auth::apply(Access::Public))]
     async fn login(
         &self,

@@ -95,7 +95,8 @@ impl AuditEntry {
     async fn request_id(&self) -> &str {
         &self.row.request_id
     }
-    /// More about it: which fields a change said something of, or which a visit touched. Never their values.
+    /// More about it: which fields a change said something of, or which a visit touched, never their values; of a sign-in, how
+    /// many older sessions it ended.
     async fn detail(&self) -> Option<&str> {
         self.row.detail.as_deref()
     }
