@@ -6,7 +6,7 @@ use diesel::{
     pg::Pg,
     prelude::*,
     query_builder::{AstPass, Query, QueryFragment, QueryId},
-    sql_types::{Array, BigInt, Bool, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid},
+    sql_types::{Array, BigInt, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid},
 };
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
@@ -143,6 +143,8 @@ const WINDOW: i64 = 1_000;
 
 impl QueryFragment<Pg> for Take {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        // As words, not as a parameter: each of the two has an index of its own.
+        let kind = if self.answers { "kind = 'answer'" } else { "kind <> 'answer'" };
         out.push_sql("UPDATE jobs SET state = 'RUNNING', attempts = attempts + 1, lease_token = ");
         out.push_bind_param::<SqlUuid, _>(&self.lease.token)?;
         out.push_sql(", lease_expires_at = ");
@@ -165,16 +167,17 @@ impl QueryFragment<Pg> for Take {
             ") AS held (tenant_id, count) ON held.tenant_id = waiting.tenant_id WHERE waiting.tenant_id IS NOT NULL) \
              SELECT ready.id FROM due CROSS JOIN LATERAL (SELECT own.id, \
              row_number() OVER (ORDER BY own.run_at, own.id) AS nth FROM (SELECT one.id, one.run_at FROM jobs AS one \
-             JOIN (SELECT id FROM jobs WHERE tenant_id = due.tenant_id AND state <> 'DEAD' AND (kind = 'answer') = ",
+             JOIN (SELECT id, run_at FROM jobs WHERE tenant_id = due.tenant_id AND state <> 'DEAD' AND ",
         );
-        out.push_bind_param::<Bool, _>(&self.answers)?;
+        out.push_sql(kind);
         out.push_sql(" AND run_at <= ");
         out.push_bind_param::<Timestamptz, _>(&self.now)?;
         out.push_sql(" AND (lease_expires_at IS NULL OR lease_expires_at < ");
         out.push_bind_param::<Timestamptz, _>(&self.now)?;
         out.push_sql(") ORDER BY run_at, id LIMIT ");
         out.push_bind_param::<BigInt, _>(&WINDOW)?;
-        // Asked again of the row that is locked: it may have been taken, and put back, since.
+        // Asked again of the row that is locked: it may have been taken, and put back, since. The order is that of `near`, so that none
+        // is looked at behind the last that there is room for.
         out.push_sql(") AS near ON near.id = one.id WHERE one.state <> 'DEAD' AND one.run_at <= ");
         out.push_bind_param::<Timestamptz, _>(&self.now)?;
         out.push_sql(" AND (one.lease_expires_at IS NULL OR one.lease_expires_at < ");
@@ -182,7 +185,7 @@ impl QueryFragment<Pg> for Take {
         out.push_sql(
             ") AND NOT EXISTS (SELECT FROM jobs AS earlier \
              WHERE earlier.tenant_id = one.tenant_id AND earlier.lane = one.lane AND earlier.id < one.id \
-             AND earlier.state <> 'DEAD') ORDER BY one.run_at, one.id LIMIT GREATEST(due.room, 0) \
+             AND earlier.state <> 'DEAD') ORDER BY near.run_at, near.id LIMIT GREATEST(due.room, 0) \
              FOR UPDATE OF one SKIP LOCKED) AS own) AS ready ORDER BY ready.nth, due.tenant_id LIMIT ",
         );
         out.push_bind_param::<BigInt, _>(&self.most)?;
@@ -192,8 +195,9 @@ impl QueryFragment<Pg> for Take {
 }
 
 impl QueryId for Take {
-    type QueryId = Self;
-    const HAS_STATIC_QUERY_ID: bool = true;
+    type QueryId = ();
+    // Its text is one of two.
+    const HAS_STATIC_QUERY_ID: bool = false;
 }
 
 impl Query for Take {

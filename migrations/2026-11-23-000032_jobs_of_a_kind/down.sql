@@ -1,0 +1,2 @@
+DROP INDEX jobs_others;
+DROP INDEX jobs_answers;
