@@ -24,10 +24,12 @@ const LINGER: Duration = Duration::from_millis(5);
 const CARRIED_MAX: u8 = 8;
 
 /// Said to each new connection. Statements are prepared once for it, and planned once: PostgreSQL would plan anew, each time,
-/// whatever has a `LIMIT $n` or an `= ANY($n)`, since it can't know that these are small. And a transaction of which nothing more
-/// is heard, since this machine was lost, keeps nobody waiting for longer than a minute. A pooler that hands connections on from one
-/// transaction to the next may lose either: planning then costs time, and the server's own timeout holds.
-const MANNERS: &str = "SET plan_cache_mode = force_generic_plan; SET idle_in_transaction_session_timeout = '60s'";
+/// whatever has a `LIMIT $n` or an `= ANY($n)`, since it can't know that these are small. For the same reason it takes some of them
+/// for dear, and would compile them, which takes longer than they do. And a transaction of which nothing more is heard, since this
+/// machine was lost, keeps nobody waiting for longer than a minute. A pooler that hands connections on from one transaction to the
+/// next may lose each of these: planning then costs time, and the server's own timeout holds.
+const MANNERS: &str =
+    "SET plan_cache_mode = force_generic_plan; SET jit = off; SET idle_in_transaction_session_timeout = '60s'";
 
 /// Opens the pool's connections.
 pub(in crate::db) struct Wires {
