@@ -89,6 +89,33 @@ async fn a_plain_owner_takes_back_what_the_policies_hide_from_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_plain_owner_brings_in_line_what_the_policies_hide_from_it() {
+    const SESSIONS_THAT_STAND: &str = "2026-11-23-000031";
+    let (open, role, superuser) = plain_owner("plain_mender").await;
+    migrate::migrate(&open).await.expect("up");
+    migrate::revert(&open, since(SESSIONS_THAT_STAND)).await.expect("down");
+    // A person with more sessions than may stand, and some that ran out; a lead from somewhere else.
+    let rows = "INSERT INTO tenants (id, subdomain, name, created_at, updated_at) VALUES (1, 't1', 'T', now(), now()); \
+                INSERT INTO users (id, tenant_id, email, password_hash, role, created_at, updated_at) \
+                    VALUES (7, 1, 'ann@t1.example', '', 'USER', now(), now()); \
+                INSERT INTO sessions (id, user_id, tenant_id, refresh_hash, created_at, expires_at, agent) \
+                    SELECT gen_random_uuid(), 7, 1, decode(md5(n::text), 'hex'), now() - n * interval '1 hour', \
+                    now() + CASE WHEN n <= 102 THEN interval '1 day' ELSE interval '-1 day' END, n \
+                    FROM generate_series(1, 105) n; \
+                INSERT INTO leads (tenant_id, email, source, status, created_at, updated_at) \
+                    VALUES (1, 'Ann@T1.example', 'WEB', 'NEW', now(), now())";
+    superuser.batch_execute(rows).await.expect("stored");
+    let brought = migrate::migrate(&open).await;
+    let found = "SELECT (SELECT string_agg(agent, ' ' ORDER BY agent) FROM sessions WHERE revoked_at IS NOT NULL), \
+                 (SELECT email FROM leads)";
+    let found = superuser.query_one(found, &[]).await.expect("rows");
+    let (ended, address): (Option<String>, String) = (found.get(0), found.get(1));
+    away(&role, &superuser).await;
+    brought.expect("up again");
+    assert_eq!((ended.as_deref(), address.as_str()), (Some("101 102"), "ann@t1.example"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_table_that_somebody_holds_is_not_waited_for_without_end() {
     const TRACEPARENT: &str = "2026-11-21-000024";
     let database = cluster::empty_database().await;
