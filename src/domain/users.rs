@@ -216,8 +216,9 @@ pub async fn assign(cx: &AdminCx, id: UserId, tenant: Option<TenantId>) -> Outco
         {
             return Err(last_administrator().into());
         }
-        let row = users::assign(tx, id, tenant, cx.now()).await?.ok_or_else(missing)?;
+        // First, since whoever ends a session of theirs refers to them then.
         sessions::revoke_all(tx, id, cx.now()).await?;
+        let row = users::assign(tx, id, tenant, cx.now()).await?.ok_or_else(missing)?;
         for about in [user.tenant_id, tenant].into_iter().flatten() {
             cx.audit(tx, "user.assign", id, Some(about));
         }

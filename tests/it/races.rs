@@ -4,13 +4,18 @@ use crate::support::{Actor, Answer, Gateway, PASSWORD, cluster, code, login};
 
 /// What `asked` answers when `change` commits while it waits.
 async fn meanwhile(gateway: &Gateway, change: &str, asked: impl Future<Output = Answer>) -> Answer {
+    before_and_behind(gateway, change, "", asked).await
+}
+
+/// What `asked` answers when `first` is done before it, and the same transaction does `then` and commits while it waits.
+async fn before_and_behind(gateway: &Gateway, first: &str, then: &str, asked: impl Future<Output = Answer>) -> Answer {
     let owner = cluster::owner(&gateway.database).await;
-    owner.batch_execute(&format!("BEGIN; {change}")).await.expect("begun");
-    let commit = async {
+    owner.batch_execute(&format!("BEGIN; {first}")).await.expect("begun");
+    let rest = async {
         cluster::until_somebody_waits(&gateway.database).await;
-        owner.batch_execute("COMMIT").await.expect("committed");
+        owner.batch_execute(&format!("{then}; COMMIT")).await.expect("committed");
     };
-    tokio::join!(asked, commit).0
+    tokio::join!(asked, rest).0
 }
 
 async fn ask(actor: &Actor<'_>, document: &str) -> Answer {
@@ -81,4 +86,37 @@ async fn a_person_who_is_moved_meanwhile_is_judged_by_where_they_are() {
     let answer = meanwhile(&gateway, &change, ask(&root, &assign)).await;
     assert_eq!(code(&answer), "CONFLICT", "{answer}");
     assert!(login(&gateway, "staff@acme.example").await.get("errors").is_none(), "with {PASSWORD}, in their new place");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_signs_out_while_they_are_changed_stands_in_nobodys_way() {
+    let gateway = Gateway::start().await;
+    let (acme, rival) = (gateway.tenant("acme").await, gateway.tenant("rival").await);
+    let (admin, root) = (acme.admin().await, gateway.root().await);
+    acme.staff().await;
+    let second = format!(
+        r#"mutation {{ createUser(input: {{ email: "second@platform.example", password: "{PASSWORD}", role: ADMIN }}) {{ id }} }}"#
+    );
+    assert_eq!(root.data(&second).await["createUser"]["id"], "user_4");
+    gateway.sign_in("second@platform.example").await;
+    let promote = r#"mutation { updateUser(id: "user_3", input: { role: TENANT_ADMIN }) { id } }"#;
+    admin.data(promote).await;
+    let owner = cluster::owner(&gateway.database).await;
+    let password = r#"password: "of somebody else's choice""#;
+    for (actor, id, change) in [
+        (&admin, 3, format!(r#"updateUser(id: "user_3", input: {{ {password} }}) {{ id }}"#)),
+        (&root, 3, format!(r#"assignUserToTenant(userId: "user_3", tenantId: "{}") {{ id }}"#, rival.id)),
+        (&root, 4, format!(r#"updateUser(id: "user_4", input: {{ {password} }}) {{ id }}"#)),
+    ] {
+        let stands = format!("UPDATE sessions SET revoked_at = NULL WHERE user_id = {id}");
+        owner.batch_execute(&stands).await.expect("a session that stands");
+        // As `logout` and `revokeSessions` do it: first the session ends, and then the log says whose.
+        let ends = stands.replace("NULL", "now()");
+        let says = format!(
+            "INSERT INTO audit_entries (at, actor_id, impersonated, action, request_id) \
+             VALUES (now(), {id}, false, 'session.logout', 'test')"
+        );
+        let answer = before_and_behind(&gateway, &ends, &says, ask(actor, &format!("mutation {{ {change} }}"))).await;
+        assert!(answer.get("errors").is_none(), "{change}: {answer}");
+    }
 }

@@ -171,12 +171,12 @@ pub async fn find_any(tx: &mut Tx<Admin>, id: UserId) -> Outcome<Option<UserRow>
     Ok(users::table.find(id).select(UserRow::as_select()).first(tx.conn()).await.optional()?)
 }
 
-/// Any person, for administrators, locked until the transaction ends.
+/// Any person, for administrators, locked until the transaction ends, as by [`lock_password_hash`].
 ///
 /// # Errors
 /// Database faults.
 pub async fn lock_any(tx: &mut Tx<Admin>, id: UserId) -> Outcome<Option<UserRow>> {
-    Ok(users::table.find(id).select(UserRow::as_select()).for_update().first(tx.conn()).await.optional()?)
+    Ok(users::table.find(id).select(UserRow::as_select()).for_no_key_update().first(tx.conn()).await.optional()?)
 }
 
 /// Which people to list.
@@ -261,7 +261,8 @@ pub async fn update<V: Viewpoint>(tx: &mut Tx<V>, id: UserId, changes: &UserChan
         .optional()?)
 }
 
-/// Puts a person into a tenant, or into none.
+/// Puts a person into a tenant, or into none. The tenant is part of a key, so that whoever only refers to the person is waited for too:
+/// whatever else the transaction has to wait for comes before this.
 ///
 /// # Errors
 /// Database faults.
@@ -279,8 +280,8 @@ pub async fn assign(
         .optional()?)
 }
 
-/// Locks the active administrators of a tenant, or of the platform, so that two of them can't switch each other off at
-/// once, and lists them.
+/// Locks the active administrators of a tenant, or of the platform, as by [`lock_password_hash`], so that two of them can't switch
+/// each other off at once, and lists them.
 ///
 /// # Errors
 /// Database faults.
@@ -291,7 +292,7 @@ pub async fn lock_active_administrators<V: Viewpoint>(tx: &mut Tx<V>, of: Option
         .filter(users::role.eq(role))
         .filter(users::is_active.eq(true))
         .select(users::id)
-        .for_update()
+        .for_no_key_update()
         .load(tx.conn())
         .await?)
 }
