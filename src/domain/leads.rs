@@ -12,7 +12,7 @@ use crate::{
     },
     kernel::{
         email,
-        failure::{ErrorCode, Outcome, Refusal},
+        failure::{ErrorCode, Failure, Outcome, Refusal},
         ids::{ConversationId, LeadId},
         phone, text,
         vocabulary::{Channel, LeadStatus},
@@ -47,7 +47,11 @@ const TRIES: usize = 3;
 /// `BAD_USER_INPUT` naming the argument, and when there is nothing to know the person by.
 pub async fn create(cx: &TenantCx, form: &LeadForm) -> Outcome<LeadRow> {
     let lead = checked(cx, "input", form)?;
-    cx.write(async |tx| note_or_find(cx, tx, &lead, true).await).await
+    let note = async || cx.write(async |tx| note_or_find(cx, tx, &lead, true).await).await;
+    match note().await {
+        Err(failure) if is_just_taken(&failure) => note().await,
+        noted => noted,
+    }
 }
 
 /// As [`create`], for what somebody says of themselves without proof: a lead that is known already is left as it is, since
@@ -60,7 +64,8 @@ pub async fn claim(cx: &TenantCx, form: &LeadForm) -> Outcome<LeadRow> {
     cx.write(async |tx| note_or_find(cx, tx, &lead, false).await).await
 }
 
-/// As [`create`], in the transaction of what it belongs to.
+/// As [`create`], in the transaction of what it belongs to. For a form with a number or an address, not with both: so nothing of it can
+/// be another lead's than the one that is found by it.
 ///
 /// # Errors
 /// As [`create`].
@@ -83,34 +88,50 @@ pub async fn claimed_in(cx: &TenantCx, tx: &mut Tx<Tenant>, form: &LeadForm) -> 
 /// # Errors
 /// As [`create`]; `NOT_FOUND` for a conversation that is not there, `CONFLICT` if it was linked at the same moment.
 pub async fn capture(cx: &TenantCx, conversation: ConversationId, form: &LeadForm) -> Outcome<LeadRow> {
-    let mut lead = checked(cx, "input", form)?;
-    cx.write(async |tx| {
-        let missing = || Refusal::not_found("conversation");
-        let thread = conversations::find(tx, conversation).await?.ok_or_else(missing)?;
-        lead.source = thread.channel;
-        if let Some(own) = thread.lead_id {
-            let known = leads::lock_known(tx, lead.phone.as_deref(), lead.email.as_deref(), Some(own)).await?;
-            let (own, others): (Vec<_>, Vec<_>) = known.into_iter().partition(|row| row.id == own);
-            let own = own.first().ok_or_else(missing_lead)?;
-            if !is_its_own(tx, &thread, own).await? {
-                return Ok(as_it_is(cx, tx, own));
-            }
-            return learn(cx, tx, own, &lead, &others.iter().collect::<Vec<_>>()).await;
+    let lead = checked(cx, "input", form)?;
+    let keep = async || cx.write(async |tx| captured(cx, tx, conversation, &lead).await).await;
+    match keep().await {
+        Err(failure) if is_just_taken(&failure) => keep().await,
+        kept => kept,
+    }
+}
+
+/// Whether another lead got the number or the address after it was seen to be free. Of the transaction nothing stands, and it can't
+/// look again; the next one finds that lead.
+fn is_just_taken(failure: &Failure) -> bool {
+    let Failure::Refused(refusal) = failure else { return false };
+    refusal.code == ErrorCode::Conflict && matches!(refusal.field, Some("phone" | "email"))
+}
+
+async fn captured(
+    cx: &TenantCx,
+    tx: &mut Tx<Tenant>,
+    conversation: ConversationId,
+    lead: &NewLead,
+) -> Outcome<LeadRow> {
+    let missing = || Refusal::not_found("conversation");
+    let thread = conversations::find(tx, conversation).await?.ok_or_else(missing)?;
+    let lead = NewLead { source: thread.channel, ..lead.clone() };
+    if let Some(own) = thread.lead_id {
+        let known = leads::lock_known(tx, lead.phone.as_deref(), lead.email.as_deref(), Some(own)).await?;
+        let (own, others): (Vec<_>, Vec<_>) = known.into_iter().partition(|row| row.id == own);
+        let own = own.first().ok_or_else(missing_lead)?;
+        if !is_its_own(tx, &thread, own).await? {
+            return Ok(as_it_is(cx, tx, own));
         }
-        let row = note_or_find(cx, tx, &lead, false).await?;
-        // Locked last: while it waits for a lead, nothing else of the conversation waits for it.
-        let thread = conversations::lock(tx, conversation).await?.ok_or_else(missing)?;
-        if let Some(linked) = thread.lead_id {
-            // With another one, what was noted here is taken back.
-            return if linked == row.id { Ok(row) } else { Err(changed_meanwhile().into()) };
-        }
-        let link =
-            ConversationChanges { status: None, lead_id: Some(Some(row.id)), subject: None, updated_at: cx.now() };
-        conversations::update(tx, conversation, &link).await?;
-        cx.audit_change(tx, "conversation.update", conversation, Some("lead".to_owned()));
-        Ok(row)
-    })
-    .await
+        return learn(cx, tx, own, &lead, &others.iter().collect::<Vec<_>>()).await;
+    }
+    let row = note_or_find(cx, tx, &lead, false).await?;
+    // Locked last: while it waits for a lead, nothing else of the conversation waits for it.
+    let thread = conversations::lock(tx, conversation).await?.ok_or_else(missing)?;
+    if let Some(linked) = thread.lead_id {
+        // With another one, what was noted here is taken back.
+        return if linked == row.id { Ok(row) } else { Err(changed_meanwhile().into()) };
+    }
+    let link = ConversationChanges { status: None, lead_id: Some(Some(row.id)), subject: None, updated_at: cx.now() };
+    conversations::update(tx, conversation, &link).await?;
+    cx.audit_change(tx, "conversation.update", conversation, Some("lead".to_owned()));
+    Ok(row)
 }
 
 /// Whether the lead is who speaks in the conversation, rather than who somebody says they are: noted since it began, or

@@ -1,6 +1,11 @@
 //! Two things at the same moment, made to meet: one holds its rows until PostgreSQL says that the other waits for them.
 
-use crate::support::{Actor, Answer, Gateway, PASSWORD, cluster, code, login};
+use serde_json::json;
+
+use crate::{
+    support::{Actor, Answer, Gateway, PASSWORD, cluster, code, login},
+    toolbox::called,
+};
 
 /// What `asked` answers when `change` commits while it waits.
 async fn meanwhile(gateway: &Gateway, change: &str, asked: impl Future<Output = Answer>) -> Answer {
@@ -119,4 +124,35 @@ async fn whoever_signs_out_while_they_are_changed_stands_in_nobodys_way() {
         let answer = before_and_behind(&gateway, &ends, &says, ask(actor, &format!("mutation {{ {change} }}"))).await;
         assert!(answer.get("errors").is_none(), "{change}: {answer}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_whose_address_another_lead_gets_meanwhile_is_noted_all_the_same() {
+    let gateway = Gateway::start().await;
+    let acme = gateway.tenant("acme").await;
+    let staff = acme.staff().await;
+    let another = |email: &str| {
+        format!(
+            "INSERT INTO leads (tenant_id, email, source, status, created_at, updated_at) \
+             VALUES ({}, '{email}', 'WEB', 'NEW', now(), now())",
+            acme.id.0
+        )
+    };
+    staff.data(r#"mutation { createLead(input: { phone: "+15555550100" }) { id } }"#).await;
+    let ann =
+        r#"mutation { createLead(input: { phone: "+15555550100", email: "ann@acme.example" }) { id email notes } }"#;
+    let answer = meanwhile(&gateway, &another("ann@acme.example"), ask(&staff, ann)).await;
+    let noted = json!({ "id": "lead_1", "email": null, "notes": "E-mail: ann@acme.example" });
+    assert_eq!(answer["data"]["createLead"], noted, "{answer}");
+    // So it is in a conversation.
+    staff.conversation().await;
+    let cx = gateway.inside(acme.id);
+    called(&cx, 1, "capture_lead", json!({ "name": null, "email": null, "phone": "+15555550101" })).await;
+    let bob = json!({ "name": null, "email": "bob@acme.example", "phone": null });
+    let says = called(&cx, 1, "capture_lead", bob);
+    let told = meanwhile(&gateway, &another("bob@acme.example"), says).await;
+    assert!(told.get("error").is_none(), "{told}");
+    let lead = staff.data(r#"{ conversation(id: "conversation_1") { lead { phone email notes } } }"#).await;
+    let noted = json!({ "phone": "+15555550101", "email": null, "notes": "E-mail: bob@acme.example" });
+    assert_eq!(lead["conversation"]["lead"], noted);
 }

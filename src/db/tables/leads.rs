@@ -50,7 +50,7 @@ impl LeadRow {
 }
 
 /// A lead to be.
-#[derive(Insertable)]
+#[derive(Clone, Insertable)]
 #[diesel(table_name = leads, treat_none_as_default_value = false)]
 #[expect(missing_docs, reason = "as the row")]
 pub struct NewLead {
