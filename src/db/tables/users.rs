@@ -192,7 +192,12 @@ pub struct UserFilter {
 
 /// From inside a tenant: its people. From the platform: those who belong to no tenant.
 fn filtered(from: Option<TenantId>, filter: &UserFilter) -> users::BoxedQuery<'static, diesel::pg::Pg> {
-    let mut query = users::table.filter(users::tenant_id.is_not_distinct_from(from)).into_boxed();
+    let query = users::table.into_boxed();
+    // Two queries: what is said of both at once (IS NOT DISTINCT FROM) is looked up in no index.
+    let mut query = match from {
+        Some(tenant) => query.filter(users::tenant_id.eq(tenant)),
+        None => query.filter(users::tenant_id.is_null()),
+    };
     if let Some(search) = &filter.search {
         let pattern = contains(search);
         query = query.filter(users::email.nullable().ilike(pattern.clone()).or(users::name.ilike(pattern)));
@@ -286,15 +291,17 @@ pub async fn assign(
 /// # Errors
 /// Database faults.
 pub async fn lock_active_administrators<V: Viewpoint>(tx: &mut Tx<V>, of: Option<TenantId>) -> Outcome<Vec<UserId>> {
-    let role = if of.is_some() { Role::TenantAdmin } else { Role::Admin };
-    Ok(users::table
-        .filter(users::tenant_id.is_not_distinct_from(of))
-        .filter(users::role.eq(role))
-        .filter(users::is_active.eq(true))
-        .select(users::id)
-        .for_no_key_update()
-        .load(tx.conn())
-        .await?)
+    let active = users::table.filter(users::is_active.eq(true)).select(users::id);
+    Ok(match of {
+        Some(tenant) => {
+            let own = active.filter(users::tenant_id.eq(tenant)).filter(users::role.eq(Role::TenantAdmin));
+            own.for_no_key_update().load(tx.conn()).await?
+        }
+        None => {
+            let own = active.filter(users::tenant_id.is_null()).filter(users::role.eq(Role::Admin));
+            own.for_no_key_update().load(tx.conn()).await?
+        }
+    })
 }
 
 /// Which of several tenants have an active administrator of their own.
