@@ -3,6 +3,7 @@
 
 mod catalogue;
 mod direction;
+mod reads;
 mod roles;
 mod round_trips;
 mod schema;
