@@ -5,7 +5,8 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::support::{
-    fake_phones::Script,
+    Gateway, Plan,
+    fake_phones::{FakePhones, Script},
     phones::{receipt, twilio_posts},
     shop::{OURS, SID, Shop, THEIRS, TOKEN, answers, carried, modelled},
 };
@@ -171,6 +172,51 @@ async fn what_a_gateway_lost_is_not_sent_again_where_the_provider_would_not_know
     gateway.work().await;
     assert_eq!(phones.asked().len(), 2);
     assert_eq!(shop.seen().await[1]["messages"]["nodes"][1]["texts"][0]["status"], "UNKNOWN");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_servers_error_says_nothing_of_is_asked_for_again_for_an_hour_in_all() {
+    let (phones, gateway) = carried().await;
+    let shop = Shop::open(&gateway).await;
+    phones.script([504, 500, 502].map(|status| Script::Refuse(status, Value::Null)));
+    shop.hears("e1", THEIRS, "Hello?").await;
+    let status = async || shop.seen().await[0]["messages"]["nodes"][1]["texts"][0]["status"].clone();
+    for _ in 0..2 {
+        assert_eq!(status().await, "SENDING");
+        gateway.clock.advance(TimeDelta::minutes(25));
+        gateway.work().await;
+    }
+    let asked = phones.asked();
+    assert_eq!(asked.len(), 3);
+    assert!(asked.iter().all(|sent| sent.mark == asked[0].mark && !sent.mark.is_empty()));
+    // The hour is counted from the first time: no such answer begins another.
+    gateway.clock.advance(TimeDelta::minutes(25));
+    gateway.work().await;
+    assert_eq!((phones.asked().len(), status().await), (3, json!("UNKNOWN")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_telnyx_is_never_asked_again_it_is_not_after_a_servers_error_either() {
+    let phones = FakePhones::start().await;
+    let mut settings = phones.settings();
+    settings.push(("TELNYX_IDEMPOTENCY_MINUTES", "0".to_owned()));
+    let gateway = Gateway::planned(Plan { settings, ..Plan::default() }).await;
+    let shop = Shop::open(&gateway).await;
+    for (n, status) in [500, 502, 504].into_iter().enumerate() {
+        phones.script([Script::Refuse(status, Value::Null)]);
+        shop.hears(&format!("e{n}"), &format!("+1555555011{n}"), "Hello?").await;
+        gateway.clock.advance(TimeDelta::hours(1));
+        gateway.work().await;
+        assert_eq!(phones.asked().len(), n + 1, "{status}");
+        let seen = shop.seen().await;
+        assert_eq!(seen[n]["messages"]["nodes"][1]["texts"][0]["status"], "UNKNOWN", "{status}");
+    }
+    // One that was not taken is asked for again.
+    phones.script([Script::Refuse(503, Value::Null)]);
+    shop.hears("e3", "+15555550113", "Hello?").await;
+    gateway.clock.advance(TimeDelta::hours(1));
+    gateway.work().await;
+    assert_eq!((phones.asked().len(), phones.arrived().len()), (5, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

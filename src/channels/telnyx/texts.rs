@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use reqwest::StatusCode;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::Value;
@@ -129,6 +130,9 @@ fn refused(answer: &Answer) -> Unsent {
         NOT_TODAY => Unsent::Later(said, answer.pause.or(Some(HOURLY))),
         code if BAD_NUMBER.contains(&code) => Unsent::Never(said),
         code if PASSING.contains(&code) => Unsent::Later(said, answer.pause),
+        // A gateway's word, or that of a server that broke over it: what became of the text, it does not say. Only one that is too
+        // busy to take it says so.
+        "" if answer.status.is_server_error() && answer.status != StatusCode::SERVICE_UNAVAILABLE => Unsent::Lost(said),
         _ if may_pass(answer.status) => Unsent::Later(said, answer.pause),
         _ => Unsent::Never(said),
     }
@@ -184,6 +188,23 @@ mod tests {
         assert_eq!(status("delivery_failed"), failed);
         assert_eq!(status("queued"), None);
         assert_eq!(told(&event("message.whatever", &json!({}))), Ok(Told::Nothing));
+    }
+
+    #[test]
+    fn a_server_s_error_says_that_a_text_was_not_taken_where_it_has_a_code_or_is_too_busy() {
+        let weigh = |status: u16, body: Value| {
+            refused(&Answer { status: StatusCode::from_u16(status).expect("a status"), pause: None, body })
+        };
+        let error = |code: &str| json!({ "errors": [{ "code": code, "title": "No" }] });
+        for status in [500, 502, 504] {
+            assert!(matches!(weigh(status, Value::Null), Unsent::Lost(_)), "{status}");
+            assert!(matches!(weigh(status, error("40006")), Unsent::Later(_, None)), "{status}");
+            assert!(matches!(weigh(status, error("10007")), Unsent::Later(_, None)), "{status}");
+        }
+        assert!(matches!(weigh(503, Value::Null), Unsent::Later(_, None)));
+        assert!(matches!(weigh(429, Value::Null), Unsent::Later(_, None)));
+        assert!(matches!(weigh(422, Value::Null), Unsent::Never(_)));
+        assert!(matches!(weigh(400, error("40300")), Unsent::OptedOut(_)));
     }
 
     proptest! {
