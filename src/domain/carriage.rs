@@ -4,7 +4,7 @@
 use crate::{
     context::TenantCx,
     db::{
-        tables::{conversations::ConversationRow, mailboxes, messages::MessageRow, settings, tenants},
+        tables::{conversations::ConversationRow, mailboxes, messages::TurnRow, settings, tenants},
         tx::{Tenant, Tx},
     },
     domain::{mails, texts},
@@ -51,7 +51,7 @@ pub async fn carry(
     cx: &TenantCx,
     tx: &mut Tx<Tenant>,
     conversation: &ConversationRow,
-    message: &MessageRow,
+    message: &TurnRow,
 ) -> Outcome<bool> {
     match conversation.channel {
         Channel::Sms => texts::carry(cx, tx, conversation, message).await,

@@ -48,7 +48,7 @@ pub async fn hear(
 ) -> Outcome<Option<MessageRow>> {
     let (contact, is_number) = sender(&said.from);
     let conversation = conversation(cx, tx, &contact).await?;
-    // The same event is kept once. The same message may come again as another event.
+    // The same event is kept once. The same message may come again as another event. An answer goes the way that this names.
     let id = said.id.as_deref().unwrap_or(&kept.event_id);
     // An id of Telnyx's is 36 characters long, one of ours of Twilio's twice that and some.
     let known_as: String = format!("{}:{id}", provider.as_str()).chars().take(128).collect();

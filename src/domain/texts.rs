@@ -8,7 +8,7 @@ use crate::{
     db::{
         tables::{
             conversations::ConversationRow,
-            messages::MessageRow,
+            messages::{self, TurnRow},
             settings,
             texts::{self, Progress, TextRow},
         },
@@ -78,7 +78,8 @@ pub async fn queue(cx: &TenantCx, tx: &mut Tx<Tenant>, text: &NewText<'_>) -> Ou
     Ok(true)
 }
 
-/// Puts a message of the business's in line for the customer of a conversation by text, by the provider that they wrote by.
+/// Puts a message of the business's in line for the customer of a conversation by text: an answer by the provider that its question
+/// came by, anything else by the one that they wrote by last.
 ///
 /// # Errors
 /// Database faults.
@@ -86,16 +87,25 @@ pub async fn carry(
     cx: &TenantCx,
     tx: &mut Tx<Tenant>,
     conversation: &ConversationRow,
-    message: &MessageRow,
+    message: &TurnRow,
 ) -> Outcome<bool> {
     let Some(to) = conversation.contact.as_deref() else { return Ok(false) };
     let text = NewText {
-        provider: conversation.text_provider,
+        provider: asked_by(tx, message).await?.or(conversation.text_provider),
         to,
         content: &message.content,
         message: Some((conversation.id, message.id)),
     };
     queue(cx, tx, &text).await
+}
+
+/// The provider by which the message came that this one answers: its customer may have written by another since. What it is known as
+/// begins with that (`sms.rs`).
+async fn asked_by(tx: &mut Tx<Tenant>, answer: &TurnRow) -> Outcome<Option<TextProvider>> {
+    let Some(question) = answer.reply_to_id else { return Ok(None) };
+    let question = messages::find(tx, question).await?;
+    let known_as = question.and_then(|question| question.message.client_message_id);
+    Ok(known_as.and_then(|known_as| known_as.split_once(':')?.0.parse().ok()))
 }
 
 /// Notes what a provider says of a text: by its own name for it or, where the answer that told us that was lost, by ours

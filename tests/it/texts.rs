@@ -197,6 +197,37 @@ async fn by_twilio_it_goes_the_way_it_came_and_is_never_sent_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn each_answer_goes_the_way_that_its_own_question_came() {
+    let (phones, model, gateway) = modelled(ModelScript::Status(500, "{}".to_owned())).await;
+    let shop = Shop::open(&gateway).await;
+    // Before the first is answered, they write to the other number of the business.
+    shop.hears("e1", THEIRS, "Any room on Saturday?").await;
+    let theirs = [
+        ("MessageSid", "SM1"),
+        ("AccountSid", SID),
+        ("From", THEIRS),
+        ("To", "+15555550123"),
+        ("Body", "Or on Sunday?"),
+    ];
+    assert_eq!(twilio_posts(&gateway, TOKEN, &theirs).await.status(), StatusCode::OK);
+    gateway.work().await;
+    model.script(answers("Yes."));
+    gateway.clock.advance(TimeDelta::minutes(1));
+    gateway.work().await;
+    let ways = || phones.asked().into_iter().map(|sent| sent.from).collect::<Vec<_>>();
+    assert_eq!(ways(), [OURS, "+15555550123"]);
+    assert_eq!(shop.roles().await, ["CUSTOMER", "ASSISTANT", "CUSTOMER", "ASSISTANT"]);
+    // What nobody asked for goes the way that they wrote last.
+    let id = shop.admin.data("{ conversations { nodes { id } } }").await["conversations"]["nodes"][0]["id"].clone();
+    let send =
+        "mutation($c: ID!) { sendMessage(input: { conversationId: $c, content: \"See you.\" }) { message { role } } }";
+    let said = shop.admin.ask(send, json!({ "c": id })).await;
+    assert!(said.get("errors").is_none(), "{said}");
+    gateway.work().await;
+    assert_eq!(ways(), [OURS, "+15555550123", "+15555550123"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_model_that_fails_is_asked_again_in_the_same_reply() {
     let (phones, model, gateway) = modelled(ModelScript::Status(500, "{}".to_owned())).await;
     let shop = Shop::open(&gateway).await;
