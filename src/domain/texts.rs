@@ -41,17 +41,12 @@ pub struct NewText<'a> {
 /// Database faults.
 pub async fn queue(cx: &TenantCx, tx: &mut Tx<Tenant>, text: &NewText<'_>) -> Outcome<bool> {
     let own = settings::sms_of_own(tx).await?;
-    let by = |provider| match provider {
-        TextProvider::Telnyx => own.telnyx_phone_number.clone(),
-        TextProvider::Twilio => own.twilio_phone_number.clone(),
-    };
     let choices = match text.provider {
         Some(provider) => vec![provider],
         None => vec![TextProvider::Telnyx, TextProvider::Twilio],
     };
-    let Some((provider, sender)) = choices.into_iter().find_map(|provider| Some((provider, by(provider)?))) else {
-        return Ok(false);
-    };
+    let number = choices.into_iter().find_map(|provider| Some((provider, own.number(provider)?)));
+    let Some((provider, sender)) = number else { return Ok(false) };
     let now = cx.now();
     for (part, content) in (0..).zip(split(text.content)) {
         let row = TextRow {
@@ -61,7 +56,7 @@ pub async fn queue(cx: &TenantCx, tx: &mut Tx<Tenant>, text: &NewText<'_>) -> Ou
             message_id: text.message.map(|(_, message)| message),
             part,
             provider,
-            sender: sender.clone(),
+            sender: sender.to_owned(),
             recipient: text.to.to_owned(),
             content,
             status: TextStatus::Queued,

@@ -9,7 +9,8 @@ use crate::{
     context::TenantCx,
     db::{
         tables::{
-            settings, tenants,
+            settings::{self, SmsRow},
+            tenants,
             texts::{self, Progress, TextRow},
         },
         tx::{Tenant, Tx},
@@ -32,6 +33,7 @@ use crate::{
 const STOPPED: &str = "The customer asked for no more texts.";
 const CUT_OFF: &str = "An earlier part of it was not sent.";
 const CLOSED: &str = "The business is deactivated.";
+const MOVED: &str = "The number that it was to be sent from is not the business's any more.";
 const LOST: &str = "The provider was asked, and its answer was lost. It may have been sent.";
 
 /// What to do with a text, as its row stands.
@@ -147,7 +149,12 @@ async fn take_up(tools: &Tools, cx: &TenantCx, tx: &mut Tx<Tenant>, held: &Held<
     if texts::is_opted_out(tx, &text.recipient).await? {
         return over(tx, STOPPED).await;
     }
-    let account = match account(cx, tx, text.provider).await? {
+    let own = settings::sms_of_own(tx).await?;
+    // By now it may be another tenant's, and answers would go there.
+    if own.number(text.provider) != Some(text.sender.as_str()) {
+        return over(tx, MOVED).await;
+    }
+    let account = match account(cx, tx, text.provider, own).await? {
         Ok(account) => account,
         Err(missing) => return over(tx, missing).await,
     };
@@ -161,8 +168,12 @@ async fn take_up(tools: &Tools, cx: &TenantCx, tx: &mut Tx<Tenant>, held: &Held<
 }
 
 /// The tenant's account, or what it lacks.
-async fn account(cx: &TenantCx, tx: &mut Tx<Tenant>, provider: TextProvider) -> Outcome<Result<Account, &'static str>> {
-    let own = settings::sms_of_own(tx).await?;
+async fn account(
+    cx: &TenantCx,
+    tx: &mut Tx<Tenant>,
+    provider: TextProvider,
+    own: SmsRow,
+) -> Outcome<Result<Account, &'static str>> {
     let name = match provider {
         TextProvider::Telnyx => TELNYX_API_KEY,
         TextProvider::Twilio => TWILIO_AUTH_TOKEN,

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::{
     Gateway, Plan,
     fake_phones::{FakePhones, Script},
-    phones::{receipt, twilio_posts},
+    phones::{Account, receipt, set_sms, twilio_posts, with_number},
     shop::{OURS, SID, Shop, THEIRS, TOKEN, answers, carried, modelled},
 };
 
@@ -266,4 +266,27 @@ async fn of_what_may_have_been_sent_nobody_says_that_it_was_not() {
         let lost = "UNKNOWN: The provider was asked, and its answer was lost. It may have been sent.";
         assert_eq!(fate.get::<_, &str>(0), lost);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_goes_out_from_a_number_that_has_become_anothers() {
+    let (phones, gateway) = carried().await;
+    let shop = Shop::open(&gateway).await;
+    // One waits to be sent, and of another nobody knows whether it was, when the number changes hands.
+    phones.script([Script::Refuse(503, Value::Null)]);
+    shop.hears("e1", THEIRS, "Hello?").await;
+    phones.script([Script::Vanish]);
+    shop.hears("e2", "+15555550112", "Hello?").await;
+    set_sms(&shop.admin, json!({ "telnyxPhoneNumber": null })).await;
+    with_number(&gateway.tenant("rival").await, OURS, &Account::new(2)).await;
+    gateway.clock.advance(TimeDelta::minutes(1));
+    gateway.work().await;
+    assert_eq!(phones.asked().len(), 2);
+    let seen = shop.seen().await;
+    let fate = |n: usize| {
+        let text = &seen[n]["messages"]["nodes"][1]["texts"][0];
+        [&text["status"], &text["failure"]].map(|word| word.as_str().unwrap_or_default().to_owned())
+    };
+    assert_eq!(fate(0), ["FAILED", "The number that it was to be sent from is not the business's any more."]);
+    assert_eq!(fate(1), ["UNKNOWN", "The provider was asked, and its answer was lost. It may have been sent."]);
 }

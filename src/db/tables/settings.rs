@@ -13,7 +13,7 @@ use crate::{
     kernel::{
         failure::Outcome,
         ids::TenantId,
-        vocabulary::{ModelProvider, RetrievalProvider, SearchLanguage, SmsAnswerer},
+        vocabulary::{ModelProvider, RetrievalProvider, SearchLanguage, SmsAnswerer, TextProvider},
     },
 };
 
@@ -41,6 +41,17 @@ impl Default for SmsRow {
             twilio_phone_number: None,
             twilio_account_sid: None,
             answered_by: SmsAnswerer::Frontdesk,
+        }
+    }
+}
+
+impl SmsRow {
+    /// Its number at a provider.
+    #[must_use]
+    pub fn number(&self, provider: TextProvider) -> Option<&str> {
+        match provider {
+            TextProvider::Telnyx => self.telnyx_phone_number.as_deref(),
+            TextProvider::Twilio => self.twilio_phone_number.as_deref(),
         }
     }
 }
