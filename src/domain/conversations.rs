@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// What the ids begin with that messages of providers are known by: of texts, of mail, and of what is said in calls.
+/// What the ids begin with that messages of providers are known by: of texts, of mail, and of what is said and sent in calls.
 const PROVIDERS_IDS: &[&str] = &["TELNYX:", "TWILIO:", "gmail:", "call/"];
 
 /// A thread to be.
@@ -111,16 +111,38 @@ pub(super) async fn heard(
     content: String,
     known_as: String,
 ) -> Outcome<MessageRow> {
+    add(cx, tx, id, MessageRole::Customer, content, Some(known_as)).await
+}
+
+/// Adds what the business says of its own accord, without a model.
+pub(super) async fn said(
+    cx: &TenantCx,
+    tx: &mut Tx<Tenant>,
+    id: ConversationId,
+    content: String,
+    known_as: Option<String>,
+) -> Outcome<MessageRow> {
+    add(cx, tx, id, MessageRole::Assistant, content, known_as).await
+}
+
+async fn add(
+    cx: &TenantCx,
+    tx: &mut Tx<Tenant>,
+    id: ConversationId,
+    role: MessageRole,
+    content: String,
+    known_as: Option<String>,
+) -> Outcome<MessageRow> {
     let now = cx.now();
     let message = NewMessage {
         tenant_id: cx.scope().tenant(),
         conversation_id: id,
-        role: MessageRole::Customer,
+        role,
         status: MessageStatus::Complete,
         content,
         author_id: None,
         reply_to_id: None,
-        client_message_id: Some(known_as),
+        client_message_id: known_as,
         lease_expires_at: None,
         created_at: now,
         updated_at: now,

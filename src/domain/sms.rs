@@ -1,5 +1,5 @@
-//! What a customer texts: their conversation found or opened, their lead, their message kept once, and their wish to be left
-//! alone obeyed, the same for every provider. Must not send or answer anything itself.
+//! What a customer texts: their conversation found or opened, their lead, their message kept once, and a word for the channel
+//! obeyed, the same for every provider. Must not send anything itself, nor have a model answer.
 
 use chrono::{DateTime, Utc};
 
@@ -19,7 +19,7 @@ use crate::{
         conversations as threads,
         jobs::{self, Job},
         leads::{self, LeadForm},
-        texts::{self, NewText},
+        texts::{self, Notice},
     },
     kernel::{
         failure::Outcome,
@@ -35,7 +35,18 @@ const SENDER_MAX: usize = 40;
 /// Messages of one customer in a day that are answered. Beyond it, two machines are talking.
 const ANSWERED_A_DAY: i64 = 100;
 
-/// Keeps what a customer wrote, and puts in line what follows from it. `None` when it was kept before.
+/// What follows from a message.
+enum Next {
+    /// Nothing.
+    Nothing,
+    /// The assistant is to answer it.
+    Answer,
+    /// A word for the channel was answered by this.
+    Said(Box<MessageRow>),
+}
+
+/// Keeps what a customer wrote, and puts in line what follows from it. Gives what joined their conversation: nothing when it was
+/// kept before.
 ///
 /// # Errors
 /// `BAD_USER_INPUT` for a sender that can't be one.
@@ -45,7 +56,7 @@ pub async fn hear(
     provider: TextProvider,
     kept: &KeptRow,
     said: &Inbound,
-) -> Outcome<Option<MessageRow>> {
+) -> Outcome<Vec<MessageRow>> {
     let (contact, is_number) = sender(&said.from);
     let conversation = conversation(cx, tx, &contact).await?;
     // The same event is kept once. The same message may come again as another event. An answer goes the way that this names.
@@ -53,7 +64,7 @@ pub async fn hear(
     // An id of Telnyx's is 36 characters long, one of ours of Twilio's twice that and some.
     let known_as: String = format!("{}:{id}", provider.as_str()).chars().take(128).collect();
     if messages::sent_before(tx, conversation.id, &known_as).await?.is_some() {
-        return Ok(None);
+        return Ok(Vec::new());
     }
     let conversation = with_lead(cx, tx, conversation, &contact, is_number).await?;
     let message = threads::heard(cx, tx, conversation.id, content(said), known_as).await?;
@@ -61,11 +72,15 @@ pub async fn hear(
     // Short codes and names write too; what we say would reach nobody, or a machine.
     let contact = Some(contact).filter(|_| is_number);
     let at = said.at.map_or(kept.received_at, |at| at.min(kept.received_at));
-    if is_answered(cx, tx, provider, &conversation, said, contact.as_deref(), at).await? {
-        let lane = Some(conversation.id.to_string());
-        jobs::enqueue(cx, tx, lane, &Job::Answer { message: message.id }).await?;
+    match next(cx, tx, provider, &conversation, said, contact.as_deref(), at).await? {
+        Next::Nothing => Ok(vec![message]),
+        Next::Answer => {
+            let lane = Some(conversation.id.to_string());
+            jobs::enqueue(cx, tx, lane, &Job::Answer { message: message.id }).await?;
+            Ok(vec![message])
+        }
+        Next::Said(answer) => Ok(vec![message, *answer]),
     }
-    Ok(Some(message))
 }
 
 /// A sender as it is kept, and whether it is a number.
@@ -128,8 +143,8 @@ fn content(said: &Inbound) -> String {
     whole.chars().filter(|c| *c != '\0').take(2 * CONTENT_MAX).collect()
 }
 
-/// Obeys a word for the channel, said at `at`, and tells whether the message is to be answered by the assistant.
-async fn is_answered(
+/// Obeys a word for the channel, said at `at`, and tells what follows from the message.
+async fn next(
     cx: &TenantCx,
     tx: &mut Tx<Tenant>,
     provider: TextProvider,
@@ -137,8 +152,8 @@ async fn is_answered(
     said: &Inbound,
     contact: Option<&str>,
     at: DateTime<Utc>,
-) -> Outcome<bool> {
-    let Some(contact) = contact else { return Ok(false) };
+) -> Outcome<Next> {
+    let Some(contact) = contact else { return Ok(Next::Nothing) };
     let own = settings::sms_of_own(tx).await?;
     let tenant = tenants::own(tx).await?;
     let by_assistant = provider == TextProvider::Telnyx && own.answered_by == SmsAnswerer::TelnyxAssistant;
@@ -148,12 +163,12 @@ async fn is_answered(
             rows::opt_out(tx, contact, at).await?;
             cx.audit(tx, "sms.stop", conversation.id);
             // The provider confirms it: a text of ours would be one more after "no more".
-            return Ok(false);
+            return Ok(Next::Nothing);
         }
         Some(Keyword::Start) => {
             rows::opt_in(tx, contact, at).await?;
             cx.audit(tx, "sms.start", conversation.id);
-            return Ok(false);
+            return Ok(Next::Nothing);
         }
         Some(Keyword::Help) => {
             if we_answer && !said.is_answered {
@@ -161,10 +176,12 @@ async fn is_answered(
                 let reach = tenant.phone_number.as_deref().or(tenant.contact_email.as_deref());
                 let reach = reach.map_or_else(String::new, |reach| format!(" Reach us at {reach}."));
                 let content = format!("{name}: write your question here.{reach} Reply STOP for no more texts.");
-                let text = NewText { provider: Some(provider), to: contact, content: &content, message: None };
-                texts::queue(cx, tx, &text).await?;
+                let (conversation, provider) = (conversation.id, Some(provider));
+                let notice = Notice { conversation, provider, to: contact, content, known_as: None };
+                let said = texts::say(cx, tx, notice).await?;
+                return Ok(said.map_or(Next::Nothing, |said| Next::Said(Box::new(said))));
             }
-            return Ok(false);
+            return Ok(Next::Nothing);
         }
         None => {}
     }
@@ -173,10 +190,10 @@ async fn is_answered(
             rows::opt_in(tx, contact, at).await?;
             cx.audit(tx, "sms.start", conversation.id);
         }
-        return Ok(false);
+        return Ok(Next::Nothing);
     }
     if !we_answer || conversation.status == ConversationStatus::Human {
-        return Ok(false);
+        return Ok(Next::Nothing);
     }
     let day = chrono::TimeDelta::days(1);
     let first = messages::nth_newest_question(tx, conversation.id, ANSWERED_A_DAY + 1).await?;
@@ -184,5 +201,5 @@ async fn is_answered(
     if is_loop {
         tracing::warn!(conversation = %conversation.id, "a customer who writes like a machine is not answered today");
     }
-    Ok(!is_loop)
+    Ok(if is_loop { Next::Nothing } else { Next::Answer })
 }

@@ -8,56 +8,96 @@ use crate::{
     db::{
         tables::{
             conversations::ConversationRow,
-            messages::{self, TurnRow},
+            messages::{self, MessageRow, TurnRow},
             settings,
             texts::{self, Progress, TextRow},
         },
         tx::{Tenant, Tx},
     },
-    domain::jobs::{self, Job},
+    domain::{
+        conversations as threads,
+        jobs::{self, Job},
+    },
     kernel::{
         failure::Outcome,
-        ids::{ConversationId, MessageId},
+        ids::ConversationId,
         vocabulary::{TextProvider, TextStatus},
     },
 };
 
-/// A text to be.
-pub struct NewText<'a> {
+/// What the business says by text of its own accord: neither a reply that a model writes nor a person's message.
+pub struct Notice<'a> {
+    /// Where it stands for the business's people. Whoever says it holds the conversation.
+    pub conversation: ConversationId,
     /// By whom; by whichever the tenant has a number at, if it is not said.
     pub provider: Option<TextProvider>,
     /// To which number.
     pub to: &'a str,
     /// What it says, of any length.
-    pub content: &'a str,
-    /// The message that it carries.
-    pub message: Option<(ConversationId, MessageId)>,
+    pub content: String,
+    /// By what it is known, where it has to be found again; an id as providers' messages have.
+    pub known_as: Option<String>,
 }
 
-/// Puts a text in line, in as many parts as it needs. `false` when the tenant has no number to send it from. What is in line
-/// for that message already is left as it is.
+/// Says something by text: a message of its conversation, so that people see it and what becomes of it, put in line. `None` when
+/// the tenant has no number to send it from.
 ///
 /// # Errors
 /// Database faults.
-pub async fn queue(cx: &TenantCx, tx: &mut Tx<Tenant>, text: &NewText<'_>) -> Outcome<bool> {
+pub async fn say(cx: &TenantCx, tx: &mut Tx<Tenant>, notice: Notice<'_>) -> Outcome<Option<MessageRow>> {
+    let Some(sender) = sender(tx, notice.provider).await? else { return Ok(None) };
+    let message = threads::said(cx, tx, notice.conversation, notice.content, notice.known_as).await?;
+    queue(cx, tx, &sender, notice.to, &message).await?;
+    Ok(Some(message))
+}
+
+/// Puts a message of the business's in line for the customer of a conversation by text: an answer by the provider that its question
+/// came by, anything else by the one that they wrote by last. `false` when the tenant has no number there.
+///
+/// # Errors
+/// Database faults.
+pub async fn carry(
+    cx: &TenantCx,
+    tx: &mut Tx<Tenant>,
+    conversation: &ConversationRow,
+    message: &TurnRow,
+) -> Outcome<bool> {
+    let Some(to) = conversation.contact.as_deref() else { return Ok(false) };
+    let provider = asked_by(tx, message).await?.or(conversation.text_provider);
+    let Some(sender) = sender(tx, provider).await? else { return Ok(false) };
+    queue(cx, tx, &sender, to, message).await?;
+    Ok(true)
+}
+
+/// The tenant's number that a text goes out from, and at whom it is.
+async fn sender(tx: &mut Tx<Tenant>, provider: Option<TextProvider>) -> Outcome<Option<(TextProvider, String)>> {
     let own = settings::sms_of_own(tx).await?;
-    let choices = match text.provider {
+    let choices = match provider {
         Some(provider) => vec![provider],
         None => vec![TextProvider::Telnyx, TextProvider::Twilio],
     };
-    let number = choices.into_iter().find_map(|provider| Some((provider, own.number(provider)?)));
-    let Some((provider, sender)) = number else { return Ok(false) };
+    Ok(choices.into_iter().find_map(|provider| Some((provider, own.number(provider)?.to_owned()))))
+}
+
+/// Puts a message in line, in as many parts as it needs. What is in line for it already is left as it is.
+async fn queue(
+    cx: &TenantCx,
+    tx: &mut Tx<Tenant>,
+    (provider, sender): &(TextProvider, String),
+    to: &str,
+    message: &MessageRow,
+) -> Outcome<()> {
     let now = cx.now();
-    for (part, content) in (0..).zip(split(text.content)) {
+    for (part, content) in (0..).zip(split(&message.content)) {
         let row = TextRow {
             id: Uuid::now_v7(),
             tenant_id: cx.scope().tenant(),
-            conversation_id: text.message.map(|(conversation, _)| conversation),
-            message_id: text.message.map(|(_, message)| message),
+            conversation_id: Some(message.conversation_id),
+            message_id: Some(message.id),
             part,
-            provider,
-            sender: sender.to_owned(),
-            recipient: text.to.to_owned(),
+            provider: *provider,
+            sender: sender.clone(),
+            recipient: to.to_owned(),
             content,
             status: TextStatus::Queued,
             provider_id: None,
@@ -70,28 +110,7 @@ pub async fn queue(cx: &TenantCx, tx: &mut Tx<Tenant>, text: &NewText<'_>) -> Ou
             jobs::enqueue(cx, tx, Some(format!("to:{}", row.recipient)), &Job::Text { text: row.id }).await?;
         }
     }
-    Ok(true)
-}
-
-/// Puts a message of the business's in line for the customer of a conversation by text: an answer by the provider that its question
-/// came by, anything else by the one that they wrote by last.
-///
-/// # Errors
-/// Database faults.
-pub async fn carry(
-    cx: &TenantCx,
-    tx: &mut Tx<Tenant>,
-    conversation: &ConversationRow,
-    message: &TurnRow,
-) -> Outcome<bool> {
-    let Some(to) = conversation.contact.as_deref() else { return Ok(false) };
-    let text = NewText {
-        provider: asked_by(tx, message).await?.or(conversation.text_provider),
-        to,
-        content: &message.content,
-        message: Some((conversation.id, message.id)),
-    };
-    queue(cx, tx, &text).await
+    Ok(())
 }
 
 /// The provider by which the message came that this one answers: its customer may have written by another since. What it is known as

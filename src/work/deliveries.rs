@@ -61,19 +61,19 @@ pub(super) async fn work_on(
         Err(why) => return Ok(unreadable(why)),
     };
     let done = cx.write(async |tx| {
-        let message = match &told {
+        let joined = match &told {
             Told::Message(said) => sms::hear(cx, tx, provider, &kept, said).await?,
             Told::Receipt(receipt) if !heard_of(cx, tx, provider, receipt, text, &kept).await? => return Ok(None),
-            Told::Receipt(_) | Told::Nothing => None,
+            Told::Receipt(_) | Told::Nothing => Vec::new(),
         };
         held.done(tx).await?;
-        Ok::<_, Failure>(Some(message))
+        Ok::<_, Failure>(Some(joined))
     });
     match done.await? {
         None => Ok(Verdict::Wait(SOON)),
-        Some(message) => {
-            if let Some(message) = message {
-                tools.engine.tell(cx, &message);
+        Some(joined) => {
+            for message in &joined {
+                tools.engine.tell(cx, message);
             }
             cx.services().work.notify_one();
             Ok(Verdict::Done)

@@ -24,8 +24,17 @@ async fn stop_start_and_help_are_obeyed() {
     assert_eq!(phones.asked().len(), 1);
     shop.hears("e5", THEIRS, "STOP").await;
     shop.hears("e6", THEIRS, "START").await;
+    let mut staff = shop.admin.watch("conversation_1", None).await;
+    gateway.until_watched().await;
     shop.hears("e7", THEIRS, "help").await;
     assert_eq!(phones.arrived()[1], "acme Inc.: write your question here. Reply STOP for no more texts.");
+    // Staff see what was answered, and what became of it.
+    for role in ["CUSTOMER", "ASSISTANT"] {
+        assert_eq!(staff.expect("MessageAdded").await["message"]["role"], role);
+    }
+    let seen = shop.seen().await[0]["messages"]["nodes"].as_array().expect("messages").last().cloned();
+    let help = seen.expect("a message");
+    assert_eq!((&help["content"], &help["texts"][0]["status"]), (&json!(phones.arrived()[1]), &json!("SENT")));
     // A word that the provider has answered is not answered twice.
     let body = json!({ "data": { "id": "e8", "event_type": "message.received", "payload": { "direction": "inbound",
         "text": "AYUDA", "autoresponse_type": "HELP", "from": { "phone_number": THEIRS }, "to": [{ "phone_number": OURS }] } } });

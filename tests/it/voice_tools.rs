@@ -46,6 +46,12 @@ impl<'g> School<'g> {
     async fn told(&self, tool: &str, asked: &Value) -> Value {
         self.account.asks(self.gateway, &format!("tools/{tool}"), asked, Some(CALL)).await
     }
+
+    /// From now on it has a number at Telnyx to text from.
+    async fn texts_from(&self, number: &str) {
+        let settings = json!({ "telnyxPhoneNumber": number, "telnyxApiKey": "KEY_FAKE_0123456789" });
+        set_sms(&self.admin, settings).await;
+    }
 }
 
 async fn with_schedule(school: &FakeJackrabbit) -> Gateway {
@@ -275,8 +281,7 @@ async fn a_link_comes_by_text_message_once_in_a_call() {
       "say": "I'm sorry, I can't send a text message to this number. Would you like someone to follow up with you?"
     }
     "#);
-    let number = json!({ "telnyxPhoneNumber": "+15555550144", "telnyxApiKey": "KEY_FAKE_0123456789" });
-    set_sms(&school.admin, number).await;
+    school.texts_from("+15555550144").await;
     let wish = json!({ "class_id": 20_000_001, "first_name": "Ann", "language": "es" });
     let told = school.told("send-link", &wish).await;
     insta::assert_json_snapshot!(told, @r#"
@@ -328,6 +333,23 @@ async fn a_link_comes_by_text_message_once_in_a_call() {
     assert_eq!(told["error"], "The caller asked for no more text messages.");
     gateway.work().await;
     assert_eq!(phones.asked().len(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn staff_see_the_link_that_a_caller_was_sent() {
+    let phones = FakePhones::start().await;
+    let gateway = Gateway::planned(Plan { settings: phones.settings(), ..Plan::default() }).await;
+    let school = School::open(&gateway).await;
+    school.texts_from("+15555550144").await;
+    for _ in 0..2 {
+        assert_eq!(school.told("send-link", &json!({})).await["sent"], true);
+    }
+    gateway.work().await;
+    let calls = "{ conversations(filter: { channel: [VOICE] }) { nodes {
+        messages { nodes { role content texts { to status failure } } } } } }";
+    let seen = school.admin.data(calls).await["conversations"]["nodes"][0]["messages"]["nodes"].clone();
+    let texts = json!([{ "to": CALLER, "status": "SENT", "failure": null }]);
+    assert_eq!(seen, json!([{ "role": "ASSISTANT", "content": phones.arrived()[0], "texts": texts }]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,5 @@
 //! The registration link for a caller, by text message to the number that they call from: once in a call, however often the
-//! assistant asks. It is not read out: nobody writes an address down by ear.
+//! assistant asks. It is not read out: nobody writes an address down by ear. Staff see it in the call's conversation.
 
 use serde_json::{Map, Value, json};
 
@@ -7,12 +7,12 @@ use super::{Request, key, refused, spoken, told, words};
 use crate::{
     channels::jackrabbit::Language,
     context::TenantCx,
-    db::tables::{tenants, texts as rows},
+    db::tables::{conversations, tenants, texts as rows},
     domain::{
         calls,
-        texts::{self, NewText},
+        texts::{self, Notice},
     },
-    kernel::failure::{Failure, Outcome},
+    kernel::failure::{Failure, Outcome, Refusal},
     tools::Tool,
 };
 
@@ -52,8 +52,11 @@ pub(super) async fn send(
         let tenant = tenants::own(tx).await?;
         let business = tenant.business_name.as_ref().unwrap_or(&tenant.name);
         let content = words::link(business, url, language);
-        let text = NewText { provider: None, to: customer, content: &content, message: None };
-        if !texts::queue(cx, tx, &text).await? {
+        // Messages join a conversation one after the other.
+        let conversation = conversations::lock(tx, call.conversation).await?;
+        let conversation = conversation.ok_or_else(|| Refusal::not_found("conversation"))?.id;
+        let notice = Notice { conversation, provider: None, to: customer, content, known_as: None };
+        if texts::say(cx, tx, notice).await?.is_none() {
             return Ok(Sent::No("The business has no number to text from."));
         }
         calls::note_done(cx, tx, call.id, action, &key, &answer).await?;
