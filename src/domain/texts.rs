@@ -35,7 +35,8 @@ pub struct Notice<'a> {
     pub to: &'a str,
     /// What it says, of any length.
     pub content: String,
-    /// By what it is known, where it has to be found again; an id as providers' messages have.
+    /// By what it is known, where it has to be found again ([`has_failed`]): an id as providers' messages have, which nobody else
+    /// may choose.
     pub known_as: Option<String>,
 }
 
@@ -49,6 +50,16 @@ pub async fn say(cx: &TenantCx, tx: &mut Tx<Tenant>, notice: Notice<'_>) -> Outc
     let message = threads::said(cx, tx, notice.conversation, notice.content, notice.known_as).await?;
     queue(cx, tx, &sender, notice.to, &message).await?;
     Ok(Some(message))
+}
+
+/// Whether what was said in a conversation, and is known as this, did not get to its customer, or not all of it.
+///
+/// # Errors
+/// Database faults.
+pub async fn has_failed(tx: &mut Tx<Tenant>, conversation: ConversationId, known_as: &str) -> Outcome<bool> {
+    let Some(message) = messages::sent_before(tx, conversation, known_as).await? else { return Ok(false) };
+    let parts = texts::of_messages(tx, &[message.id]).await?;
+    Ok(parts.values().flatten().any(|part| part.status == TextStatus::Failed))
 }
 
 /// Puts a message of the business's in line for the customer of a conversation by text: an answer by the provider that its question

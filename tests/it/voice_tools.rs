@@ -9,7 +9,7 @@ use crate::support::{
     Actor, Gateway, Plan, Tenant, cluster,
     fake_jackrabbit::{FakeJackrabbit, Script, recorded},
     fake_phones::FakePhones,
-    phones::{Account, set_sms},
+    phones::{Account, receipt, set_sms},
     telnyx::{ASSISTANT, CALL, CALLER, LINE, beginning, counted, with_line},
 };
 
@@ -350,6 +350,33 @@ async fn staff_see_the_link_that_a_caller_was_sent() {
     let seen = school.admin.data(calls).await["conversations"]["nodes"][0]["messages"]["nodes"].clone();
     let texts = json!([{ "to": CALLER, "status": "SENT", "failure": null }]);
     assert_eq!(seen, json!([{ "role": "ASSISTANT", "content": phones.arrived()[0], "texts": texts }]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_that_did_not_arrive_is_not_said_to_be_sent() {
+    let phones = FakePhones::start().await;
+    let gateway = Gateway::planned(Plan { settings: phones.settings(), ..Plan::default() }).await;
+    let school = School::open(&gateway).await;
+    school.texts_from("+15555550144").await;
+    assert_eq!(school.told("send-link", &json!({})).await["sent"], true);
+    gateway.work().await;
+    // They call from a landline, and say that nothing has come.
+    let id = phones.asked()[0].id.clone().expect("taken");
+    let lost = receipt("r1", "+15555550144", &id, "delivery_failed");
+    assert_eq!(school.account.posts(&gateway, &lost, gateway.clock.now().timestamp()).await.status(), 200);
+    gateway.work().await;
+    insta::assert_json_snapshot!(school.told("send-link", &json!({})).await, @r#"
+    {
+      "error": "The text message with the link did not arrive.",
+      "say": "I'm sorry, the link did not get through to the number you are calling from. A landline, for example, can't receive text messages. Would you like someone to follow up with you?"
+    }
+    "#);
+    let told = school.told("send-link", &json!({ "language": "es" })).await;
+    assert!(told["say"].as_str().expect("a sentence").starts_with("Lo siento, el enlace no llegó"));
+    // Another link is sent all the same, and that one is not sent again.
+    assert_eq!(school.told("send-link", &json!({ "first_name": "Ann" })).await["sent"], true);
+    gateway.work().await;
+    assert_eq!(phones.asked().len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -22,6 +22,8 @@ enum Sent {
     Yes(Value),
     /// It can't be.
     No(&'static str),
+    /// It was, and did not arrive.
+    Failed,
 }
 
 pub(super) async fn send(
@@ -37,6 +39,8 @@ pub(super) async fn send(
     let made = told(cx, Tool::SendRegistrationLink, Some(call.conversation), &arguments.into()).await;
     let Some(url) = made.get("url").and_then(Value::as_str) else { return Ok(spoken(made, language, |_| None)) };
     let (action, key) = (Tool::SendRegistrationLink.action(), key(&[url]));
+    // Among the ids of what is said in calls.
+    let known_as = format!("call/link/{key}");
     let mut answer = json!({ "sent": true, "say": words::sent(language) });
     if let (Some(note), Some(answer)) = (made.get("note"), answer.as_object_mut()) {
         answer.insert("note".to_owned(), note.clone());
@@ -44,7 +48,8 @@ pub(super) async fn send(
     let sent = cx.write(async |tx| {
         // Held, so that of two who ask at once the second finds it done.
         if let Some(before) = calls::done_and_held(tx, name, action, &key).await? {
-            return Ok(Sent::Yes(before));
+            let has_failed = texts::has_failed(tx, call.conversation, &known_as).await?;
+            return Ok(if has_failed { Sent::Failed } else { Sent::Yes(before) });
         }
         if rows::is_opted_out(tx, customer).await? {
             return Ok(Sent::No("The caller asked for no more text messages."));
@@ -55,7 +60,8 @@ pub(super) async fn send(
         // Messages join a conversation one after the other.
         let conversation = conversations::lock(tx, call.conversation).await?;
         let conversation = conversation.ok_or_else(|| Refusal::not_found("conversation"))?.id;
-        let notice = Notice { conversation, provider: None, to: customer, content, known_as: None };
+        let known_as = Some(known_as.clone());
+        let notice = Notice { conversation, provider: None, to: customer, content, known_as };
         if texts::say(cx, tx, notice).await?.is_none() {
             return Ok(Sent::No("The business has no number to text from."));
         }
@@ -68,5 +74,6 @@ pub(super) async fn send(
             Ok(answer)
         }
         Sent::No(why) => not_sent(why),
+        Sent::Failed => Ok(refused("The text message with the link did not arrive.", words::not_arrived(language))),
     }
 }

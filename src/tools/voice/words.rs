@@ -69,6 +69,17 @@ pub(super) fn not_sent(language: Language) -> &'static str {
     )
 }
 
+/// The link was sent, and did not arrive.
+pub(super) fn not_arrived(language: Language) -> &'static str {
+    either(
+        language,
+        "I'm sorry, the link did not get through to the number you are calling from. A landline, for example, can't \
+         receive text messages. Would you like someone to follow up with you?",
+        "Lo siento, el enlace no llegó al número desde el que llama. Un teléfono fijo, por ejemplo, no recibe mensajes \
+         de texto. ¿Quiere que alguien se comunique con usted?",
+    )
+}
+
 /// The text message that carries the link.
 pub(super) fn link(business: &str, url: &str, language: Language) -> String {
     format!("{business}: {} {url}", either(language, "register here:", "inscríbase aquí:"))
