@@ -127,6 +127,8 @@ impl Bench {
             ("RATE_LIMIT_GENERATIONS_PER_TENANT", "6000000"),
             ("RATE_LIMIT_STREAMS_PER_PERSON", "20000"),
             ("RATE_LIMIT_STREAMS_PER_TENANT", "20000"),
+            // All come from loopback, and one address holds a quarter of the places.
+            ("MAX_CONNECTIONS", "400000"),
         ];
         self.database.program(&self.out, &settings).await
     }

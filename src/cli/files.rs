@@ -5,7 +5,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use crate::config::Config;
 
 /// What is open beside connections that are taken in and those to the database: to Redis, and to models and providers for what is
-/// in hand; WebSockets; and what the program has for itself.
+/// in hand; and what the program has for itself.
 const BESIDES: usize = 1_000;
 
 /// What to do about too few.

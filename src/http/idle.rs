@@ -1,5 +1,6 @@
 //! A connection on which nothing has gone either way for a while is closed: one kept for a request that never comes, and one
-//! whose peer reads nothing of what it is sent. Must not know what goes over it.
+//! whose peer reads nothing of what it is sent. It keeps its place until it is closed, whoever reads it by then. Must not know what
+//! goes over it.
 
 use std::{
     io,
@@ -13,16 +14,20 @@ use tokio::{
     time::{Instant, Sleep, sleep},
 };
 
+use crate::http::places::Place;
+
 /// A stream with a limit to its silence.
 pub(super) struct Idle<S> {
     stream: S,
     limit: Duration,
     until: Pin<Box<Sleep>>,
+    /// Goes with the stream where that is upgraded: it is free again when the socket is closed, and no sooner.
+    _place: Place,
 }
 
 impl<S> Idle<S> {
-    pub(super) fn new(stream: S, limit: Duration) -> Self {
-        Self { stream, limit, until: Box::pin(sleep(limit)) }
+    pub(super) fn new(stream: S, limit: Duration, place: Place) -> Self {
+        Self { stream, limit, until: Box::pin(sleep(limit)), _place: place }
     }
 
     /// What came of moving bytes, either way. Both wait for the limit: whoever has something to send, and more to read than it has

@@ -38,7 +38,8 @@ const NO_ROOM: Duration = Duration::from_millis(50);
 /// What connections are held to.
 #[derive(Debug, Clone, Copy)]
 pub struct ListenSettings {
-    /// `MAX_CONNECTIONS`: open at once. Who comes then waits. Where clients connect directly, one network holds a part of them.
+    /// `MAX_CONNECTIONS`: open at once, WebSockets too. Who comes then waits. Where clients connect directly, one network holds a
+    /// part of them.
     pub connections: usize,
     /// How long one may take to its first byte, and over the headers of each request.
     pub headers: Duration,
@@ -59,7 +60,7 @@ impl Default for ListenSettings {
     }
 }
 
-/// Serves until `stop`, then lets requests come to their ends. Sockets that were upgraded are their own affair.
+/// Serves until `stop`, then lets requests come to their ends. Sockets that were upgraded have their places, and end by themselves.
 pub async fn serve(listener: TcpListener, router: Router, web: Arc<Web>, stop: CancellationToken) {
     let settings = web.settings.listen;
     let mut make = router.into_make_service_with_connect_info::<SocketAddr>();
@@ -69,13 +70,13 @@ pub async fn serve(listener: TcpListener, router: Router, web: Arc<Web>, stop: C
         let Ok(service) = make.call(peer).await;
         let (builder, stop) = (builder.clone(), stop.child_token());
         task::spawn(open.track_future(async move {
-            let _place = place;
             // Whoever says nothing costs no buffers: hyper makes them before it reads.
             if timeout(settings.headers, stream.peek(&mut [0])).await.is_err() {
                 return;
             }
             let service = TowerToHyperService::new(service);
-            let connection = builder.serve_connection(TokioIo::new(Idle::new(stream, settings.idle)), service);
+            let stream = TokioIo::new(Idle::new(stream, settings.idle, place));
+            let connection = builder.serve_connection(stream, service);
             let mut connection = pin!(connection.with_upgrades());
             let ended = if let Some(ended) = stop.run_until_cancelled(connection.as_mut()).await {
                 ended

@@ -15,7 +15,7 @@ const QUARTER: usize = 4;
 /// However few there are, it may hold so many: a browser or two.
 const FEW: usize = 10;
 
-/// A place, and its network's part in it. Both are free again when it is dropped.
+/// A place, and its network's part in it. Both are free again when it is dropped: with its connection, upgraded or not.
 pub(super) type Place = (OwnedSemaphorePermit, Held<String>);
 
 /// All places.

@@ -9,6 +9,7 @@ use tokio::{
     net::{TcpSocket, TcpStream},
     time::timeout,
 };
+use tokio_tungstenite::{WebSocketStream, client_async, tungstenite::client::IntoClientRequest};
 
 use crate::support::{Gateway, Plan};
 
@@ -32,6 +33,20 @@ async fn from(address: [u8; 4], gateway: &Gateway) -> TcpStream {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.bind(SocketAddr::from((address, 0))).expect("an address of loopback");
     socket.connect(gateway.address).await.expect("a connection")
+}
+
+/// A WebSocket from an address of this machine's, nothing said yet.
+async fn socket_from(address: [u8; 4], gateway: &Gateway) -> WebSocketStream<TcpStream> {
+    let mut request = format!("ws://{}/graphql/ws", gateway.address).into_client_request().expect("a request");
+    request.headers_mut().insert("sec-websocket-protocol", "graphql-transport-ws".parse().expect("a protocol"));
+    client_async(request, from(address, gateway).await).await.expect("a socket").0
+}
+
+/// Whether somebody at an address of this machine's is answered.
+async fn is_let_in(address: [u8; 4], gateway: &Gateway) -> bool {
+    let mut stream = from(address, gateway).await;
+    let _ = stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n").await;
+    heard(stream).await.starts_with("HTTP/1.1 200")
 }
 
 /// All that comes over a connection until the server hangs up.
@@ -171,21 +186,33 @@ async fn one_network_takes_a_quarter_of_the_places_and_others_still_get_in() {
     let told = gateway.http.get(gateway.url("/metrics")).send().await.expect("an answer").text().await.expect("text");
     assert!(told.contains("frontdesk_limited_total{limit=\"connections of a network\"} 1\n"), "{told}");
     // Whoever leaves makes room for another of theirs.
-    let is_let_in = async |gateway: &Gateway| {
-        let mut stream = from(crowding, gateway).await;
-        let _ = stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n").await;
-        heard(stream).await.starts_with("HTTP/1.1 200")
-    };
-    assert!(!is_let_in(&gateway).await);
+    assert!(!is_let_in(crowding, &gateway).await);
     crowd.pop();
-    timeout(PATIENCE, async { while !is_let_in(&gateway).await {} }).await.expect("room");
+    timeout(PATIENCE, async { while !is_let_in(crowding, &gateway).await {} }).await.expect("room");
     // Behind a proxy, all come from its address.
     let (settings, web) = (vec![("TRUSTED_PROXIES", "1".to_owned())], WebSettings { listen, ..Plan::default().web });
     let gateway = Gateway::planned(Plan { web, settings, ..Plan::default() }).await;
     for _ in 0..12 {
         crowd.push(from(crowding, &gateway).await);
     }
-    assert!(is_let_in(&gateway).await);
+    assert!(is_let_in(crowding, &gateway).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_socket_keeps_its_place_until_it_is_closed() {
+    // Nobody is hung up on for saying nothing while this goes on.
+    let listen = ListenSettings { connections: 48, headers: 2 * PATIENCE, ..ListenSettings::default() };
+    let web = WebSettings { listen, init_patience: 2 * PATIENCE, ..Plan::default().web };
+    let gateway = Gateway::planned(Plan { web, ..Plan::default() }).await;
+    let crowding = [127, 0, 0, 2];
+    let mut crowd = Vec::new();
+    for _ in 0..12 {
+        crowd.push(socket_from(crowding, &gateway).await);
+    }
+    assert!(!is_let_in(crowding, &gateway).await);
+    assert!(is_well(&gateway).await, "we come from another address");
+    crowd.pop();
+    timeout(PATIENCE, async { while !is_let_in(crowding, &gateway).await {} }).await.expect("room");
 }
 
 #[tokio::test(flavor = "multi_thread")]
