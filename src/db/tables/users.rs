@@ -292,15 +292,12 @@ pub async fn assign(
 /// Database faults.
 pub async fn lock_active_administrators<V: Viewpoint>(tx: &mut Tx<V>, of: Option<TenantId>) -> Outcome<Vec<UserId>> {
     let active = users::table.filter(users::is_active.eq(true)).select(users::id);
-    Ok(match of {
-        Some(tenant) => {
-            let own = active.filter(users::tenant_id.eq(tenant)).filter(users::role.eq(Role::TenantAdmin));
-            own.for_no_key_update().load(tx.conn()).await?
-        }
-        None => {
-            let own = active.filter(users::tenant_id.is_null()).filter(users::role.eq(Role::Admin));
-            own.for_no_key_update().load(tx.conn()).await?
-        }
+    Ok(if let Some(tenant) = of {
+        let own = active.filter(users::tenant_id.eq(tenant)).filter(users::role.eq(Role::TenantAdmin));
+        own.for_no_key_update().load(tx.conn()).await?
+    } else {
+        let own = active.filter(users::tenant_id.is_null()).filter(users::role.eq(Role::Admin));
+        own.for_no_key_update().load(tx.conn()).await?
     })
 }
 

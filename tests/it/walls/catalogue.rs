@@ -112,8 +112,8 @@ async fn of_what_is_its_own_a_tenant_writes_and_reads_no_more_than_it_needs() {
             "UPDATE tenants SET ? = ?",
             vec!["business_name", "contact_email", "phone_number", "time_zone", "updated_at", "website_url"],
         ),
-        ("frontdesk_tenant", "SELECT ? FROM sessions", vec!["revoked_at", "tenant_id", "user_id"]),
-        ("frontdesk_admin", "SELECT ? FROM sessions", vec!["revoked_at", "tenant_id", "user_id"]),
+        ("frontdesk_tenant", "SELECT ? FROM sessions", vec!["expires_at", "revoked_at", "tenant_id", "user_id"]),
+        ("frontdesk_admin", "SELECT ? FROM sessions", vec!["expires_at", "revoked_at", "tenant_id", "user_id"]),
         ("frontdesk_tenant", "UPDATE sessions SET ? = ?", vec!["revoked_at"]),
     ] {
         let table = if statement.contains("tenants") { "tenants" } else { "sessions" };
