@@ -20,6 +20,7 @@ use crate::{
     graph::{
         auth::Access,
         documents::News,
+        escapes,
         limits::{self, Limits, Uses},
         plans::Plan,
         root,
@@ -131,7 +132,7 @@ pub(super) fn check(
     within("tokens", limits.tokens, seen.tokens)?;
     within("bytes of names", limits.names, seen.names)?;
     within("nested brackets", limits.nesting, seen.nesting)?;
-    let document = parse_query(&request.query).map_err(|error| syntax(&error.into()))?;
+    let document = parse_query(escapes::joined(&request.query)).map_err(|error| syntax(&error.into()))?;
     let operation = chosen(&document, request.operation_name.as_deref())?;
     // What the library does with a variable that was left out is not our affair to guess: nothing is left out any more,
     // so both of us see the same values.

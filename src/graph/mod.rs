@@ -9,6 +9,7 @@ pub mod context;
 mod documents;
 mod doubles;
 mod error;
+mod escapes;
 mod isolation;
 mod limits;
 mod measure;
