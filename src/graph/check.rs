@@ -349,6 +349,8 @@ pub(super) fn is_skipped(directives: &[Positioned<Directive>], variables: &Varia
         match (directive.node.name.node.as_str(), said.as_deref()) {
             ("skip", Some(ConstValue::Boolean(is_so))) => *is_so,
             ("include", Some(ConstValue::Boolean(is_so))) => !is_so,
+            // As the library takes it.
+            ("include", Some(ConstValue::Null)) => true,
             _ => false,
         }
     })

@@ -1,7 +1,8 @@
 //! What is selected several times under one name, brought together before it runs: the specification executes it once (6.3.2,
 //! CollectFields and MergeSelectionSets), where the library executes each and merges what they gave. A write would be done
 //! twice, and of two lists that were read one after the other rows would be mixed. Here directives are looked at too, and what stands
-//! at a subscription's root is unpacked, of which the library runs plain fields only. Must not know what a field means.
+//! at a subscription's root is unpacked, of which the library runs plain fields only. Of an interface, what
+//! is selected of every kind comes first. Must not know what a field means.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -11,10 +12,11 @@ use std::{
 use async_graphql::{
     Name, Pos, Positioned, Variables,
     parser::types::{
-        Directive, DocumentOperations, ExecutableDocument, Field, InlineFragment, OperationType, Selection,
-        SelectionSet, TypeCondition,
+        Directive, DocumentOperations, ExecutableDocument, Field, InlineFragment, OperationDefinition, OperationType,
+        Selection, SelectionSet, TypeCondition,
     },
 };
+use async_graphql_value::Value;
 
 use crate::graph::{
     check::{self, Rejection},
@@ -25,22 +27,17 @@ use crate::graph::{
 /// A document in which nothing is selected twice under one name.
 pub(super) struct Merged {
     pub(super) document: ExecutableDocument,
-    /// Fields of it, all fragments spread.
-    pub(super) fields: usize,
-}
-
-impl Merged {
     /// About how long its text would be.
-    pub(super) fn bytes(&self) -> usize {
-        self.fields.saturating_mul(FIELD)
-    }
+    pub(super) bytes: usize,
 }
 
 /// Fields that are one in the answer: its name, and each time that it is selected.
 type Group<'d> = (&'d str, Vec<&'d Positioned<Field>>);
 
-/// About how long the text of a field is, in bytes.
+/// About how long the text of a field is without what its arguments say, in bytes.
 const FIELD: usize = 32;
+/// Largest document of this kind, in bytes: an argument is copied to each place that its fragment is spread to.
+const BYTES_MAX: usize = 2 << 20;
 /// A field that everything has.
 const TYPENAME: &str = "__typename";
 
@@ -50,6 +47,7 @@ struct Merge<'d> {
     variables: &'d Variables,
     most: usize,
     fields: usize,
+    bytes: usize,
 }
 
 /// The operation that is meant, with all that it selects brought together; `None` where nothing has to be. Of a valid document, and
@@ -69,23 +67,23 @@ pub(super) fn merged(
     if is_open && doubles::are_none(document, rules) {
         return Ok(None);
     }
-    let mut merge = Merge { rules, document, variables, most, fields: 0 };
+    let mut merge = Merge { rules, document, variables, most, fields: 0, bytes: 0 };
     let selection_set = merge.set(rules::root(operation.node.ty), &[&operation.node.selection_set])?;
-    let mut operation = operation.clone();
-    operation.node.selection_set = selection_set;
-    let fields = merge.fields;
+    let bytes = merge.bytes;
+    let merged = OperationDefinition { selection_set, ..operation.node.clone() };
+    let merged = Positioned::new(merged, operation.pos);
     let mut document = ExecutableDocument {
         operations: match &document.operations {
-            DocumentOperations::Single(_) => DocumentOperations::Single(operation),
+            DocumentOperations::Single(_) => DocumentOperations::Single(merged),
             DocumentOperations::Multiple(all) => {
-                let name = name.map(Name::new).or_else(|| all.keys().next().cloned());
-                DocumentOperations::Multiple(name.map(|name| (name, operation)).into_iter().collect())
+                let name = all.iter().find(|(_, known)| ptr::eq(*known, operation)).map(|(name, _)| name.clone());
+                DocumentOperations::Multiple(name.map(|name| (name, merged)).into_iter().collect())
             }
         },
         fragments: HashMap::new(),
     };
     forget_unused(&mut document);
-    Ok(Some(Merged { document, fields }))
+    Ok(Some(Merged { document, bytes }))
 }
 
 /// Whether a subscription's root is as the library runs it.
@@ -233,6 +231,8 @@ impl<'d> Merge<'d> {
             }
             self.fields += 1;
             check::within("fields after spreading fragments", self.most, self.fields)?;
+            self.bytes += FIELD + first.node.arguments.iter().map(|(_, value)| length(&value.node)).sum::<usize>();
+            check::within("bytes after spreading fragments", BYTES_MAX, self.bytes)?;
             let gives = self.rules.field(parent, &first.node.name.node).map_or("", |rule| rule.gives.as_str());
             let sets: Vec<_> = fields.iter().map(|field| &field.node.selection_set).collect();
             let field = Field {
@@ -245,6 +245,17 @@ impl<'d> Merge<'d> {
             items.push(Positioned::new(Selection::Field(Positioned::new(field, first.pos)), first.pos));
         }
         Ok(())
+    }
+}
+
+/// About how long the text of a value is, in bytes.
+fn length(value: &Value) -> usize {
+    1 + match value {
+        Value::String(text) => text.len(),
+        Value::List(items) => items.iter().map(length).sum(),
+        Value::Object(fields) => fields.iter().map(|(name, value)| name.len() + length(value)).sum(),
+        Value::Variable(name) | Value::Enum(name) => name.len(),
+        _ => 0,
     }
 }
 

@@ -97,11 +97,13 @@ impl Plans {
         self.plans.get(&named.plan).map(|(plan, _)| plan)
     }
 
-    /// Keeps what was found out about a request, once it is known to be valid.
-    pub(super) fn keep(&self, rules: &Rules, request: &mut Request, plan: Plan) {
+    /// Keeps what was found out about a request, once it is known to be valid. `said` is its own document, where another runs in its
+    /// place: all variables that it knows are part of the name.
+    pub(super) fn keep(&self, rules: &Rules, request: &mut Request, said: Option<&ExecutableDocument>, plan: Plan) {
         let length = plan.bytes;
         let document = name_of(request);
-        let signature = Arc::new(Signature::of(&plan.document, request.operation_name.as_deref(), length));
+        let said = said.unwrap_or(&plan.document);
+        let signature = Arc::new(Signature::of(said, request.operation_name.as_deref(), length));
         let Some(named) = signature.name(document, rules, request) else { return };
         self.signatures.insert(named.document, signature);
         self.plans.insert(named.plan, (Arc::new(plan), length));
@@ -236,7 +238,7 @@ mod tests {
         let base = json!({ "id": "lead_1", "first": 20, "filter": { "search": "a", "status": ["NEW"] }, "ids": ["a", "b"],
                            "input": { "name": "A", "phone": "+15550100123", "source": "WEB" } });
         let plans = Plans::new();
-        plans.keep(&rules, &mut request(document, base.clone()), plan(document));
+        plans.keep(&rules, &mut request(document, base.clone()), None, plan(document));
         let with = |path: &str, value: Value| {
             let mut variables = base.clone();
             *variables.pointer_mut(path).expect(path) = value;
@@ -277,7 +279,7 @@ mod tests {
         let rules = Rules::read(&sdl()).expect("rules");
         let document = "query Q($a: Int!, $b: Int, $c: Int) { me { id } }";
         let plans = Plans::new();
-        plans.keep(&rules, &mut request(document, json!({ "a": -5, "c": 5 })), plan(document));
+        plans.keep(&rules, &mut request(document, json!({ "a": -5, "c": 5 })), None, plan(document));
         let mut other = request(document, json!({ "b": 5, "c": -5 }));
         assert!(plans.recall(&rules, &mut other).is_none());
         assert!(plans.recall(&rules, &mut request(document, json!({ "a": -5, "c": 5 }))).is_some());
@@ -288,7 +290,7 @@ mod tests {
         let rules = Rules::read(&sdl()).expect("rules");
         let document = "query Q($first: Int = 7) { leads(first: $first) { nodes { id } } }";
         let plans = Plans::new();
-        plans.keep(&rules, &mut request(document, json!({ "first": 7 })), plan(document));
+        plans.keep(&rules, &mut request(document, json!({ "first": 7 })), None, plan(document));
         let mut asked = request(document, json!({}));
         assert!(plans.recall(&rules, &mut asked).is_some());
         assert_eq!(asked.variables.get("first"), Some(&ConstValue::from(7)));
@@ -300,13 +302,13 @@ mod tests {
         let plans = Plans::new();
         for number in 0..10_000 {
             let document = format!("query Q{number} {{ me {{ id }} }} # {}", "x".repeat(200));
-            plans.keep(&rules, &mut request(&document, json!({})), plan(&document));
+            plans.keep(&rules, &mut request(&document, json!({})), None, plan(&document));
         }
         assert!(plans.plans.weight() <= PLANS_MAX && plans.signatures.weight() <= PLANS_MAX);
         assert!(!plans.plans.is_empty());
         let long = json!({ "ids": vec![1; SHAPE_MAX] });
         let document = "query Q($ids: [Int!]) { me { id } }";
-        plans.keep(&rules, &mut request(document, long.clone()), plan(document));
+        plans.keep(&rules, &mut request(document, long.clone()), None, plan(document));
         assert!(plans.recall(&rules, &mut request(document, long)).is_none());
     }
 }

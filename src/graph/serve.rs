@@ -222,16 +222,16 @@ impl Graph {
         }
         let Checked { request, .. } = &mut *checked;
         let (name, variables) = (request.operation_name.as_deref(), &request.variables);
-        match merge::merged(&plan.document, name, rules, variables, limits.size) {
-            Ok(None) => {}
+        let said = match merge::merged(&plan.document, name, rules, variables, limits.size) {
+            Ok(None) => None,
             Ok(Some(merged)) => {
-                plan.bytes = plan.bytes.max(merged.bytes());
-                plan.document = merged.document;
-                request.set_parsed_query(plan.document.clone());
+                plan.bytes = plan.bytes.max(merged.bytes);
+                request.set_parsed_query(merged.document.clone());
+                Some(std::mem::replace(&mut plan.document, merged.document))
             }
             Err(rejection) => return Err(Box::new(Response::from_errors(vec![*rejection.error]))),
-        }
-        plans.keep(rules, &mut checked.request, plan);
+        };
+        plans.keep(rules, &mut checked.request, said.as_ref(), plan);
         Ok(())
     }
 

@@ -21,11 +21,14 @@ async fn what_two_fragments_select_is_done_once() {
         .data("mutation { createLead(input: { name: \"A\" }) { id } createLead(input: { name: \"A\" }) { name } }")
         .await;
     assert_eq!(count("leads").await, 1);
+    // A character in two escapes, as Python writes it, is one.
+    let smiles = r#"mutation { createLead(input: { name: "A \ud83d\ude00" }) { name } }"#;
+    assert_eq!(admin.data(smiles).await["createLead"]["name"], "A 😀");
     // Two names are two leads.
     admin
         .data("mutation { a: createLead(input: { name: \"A\" }) { id } b: createLead(input: { name: \"A\" }) { id } }")
         .await;
-    assert_eq!(count("leads").await, 3);
+    assert_eq!(count("leads").await, 4);
 
     // A list is read once, so its rows can't be another's. The first time it is looked at, the second time its plan is recalled.
     let once = "{ leads(first: 2) { nodes { id createdAt name } } }";
@@ -51,6 +54,48 @@ async fn what_two_fragments_select_is_done_once() {
     let messages = "{ conversation(id: \"conversation_1\") { messages { nodes { role } } } }";
     let messages = admin.data(messages).await["conversation"]["messages"]["nodes"].clone();
     assert_eq!(messages, json!([{ "role": "CUSTOMER" }, { "role": "ASSISTANT" }]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_left_out_another_gets_who_asks_for_it() {
+    let gateway = Gateway::start().await;
+    let admin = gateway.tenant("acme").await.admin().await;
+    let document =
+        "query($x: Boolean!, $y: Boolean = true) { me { role @include(if: $x) } me { name @skip(if: $y) email } }";
+    for (variables, expected) in [
+        (json!({ "x": true }), json!({ "role": "TENANT_ADMIN", "email": "admin@acme.example" })),
+        (json!({ "x": false }), json!({ "email": "admin@acme.example" })),
+        (
+            json!({ "x": true, "y": false }),
+            json!({ "role": "TENANT_ADMIN", "email": "admin@acme.example", "name": null }),
+        ),
+        (json!({ "x": false }), json!({ "email": "admin@acme.example" })),
+    ] {
+        let answer = admin.ask(document, variables.clone()).await;
+        assert_eq!(answer["data"]["me"], expected, "{variables}");
+    }
+    let answer = admin.ask(document, json!({})).await;
+    assert_eq!(code(&answer), "BAD_USER_INPUT", "a plan for others does not stand for who gives nothing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_argument_is_not_copied_to_wherever_it_is_spread() {
+    let gateway = Gateway::start().await;
+    let admin = gateway.tenant("acme").await.admin().await;
+    let spread = (0..22).map(|n| format!("a{n}: lead(id: \"lead_1\") {{ ...L }} ")).collect::<Vec<_>>().concat();
+    let within =
+        (0..20).map(|n| format!("b{n}: conversations(first: 1) {{ nodes {{ ...C }} }} ")).collect::<Vec<_>>().concat();
+    let long = "x".repeat(50_000);
+    let document = format!(
+        "{{ {spread} }} fragment L on Lead {{ {within} }} \
+         fragment C on Conversation {{ messages(first: 1, after: \"{long}\") {{ __typename __typename }} }}"
+    );
+    let answer = admin.ask(&document, json!({})).await;
+    assert_eq!(
+        (code(&answer), said(&answer).contains("bytes after spreading")),
+        ("QUERY_TOO_COMPLEX", true),
+        "{answer}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
