@@ -22,7 +22,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::{
     db::{
-        pool::{self, DbPool, PooledConnection},
+        pool::{self, DbPool},
         scope::TenantScope,
         standings::Standings,
         tx::{Mode, Tenant, Tx},
@@ -210,10 +210,15 @@ impl Replica {
 
     /// Whether it can be reached now.
     pub(in crate::db) async fn is_there(&self) -> bool {
-        let Ok(connection) = self.pool.get().await else { return false };
-        // Taken out of the pool, so that one that does not answer never returns to it.
-        let mut connection = PooledConnection::take(connection);
-        timeout(PATIENCE, replayed(connection.conn())).await.is_ok_and(|answer| answer.is_ok())
+        let mut connection = match self.pool.get().await {
+            Ok(connection) => connection,
+            // All are in use, which is no fault of it.
+            Err(error) => return matches!(error, PoolError::Timeout(TimeoutType::Wait)),
+        };
+        connection.is_asked = true;
+        let is_there = timeout(PATIENCE, replayed(connection.conn())).await.is_ok_and(|answer| answer.is_ok());
+        connection.is_asked = !is_there;
+        is_there
     }
 
     pub(in crate::db) fn measure(&self, metrics: &Metrics) {

@@ -18,17 +18,18 @@ pub(super) async fn alive() -> &'static str {
 }
 
 pub(super) async fn ready(State(web): State<Arc<Web>>) -> Response {
-    let (database, migrations) = match timeout(web.settings.probe, migrate::readiness(&web.services.db)).await {
+    let readiness = timeout(web.settings.probe, migrate::readiness(&web.services.db));
+    let (readiness, helpers) = tokio::join!(readiness, web.helpers());
+    let (database, migrations) = match readiness {
         Ok(Ok(found)) => (found.unwritable.unwrap_or("ok"), if found.is_migrated { "ok" } else { "pending" }),
         Ok(Err(_)) => ("unreachable", "unknown"),
         Err(_) => {
-            tracing::error!("the database did not answer /readyz in time");
+            tracing::error!("the database, or a free connection to it, did not come to /readyz in time");
             ("unreachable", "unknown")
         }
     };
     let is_ready = (database, migrations) == ("ok", "ok") && !web.leaving.is_cancelled();
     let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let helpers = web.helpers().await;
     let is_degraded = helpers.iter().any(|(_, is_there)| *is_there == Some(false));
     let [redis, replica] = helpers.map(|(_, is_there)| match is_there {
         None => "not used",
