@@ -161,15 +161,19 @@ fn words(text: &str) -> HashSet<String> {
         .collect()
 }
 
+/// One for all forms of a word, roughly: `prices`, `priced` and `price` are `pric`, `parties` and `party` are `parti`.
 fn stem(word: &str) -> String {
-    for ending in ["ing", "ed", "es", "s"] {
-        if let Some(root) = word.strip_suffix(ending)
-            && root.chars().count() >= 3
-        {
-            return root.to_owned();
-        }
-    }
-    word.to_owned()
+    let one = if word.ends_with("ss") { word } else { without(word, "s", 3).unwrap_or(word) };
+    let root = ["ing", "ed"].into_iter().find_map(|ending| without(one, ending, 3)).unwrap_or(one);
+    // Care is no car; but what is left of `boxes` and of `sizes` looks alike.
+    let least = if ["se", "xe", "ze", "ie"].into_iter().any(|ending| root.ends_with(ending)) { 3 } else { 4 };
+    let root = without(root, "e", least).unwrap_or(root);
+    root.strip_suffix('y').map_or_else(|| root.to_owned(), |root| format!("{root}i"))
+}
+
+/// A word without this ending, where at least so many letters are left of it.
+fn without<'w>(word: &'w str, ending: &str, least: usize) -> Option<&'w str> {
+    word.strip_suffix(ending).filter(|root| root.chars().count() >= least)
 }
 
 #[cfg(test)]
@@ -197,6 +201,57 @@ mod tests {
             ("do you have a gift card", "Yes, at the desk."),
         ] {
             assert_eq!(answer(asked, &grounding()), expected, "{asked}");
+        }
+    }
+
+    #[test]
+    fn forms_of_a_word_are_one_and_other_words_stay_apart() {
+        let stems = |words: &str| words.split(' ').map(stem).collect::<HashSet<_>>();
+        for forms in [
+            "class classes",
+            "price prices priced pricing",
+            "close closes closed closing",
+            "course courses",
+            "lesson lessons",
+            "open opens opened opening openings",
+            "meeting meetings",
+            "address addresses",
+            "bus buses",
+            "box boxes",
+            "size sizes",
+            "fee fees",
+            "baby babies",
+            "try tries tried trying",
+        ] {
+            assert_eq!(stems(forms).len(), 1, "{forms}: {:?}", stems(forms));
+        }
+        for words in [
+            "class classic clause",
+            "price prize",
+            "course court",
+            "pass past",
+            "bus busy",
+            "car care",
+            "not note",
+            "fee feed",
+        ] {
+            assert_eq!(stems(words).len(), words.split(' ').count(), "{words}: {:?}", stems(words));
+        }
+    }
+
+    #[test]
+    fn a_question_is_known_in_other_forms_of_its_words() {
+        let faq = "Q: What does a class cost?\nA: 24 dollars.\nQ: When do you close?\nA: At 7 pm.\n\
+                   Q: Is the price the same for babies?\nA: It is half.";
+        let grounding = Grounding { faq: Some(faq.to_owned()), ..Grounding::default() };
+        for (asked, expected) in [
+            ("Do you have classes?", "24 dollars."),
+            ("What are your closing hours?", "At 7 pm."),
+            ("Are you closed now?", "At 7 pm."),
+            ("What prices do you have?", "It is half."),
+            ("And my baby?", "It is half."),
+        ] {
+            assert_eq!(answer(asked, &grounding), expected, "{asked}");
         }
     }
 
