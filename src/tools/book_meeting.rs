@@ -1,24 +1,18 @@
-//! `book_meeting`: books a free time for the customer of the conversation.
+//! `book_meeting`: books a free time for the customer of the conversation. Asked for again it is the same meeting, and is said to be.
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
 use crate::{
     context::TenantCx,
-    db::tables::{
-        conversations::ConversationRow,
-        meetings::{self, MeetingFilter},
-    },
+    db::tables::{conversations::ConversationRow, meetings},
     domain::meetings::{MeetingForm, book},
-    kernel::{
-        failure::{Failure, Outcome, Refusal},
-        vocabulary::MeetingStatus,
-    },
+    kernel::failure::{Failure, Outcome, Refusal},
     tools::{Declaration, answer::Answer, means::Means, schema},
 };
 
 /// Most meetings of a conversation that lie ahead: nobody fills a calendar by asking for all of it.
-const AHEAD_MAX: i64 = 3;
+const AHEAD_MAX: u8 = 3;
 
 /// What the model gives.
 #[derive(Deserialize)]
@@ -66,19 +60,13 @@ pub(super) async fn run(
             "Ask for the customer's name and phone number or e-mail address first, and keep them by capture_lead.";
         return Err(Refusal::input("conversation", sentence).into());
     }
-    let ahead = MeetingFilter {
-        status: Some(vec![MeetingStatus::Booked]),
-        conversation: Some(conversation.id),
-        starts_from: Some(cx.now()),
-        ..MeetingFilter::default()
-    };
-    let (count, same) = cx
+    let (ahead, same) = cx
         .read(async |tx| {
             let same = meetings::of_conversation(tx, conversation.id, starts_at).await?;
-            Ok((meetings::count(tx, &ahead).await?, same))
+            Ok((meetings::ahead(tx, conversation.id, cx.now(), AHEAD_MAX.into()).await?, same))
         })
         .await?;
-    if count >= AHEAD_MAX && same.is_none() {
+    if ahead.len() >= usize::from(AHEAD_MAX) && same.is_none() {
         let sentence =
             "This customer has as many meetings ahead as can be booked here. A person of the business can book more.";
         return Err(Refusal::input("starts_at", sentence).into());
@@ -91,10 +79,20 @@ pub(super) async fn run(
         notes: asked.notes,
     };
     let row = book(cx, &form).await.map_err(worded)?;
-    Ok(Answer::default()
+    let mut answer = Answer::default()
         .with("booked", true)
         .with("starts_at", means.written(row.starts_at))
-        .with("said", means.said(row.starts_at)))
+        .with("said", means.said(row.starts_at));
+    if same.is_some() {
+        answer = answer.with("note", "This was booked before, in this conversation. It is the same meeting.");
+    }
+    let others: Vec<_> =
+        ahead.iter().filter(|other| other.id != row.id).map(|other| means.time(other.starts_at)).collect();
+    if !others.is_empty() {
+        // So that one who asked once, and is booked twice, hears of it.
+        answer = answer.with("also_booked", others);
+    }
+    Ok(answer)
 }
 
 /// The graph's words on a time, in the tools' own.

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use futures_util::try_join;
+use serde_json::{Value, json};
 
 use crate::{
     context::TenantCx,
@@ -48,6 +49,11 @@ impl Means {
     /// A moment as people there say it, such as `Monday, November 23 at 9:30 AM`.
     pub(super) fn said(&self, at: DateTime<Utc>) -> String {
         at.with_timezone(&self.zone).format("%A, %B %-d at %-I:%M %p").to_string()
+    }
+
+    /// A time that is free, or booked.
+    pub(super) fn time(&self, starts_at: DateTime<Utc>) -> Value {
+        json!({ "starts_at": self.written(starts_at), "said": self.said(starts_at) })
     }
 
     /// A moment by the clock there, as programs write it.

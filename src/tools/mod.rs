@@ -167,7 +167,7 @@ async fn run(cx: &TenantCx, tool: Tool, call: &Call<'_>) -> Outcome<Answer> {
         Tool::SendRegistrationLink => send_registration_link::run(cx, &means, arguments(call)?).await,
         Tool::GetClasses => get_classes::run(cx, &means, arguments(call)?).await,
         Tool::BookMeeting => book_meeting::run(cx, &means, somewhere()?, arguments(call)?).await,
-        Tool::GetAvailableSlots => get_available_slots::run(cx, &means, &arguments(call)?).await,
+        Tool::GetAvailableSlots => get_available_slots::run(cx, &means, conversation.as_ref(), &arguments(call)?).await,
         Tool::CaptureLead => capture_lead::run(cx, somewhere()?, arguments(call)?).await,
     }
 }

@@ -13,7 +13,11 @@ use frontdesk::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{Actor, Gateway, Plan, Tenant, cluster, code};
+use crate::support::{
+    Actor, Gateway, Plan, Tenant, cluster, code,
+    fake_model::{Script, calls},
+    shop::{Shop, THEIRS, answers, modelled},
+};
 
 /// What a model is told of a call.
 pub async fn called(cx: &TenantCx, conversation: i64, name: &str, arguments: Value) -> Value {
@@ -118,7 +122,13 @@ async fn a_customer_says_who_they_are_and_books() {
     "#);
     // Called again it is the same meeting, also many times at once.
     let again = futures_util::future::join_all((0..10).map(|_| called(&cx, 1, "book_meeting", monday.clone()))).await;
-    assert!(again.iter().all(|told| *told == booked), "{again:?}");
+    let mut stands = booked.clone();
+    stands["note"] = json!("This was booked before, in this conversation. It is the same meeting.");
+    assert!(again.iter().all(|told| *told == stands), "{again:?}");
+    // Its time is not free any more, and is told to be this customer's.
+    let free = called(&cx, 1, "get_available_slots", json!({})).await;
+    let theirs = json!([{ "starts_at": "2026-11-23T09:30:00-06:00", "said": "Monday, November 23 at 9:30 AM" }]);
+    assert_eq!((&free["total"], &free["already_booked"]), (&json!(2), &theirs));
     let seen = admin
         .data("{ meetings { totalCount nodes { title startsAt lead { name phone } conversation { id } } } }")
         .await;
@@ -143,6 +153,7 @@ async fn a_customer_says_who_they_are_and_books() {
     // Another customer does not get the time, and is told what to do.
     admin.conversation().await;
     called(&cx, 2, "capture_lead", json!({ "email": "bob@x.example" })).await;
+    assert_eq!(called(&cx, 2, "get_available_slots", json!({})).await["already_booked"], Value::Null);
     let taken = called(&cx, 2, "book_meeting", monday).await;
     assert_eq!(taken, json!({ "error": "This time is taken. Call get_available_slots and offer another." }));
     for starts in ["2026-11-23T09:10:00-06:00", "2026-11-23T09:00", "tomorrow", ""] {
@@ -159,9 +170,12 @@ async fn a_customer_says_who_they_are_and_books() {
         assert!(told["error"].as_str().map_or(told["total"] == 0, |error| error.contains(word)), "{told}");
     }
     // Nobody fills the calendar from one conversation.
-    for starts in ["2026-11-23T09:00:00-06:00", "2026-11-23T10:00:00-06:00", "2026-11-30T09:00:00-06:00"] {
+    let all = ["2026-11-23T09:00:00-06:00", "2026-11-23T10:00:00-06:00", "2026-11-30T09:00:00-06:00"];
+    for (before, starts) in all.into_iter().enumerate() {
         let told = called(&cx, 2, "book_meeting", json!({ "starts_at": starts })).await;
         assert_eq!(told["booked"], true, "{told}");
+        let others = told["also_booked"].as_array().map_or(0, Vec::len);
+        assert_eq!(others, before, "who is booked more than once hears of it: {told}");
     }
     let full = called(&cx, 2, "book_meeting", json!({ "starts_at": "2026-11-30T09:30:00-06:00" })).await;
     assert!(full["error"].as_str().expect("an error").contains("as many meetings"), "{full}");
@@ -175,6 +189,37 @@ async fn a_customer_says_who_they_are_and_books() {
     assert_eq!((count("tool.book_meeting", "DONE"), count("tool.book_meeting", "REFUSED")), (14, 7));
     assert_eq!((count("tool.capture_lead", "DONE"), count("tool.get_available_slots", "REFUSED")), (2, 3));
     assert_eq!(nodes.last().expect("the first")["target"], "conversation_1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_that_is_written_anew_hears_what_its_first_try_booked() {
+    let call = |id, name, arguments| Script::Bytes(calls(&[(id, name, arguments)]));
+    let books = call("call_1", "book_meeting", r#"{"starts_at":"2026-11-23T09:00:00-06:00"}"#);
+    let (phones, model, gateway) = modelled(books.clone()).await;
+    let shop = Shop::open(&gateway).await;
+    shop.admin.data(&format!("mutation {{ {HOURS} }}")).await;
+    // The first try books, and breaks off before it says so.
+    model.scripts([books.clone(), Script::Status(503, "{}".to_owned())]);
+    shop.hears("e1", THEIRS, "Monday at nine, please.").await;
+    assert!(phones.asked().is_empty() && model.calls().await > 1);
+    // The second looks for a time, and may even try to book it.
+    model.scripts([call("call_2", "get_available_slots", "{}"), books, answers("Monday at nine it is.")]);
+    gateway.clock.advance(TimeDelta::minutes(1));
+    gateway.work().await;
+    assert_eq!(phones.arrived(), ["Monday at nine it is."]);
+    let mut told = Vec::new();
+    for _ in 0..3 {
+        let said = model.call().await.body["messages"].as_array().expect("messages").clone();
+        let last = said.last().expect("something said");
+        if last["role"] == "tool" {
+            told.push(serde_json::from_str::<Value>(last["content"].as_str().expect("a text")).expect("JSON"));
+        }
+    }
+    let nine = json!({ "starts_at": "2026-11-23T09:00:00-06:00", "said": "Monday, November 23 at 9:00 AM" });
+    assert_eq!((told.len(), &told[0]["total"], &told[0]["already_booked"]), (2, &json!(2), &json!([nine])));
+    assert_eq!((&told[1]["booked"], &told[1]["starts_at"]), (&json!(true), &nine["starts_at"]), "{told:?}");
+    assert!(told[1]["note"].as_str().expect("a note").contains("booked before"), "{told:?}");
+    assert_eq!(shop.admin.data("{ meetings { totalCount } }").await["meetings"]["totalCount"], 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -139,6 +139,9 @@ async fn a_caller_books_once_however_often_the_assistant_asks() {
     "#);
     let again = futures_util::future::join_all((0..8).map(|_| school.told("book-meeting", &wish))).await;
     assert!(again.iter().all(|told| *told == booked), "{again:?}");
+    // Asked what is free, it is told what is theirs.
+    let free = school.told("get-available-slots", &json!({})).await;
+    insta::assert_snapshot!(free["say"].as_str().expect("a sentence"), @"You are already booked for Monday, November 23 at 9:30 AM. The next free times are: Monday, November 23 at 9:00 AM; Monday, November 23 at 10:00 AM.");
     // The same moment in another zone's words.
     let utc = json!({ "starts_at": "2026-11-23T15:30:00Z", "name": "Ann", "title": "Trial lesson" });
     assert_eq!(school.told("book-meeting", &utc).await["booked"], true);

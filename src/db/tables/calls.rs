@@ -97,6 +97,22 @@ pub async fn lock_by_control(tx: &mut Tx<Tenant>, name: &str) -> Outcome<Option<
         .optional()?)
 }
 
+/// Where the call that the provider calls so is told, if it is by now.
+///
+/// # Errors
+/// Database faults.
+pub async fn told_in(tx: &mut Tx<Tenant>, name: &str) -> Outcome<Option<ConversationId>> {
+    let tenant = tx.tenant();
+    let found: Option<Option<ConversationId>> = calls::table
+        .filter(calls::tenant_id.eq(tenant))
+        .filter(calls::call_control_id.eq(name))
+        .select(calls::conversation_id)
+        .first(tx.conn())
+        .await
+        .optional()?;
+    Ok(found.flatten())
+}
+
 /// The calls of a conversation at the provider, the oldest first, locked until the transaction ends.
 ///
 /// # Errors

@@ -128,6 +128,30 @@ pub async fn next_of_lead(tx: &mut Tx<Tenant>, lead: LeadId, from: DateTime<Utc>
         .optional()?)
 }
 
+/// The first meetings of a conversation that are booked and begin at `from` or later.
+///
+/// # Errors
+/// Database faults.
+pub async fn ahead(
+    tx: &mut Tx<Tenant>,
+    conversation: ConversationId,
+    from: DateTime<Utc>,
+    limit: i64,
+) -> Outcome<Vec<MeetingRow>> {
+    let ahead = MeetingFilter {
+        status: Some(vec![MeetingStatus::Booked]),
+        conversation: Some(conversation),
+        starts_from: Some(from),
+        ..MeetingFilter::default()
+    };
+    Ok(filtered(tx.tenant(), &ahead)
+        .order((meetings::starts_at.asc(), meetings::id.asc()))
+        .limit(limit)
+        .select(MeetingRow::as_select())
+        .load(tx.conn())
+        .await?)
+}
+
 /// A page of meetings by their beginning, in the page's direction.
 ///
 /// # Errors

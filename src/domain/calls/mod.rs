@@ -86,6 +86,14 @@ pub async fn at_hand(cx: &TenantCx, name: &str, customer: Option<&str>) -> Outco
     .await
 }
 
+/// The conversation that the call of this name is told in. Opens none: who only looks leaves nothing behind.
+///
+/// # Errors
+/// Database faults.
+pub async fn told_in(cx: &TenantCx, name: &str) -> Outcome<Option<ConversationId>> {
+    cx.read(async |tx| calls::told_in(tx, name).await).await
+}
+
 /// What was answered when this was done in a call, if it was.
 ///
 /// # Errors

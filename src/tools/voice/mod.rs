@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use crate::{
     channels::{jackrabbit::Language, telnyx::calls::Asked},
     context::TenantCx,
+    domain::calls,
     kernel::{failure::Outcome, ids::ConversationId},
     tools::{self, Call, Tool},
 };
@@ -119,7 +120,11 @@ pub async fn serve(cx: &TenantCx, request: &Request<'_>) -> Outcome<Value> {
             Ok(spoken(told, language, |_| None))
         }
         Service::GetAvailableSlots => {
-            let told = told(cx, tool, None, &arguments.into()).await;
+            let conversation = match request.call {
+                Some(name) => calls::told_in(cx, name).await?,
+                None => None,
+            };
+            let told = told(cx, tool, conversation, &arguments.into()).await;
             Ok(spoken(told, language, |told| Some(words::slots(told, language))))
         }
     }

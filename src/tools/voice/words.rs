@@ -3,7 +3,7 @@
 use chrono::{DateTime, Datelike, FixedOffset};
 use serde_json::{Map, Value};
 
-use crate::channels::jackrabbit::Language;
+use crate::{channels::jackrabbit::Language, tools::get_available_slots::BOOKED};
 
 /// Most times that are spoken of.
 const SPOKEN: usize = 3;
@@ -85,23 +85,27 @@ pub(super) fn link(business: &str, url: &str, language: Language) -> String {
     format!("{business}: {} {url}", either(language, "register here:", "inscríbase aquí:"))
 }
 
-/// The free times in a sentence.
+/// The free times in a sentence; before them, what is booked for the caller already.
 pub(super) fn slots(told: &Map<String, Value>, language: Language) -> String {
-    let slots = told.get("slots").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let times: Vec<_> = slots.iter().take(SPOKEN).filter_map(|slot| time(slot.get("starts_at")?, language)).collect();
-    if times.is_empty() {
-        let none = either(
-            language,
-            "I found no free time in those days. Would you like me to look further ahead?",
-            "No encontré ningún horario libre en esos días. ¿Quiere que busque más adelante?",
-        );
-        return none.to_owned();
+    let none = either(
+        language,
+        "I found no free time in those days. Would you like me to look further ahead?",
+        "No encontré ningún horario libre en esos días. ¿Quiere que busque más adelante?",
+    );
+    let free = either(language, "The next free times are:", "Los próximos horarios libres son:");
+    let free = times(told, "slots", language).map_or_else(|| none.to_owned(), |times| format!("{free} {times}."));
+    let booked = either(language, "You are already booked for", "Ya tiene reservado:");
+    match times(told, BOOKED, language) {
+        Some(times) => format!("{booked} {times}. {free}"),
+        None => free,
     }
-    format!(
-        "{} {}.",
-        either(language, "The next free times are:", "Los próximos horarios libres son:"),
-        times.join("; ")
-    )
+}
+
+/// The first times of a list.
+fn times(told: &Map<String, Value>, list: &str, language: Language) -> Option<String> {
+    let all = told.get(list).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let times: Vec<_> = all.iter().take(SPOKEN).filter_map(|one| time(one.get("starts_at")?, language)).collect();
+    (!times.is_empty()).then(|| times.join("; "))
 }
 
 /// That a meeting is booked.
@@ -145,6 +149,10 @@ mod tests {
         insta::assert_snapshot!(slots(told, Language::English), @"The next free times are: Monday, November 23 at 9:00 AM; Wednesday, November 25 at 3:30 PM.");
         insta::assert_snapshot!(slots(told, Language::Spanish), @"Los próximos horarios libres son: lunes 23 de noviembre a las 9:00; miércoles 25 de noviembre a las 15:30.");
         assert!(slots(&Map::new(), Language::Spanish).starts_with("No encontré"));
+        let booked = json!({ "already_booked": [{ "starts_at": "2026-11-23T09:00:00-06:00" }], "slots": [{ "starts_at": "2026-11-23T09:30:00-06:00" }] });
+        let booked = booked.as_object().expect("an object");
+        insta::assert_snapshot!(slots(booked, Language::English), @"You are already booked for Monday, November 23 at 9:00 AM. The next free times are: Monday, November 23 at 9:30 AM.");
+        insta::assert_snapshot!(slots(booked, Language::Spanish), @"Ya tiene reservado: lunes 23 de noviembre a las 9:00. Los próximos horarios libres son: lunes 23 de noviembre a las 9:30.");
         let one = json!({ "starts_at": "2026-11-23T09:00:00-06:00" });
         let one = one.as_object().expect("an object");
         assert_eq!(
