@@ -22,7 +22,7 @@ use crate::{
         tables::{
             conversations::{self, ConversationRow},
             knowledge::Passage,
-            messages::{self, MessageRow, ReplyEnd, ReplyStart, TurnRow},
+            messages::{self, MessageRow, PastRow, ReplyEnd, ReplyStart, TurnRow},
             prompts as sections,
             tenants::{self, TenantRow},
         },
@@ -42,7 +42,7 @@ use crate::{
 };
 
 /// Messages of the past that are looked at; a model is told as many of them as fit into its budget.
-const HISTORY: i64 = 200;
+const HISTORY: usize = 200;
 /// Tries to store an end before it is left to the lease.
 const END_TRIES: u32 = 8;
 
@@ -157,7 +157,7 @@ struct Gathered {
     chosen: Chosen,
     prompt: Composed,
     tools: Vec<tools::Declaration>,
-    history: Vec<MessageRow>,
+    turns: Vec<Said>,
 }
 
 async fn gather(cx: &TenantCx, tx: &Tx<Tenant>, conversation: &ConversationRow, reply: &TurnRow) -> Outcome<Gathered> {
@@ -170,7 +170,8 @@ async fn gather(cx: &TenantCx, tx: &Tx<Tenant>, conversation: &ConversationRow, 
         messages::history(tx, conversation.id, question, HISTORY),
     )?;
     let prompt = prompts::compose(tenant.system_prompt.as_deref(), &base, &own, Some(conversation.channel));
-    Ok(Gathered { tenant, chosen, prompt, tools, history })
+    let turns = said(history);
+    Ok(Gathered { tenant, chosen, prompt, tools, turns })
 }
 
 /// Marks the reply as being written, and reserves what the first question may use. `None` when it was ended meanwhile. A key that does
@@ -222,7 +223,7 @@ async fn begin(
 fn told(
     engine: &Engine,
     cx: &TenantCx,
-    Gathered { tenant, chosen, prompt, tools, history }: Gathered,
+    Gathered { tenant, chosen, prompt, tools, turns }: Gathered,
     found: &[Passage],
 ) -> Outcome<(Arc<Line>, ModelRequest)> {
     let models = &engine.settings.models;
@@ -236,7 +237,7 @@ fn told(
     let wish = chosen.open(cx)?;
     let request = ModelRequest {
         system: passages::told(prompt.text, found),
-        turns: llm::fit(turns(history), models.context_tokens()),
+        turns: llm::fit(turns, models.context_tokens()),
         tools: tools.into_iter().map(spec).collect(),
         max_output: wish.max_output,
         grounding,
@@ -244,7 +245,8 @@ fn told(
     Ok((models.line(&wish), request))
 }
 
-fn turns(history: Vec<MessageRow>) -> Vec<Said> {
+/// What customer and business have said to each other.
+fn said(history: Vec<PastRow>) -> Vec<Said> {
     let told = history.into_iter().filter(|message| !message.content.is_empty());
     told.filter_map(|message| match message.role {
         MessageRole::Customer => Some(Said::Customer(message.content)),

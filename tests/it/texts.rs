@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     support::{
-        fake_model::{Script as ModelScript, end},
+        fake_model::{FakeModel, Script as ModelScript, end},
         fake_phones::Script,
         phones::{says, twilio_posts, twilio_posts_to},
         shop::{OURS, SEEN, SID, Shop, THEIRS, TOKEN, answers, carried, modelled},
@@ -244,6 +244,30 @@ async fn a_model_that_fails_is_asked_again_in_the_same_reply() {
     // Whoever watches sees it written, though they were told of its end before.
     staff.expect("ReplyStarted").await;
     while staff.next().await.expect("more")["__typename"] != "ReplyCompleted" {}
+}
+
+/// What a model was told of the conversation in its next call.
+async fn told(model: &FakeModel) -> Vec<String> {
+    let said = model.call().await.body["messages"].as_array().expect("messages").clone();
+    said[1..].iter().map(|said| said["content"].as_str().expect("a text").to_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_of_three_quick_texts_is_answered_by_who_knows_the_answers_before() {
+    let (phones, model, gateway) = modelled(ModelScript::Status(500, "{}".to_owned())).await;
+    let shop = Shop::open(&gateway).await;
+    // The model is away for a moment, so that all three are there before anything is answered.
+    for (event, text) in [("e1", "First?"), ("e2", "Second?"), ("e3", "Third?")] {
+        shop.hears(event, THEIRS, text).await;
+    }
+    assert!(phones.asked().is_empty() && model.calls().await > 0);
+    model.scripts(["One.", "Two.", "Three."].map(answers));
+    gateway.clock.advance(TimeDelta::minutes(1));
+    gateway.work().await;
+    assert_eq!(phones.arrived(), ["One.", "Two.", "Three."]);
+    assert_eq!(told(&model).await, ["First?"]);
+    assert_eq!(told(&model).await, ["First?", "One.", "Second?"]);
+    assert_eq!(told(&model).await, ["First?", "One.", "Second?", "Two.", "Third?"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -79,6 +79,17 @@ impl Deref for TurnRow {
     }
 }
 
+/// A message of the past, as far as it matters to a model.
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = messages)]
+#[expect(missing_docs, reason = "the columns are described in the migration")]
+pub struct PastRow {
+    pub id: MessageId,
+    pub reply_to_id: Option<MessageId>,
+    pub role: MessageRole,
+    pub content: String,
+}
+
 /// A message to be.
 #[derive(Insertable)]
 #[diesel(table_name = messages, treat_none_as_default_value = false)]
@@ -199,7 +210,8 @@ pub async fn nth_newest_question(
         .optional()?)
 }
 
-/// The newest messages up to and with `until`, oldest first: what a model is told of the past.
+/// The newest messages up to and with `until`, and the replies to those before it, each behind its question: what a model is told of
+/// the past. A reply may have come into being when later questions were there already.
 ///
 /// # Errors
 /// Database faults.
@@ -207,19 +219,19 @@ pub async fn history(
     tx: &Tx<Tenant>,
     conversation: ConversationId,
     until: MessageId,
-    limit: i64,
-) -> Outcome<Vec<MessageRow>> {
-    let tenant = tx.tenant();
-    let mut rows: Vec<MessageRow> = messages::table
-        .filter(messages::tenant_id.eq(tenant))
-        .filter(messages::conversation_id.eq(conversation))
-        .filter(messages::id.le(until))
-        .order(messages::id.desc())
-        .limit(limit)
-        .select(MessageRow::as_select())
-        .load(&mut tx.line())
-        .await?;
-    rows.reverse();
+    limit: usize,
+) -> Outcome<Vec<PastRow>> {
+    let (tenant, most) = (tx.tenant(), i64::try_from(limit).unwrap_or(i64::MAX));
+    let all =
+        || messages::table.filter(messages::tenant_id.eq(tenant)).filter(messages::conversation_id.eq(conversation));
+    // Two walks of one index: by the order that is wanted there is none.
+    let said = all().filter(messages::id.le(until)).order(messages::id.desc()).limit(most);
+    let later = all().filter(messages::id.gt(until)).filter(messages::reply_to_id.lt(until));
+    let later = later.order(messages::id.desc()).limit(most);
+    let mut rows: Vec<PastRow> =
+        said.select(PastRow::as_select()).union_all(later.select(PastRow::as_select())).load(&mut tx.line()).await?;
+    rows.sort_unstable_by_key(|row| (row.reply_to_id.unwrap_or(row.id), row.id));
+    rows.drain(..rows.len().saturating_sub(limit));
     Ok(rows)
 }
 
