@@ -29,13 +29,14 @@ use crate::{
         tx::{Tenant, Tx},
     },
     domain::{
+        carriage,
         models::{self, Chosen},
         prompts::{self, Composed},
     },
     kernel::{
         failure::{ErrorCode, Failure, Outcome},
         ids::MessageId,
-        vocabulary::{ConversationStatus, FinishReason, MessageRole, MessageStatus, ReplyFailure},
+        vocabulary::{Channel, ConversationStatus, FinishReason, MessageRole, MessageStatus, ReplyFailure},
     },
     llm::{self, Grounding, Line, ModelRequest, Said, ToolSpec},
     tools,
@@ -170,7 +171,7 @@ async fn gather(cx: &TenantCx, tx: &Tx<Tenant>, conversation: &ConversationRow, 
         messages::history(tx, conversation.id, question, HISTORY),
     )?;
     let prompt = prompts::compose(tenant.system_prompt.as_deref(), &base, &own, Some(conversation.channel));
-    let turns = said(history);
+    let turns = said(history, conversation.channel);
     Ok(Gathered { tenant, chosen, prompt, tools, turns })
 }
 
@@ -246,14 +247,21 @@ fn told(
 }
 
 /// What customer and business have said to each other.
-fn said(history: Vec<PastRow>) -> Vec<Said> {
-    let told = history.into_iter().filter(|message| !message.content.is_empty());
+fn said(history: Vec<PastRow>, channel: Channel) -> Vec<Said> {
+    let told = history.into_iter().filter(|message| !message.content.is_empty() && has_arrived(message, channel));
     told.filter_map(|message| match message.role {
         MessageRole::Customer => Some(Said::Customer(message.content)),
         MessageRole::Assistant | MessageRole::Agent => Some(Said::Business(message.content)),
         MessageRole::System | MessageRole::Tool => None,
     })
     .collect()
+}
+
+/// Whether the customer has it. Where they don't follow a reply while it is written, they get it whole or not at all. What a filter has
+/// cut off counts nowhere: a model that reads it goes on with it, and is cut off again.
+fn has_arrived(message: &PastRow, channel: Channel) -> bool {
+    let is_whole = message.role != MessageRole::Assistant || message.status == MessageStatus::Complete;
+    (is_whole || !carriage::is_carried(channel)) && message.failure_cause != Some(ReplyFailure::ContentFiltered)
 }
 
 fn spec(tool: tools::Declaration) -> ToolSpec {

@@ -290,6 +290,26 @@ async fn what_a_model_makes_nothing_of_is_soon_given_up_and_what_comes_next_is_a
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_never_sent_is_told_to_no_model_as_said() {
+    let (phones, model, gateway) = modelled(ModelScript::ByHand).await;
+    let shop = Shop::open(&gateway).await;
+    shop.posted(&says("e1", THEIRS, OURS, "Any room on Saturday?")).await;
+    let stopped = async {
+        let call = model.call().await;
+        let mut staff = shop.admin.watch("conversation_1", None).await;
+        call.text("Yes, at").await;
+        while staff.next().await.expect("more")["text"] != "Yes, at" {}
+        shop.admin.data("mutation { stopReply(messageId: \"message_2\") { content } }").await
+    };
+    let (_, stopped) = tokio::join!(gateway.work(), stopped);
+    assert_eq!((&stopped["stopReply"]["content"], phones.asked().len()), (&json!("Yes, at"), 0));
+    model.script(answers("At 10."));
+    shop.hears("e2", THEIRS, "When?").await;
+    assert_eq!(phones.arrived(), ["At 10."]);
+    assert_eq!(told(&model).await, ["Any room on Saturday?", "When?"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_person_has_answered_meanwhile_is_not_answered_again() {
     let (phones, model, gateway) = modelled(ModelScript::Status(500, "{}".to_owned())).await;
     let shop = Shop::open(&gateway).await;

@@ -6,7 +6,7 @@ use crate::{
     chat::{history, kinds, shown, with_faq},
     support::{
         Gateway, code,
-        fake_model::{FakeModel, Script},
+        fake_model::{FakeModel, Script, delta, end},
         said,
     },
 };
@@ -132,9 +132,28 @@ async fn a_reply_is_stopped_and_keeps_what_was_written() {
     let mut next = admin.chat(&conversation, "Go on").await;
     next.expect("MessageAdded").await;
     let call = model.call().await;
+    assert_eq!(call.body["messages"][2]["content"], "One ", "here they saw it, and the model is told of it");
     call.text("Two.").await;
     call.finish().await;
     assert_eq!(next.all().await.last().expect("an end")["message"]["content"], "Two.");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_filter_has_cut_off_is_told_to_no_model_again() {
+    let cut = end().replace("\"stop\"", "\"content_filter\"");
+    let model = FakeModel::start(Script::Bytes(delta("Something ugly") + &cut)).await;
+    let gateway = Gateway::with_model(model.base_url.clone()).await;
+    let admin = with_faq(&gateway).await;
+    let conversation = admin.conversation().await;
+    let events = admin.chat(&conversation, "First").await.all().await;
+    let end = events.last().expect("an end");
+    assert_eq!((&end["cause"], &end["message"]["content"]), (&json!("CONTENT_FILTERED"), &json!("Something ugly")));
+    model.call().await;
+    model.script(Script::ByHand);
+    let _second = admin.chat(&conversation, "Second").await;
+    let said = model.call().await.body["messages"].as_array().expect("messages").clone();
+    let said: Vec<_> = said[1..].iter().map(|said| said["content"].clone()).collect();
+    assert_eq!(said, ["First", "Second"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

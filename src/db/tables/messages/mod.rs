@@ -87,7 +87,9 @@ pub struct PastRow {
     pub id: MessageId,
     pub reply_to_id: Option<MessageId>,
     pub role: MessageRole,
+    pub status: MessageStatus,
     pub content: String,
+    pub failure_cause: Option<ReplyFailure>,
 }
 
 /// A message to be.
