@@ -10,12 +10,13 @@ use tracing::{Instrument, field::Empty};
 use crate::{
     chat::{
         accept::{self, Accepted, MessageForm},
-        events::{Body, Cursor, Event},
+        events::Body,
         follow,
         generate::{self, Work},
         housekeeping,
         hub::{Hub, TopicKey, Watcher},
         lease, measure,
+        place::{Place, Told},
         writings::Writings,
     },
     context::{Services, TenantCx},
@@ -113,7 +114,7 @@ impl Engine {
         self: &Arc<Self>,
         cx: &TenantCx,
         form: MessageForm,
-    ) -> Outcome<impl Stream<Item = Outcome<Event>> + Send + use<>> {
+    ) -> Outcome<impl Stream<Item = Outcome<Told>> + Send + use<>> {
         let (accepted, watcher) = self.take_in(cx, form).await?;
         follow::one_reply(cx.clone(), watcher, accepted).await
     }
@@ -135,7 +136,7 @@ impl Engine {
         self.tasks.spawn(work.in_current_span()).await.map_err(|error| Failure::Fault(error.into()))?
     }
 
-    /// Watches a conversation, from now on or from behind a cursor.
+    /// Watches a conversation, from now on or from behind a place.
     ///
     /// # Errors
     /// `NOT_FOUND` for a conversation that is not there.
@@ -143,16 +144,16 @@ impl Engine {
         &self,
         cx: &TenantCx,
         id: ConversationId,
-        after: Option<Cursor>,
-    ) -> Outcome<impl Stream<Item = Outcome<Event>> + Send + use<>> {
+        after: Option<&Place>,
+    ) -> Outcome<impl Stream<Item = Outcome<Told>> + Send + use<>> {
         cx.read(async |tx| conversations::find(tx, id).await)
             .await?
             .filter(|row| cx.scope().reaches(row.id))
             .ok_or_else(|| Refusal::not_found("conversation"))?;
-        let watcher = self.hub.watch(key(cx, id), after).await;
+        let watcher = self.hub.watch(key(cx, id), after.map(|place| place.cursor)).await;
         let watching = self.watching.clone();
         // Moved into the stream, and let go of with it.
-        Ok(follow::conversation(cx.clone(), watcher, after.is_none()).inspect(move |_| _ = &watching))
+        Ok(follow::conversation(cx.clone(), watcher, after).inspect(move |_| _ = &watching))
     }
 
     /// Stops a reply; what was written is kept. Stopping one that has ended changes nothing.

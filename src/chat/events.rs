@@ -53,8 +53,12 @@ impl Cursor {
         text.split_once('-')
             .filter(|(millis, number)| [millis, number].iter().all(|part| part.bytes().all(|b| b.is_ascii_digit())))
             .and_then(|(millis, number)| Some(Self { millis: millis.parse().ok()?, number: number.parse().ok()? }))
-            .ok_or_else(|| Refusal::input("after", "`after` is not a cursor of a chat event."))
+            .ok_or_else(no_cursor)
     }
+}
+
+pub(super) fn no_cursor() -> Refusal {
+    Refusal::input("after", "`after` is not a cursor of a chat event.")
 }
 
 impl fmt::Display for Cursor {

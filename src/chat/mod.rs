@@ -17,10 +17,12 @@ mod hub;
 mod lease;
 mod measure;
 mod passages;
+mod place;
 mod turn;
 mod writings;
 
 pub use accept::{Accepted, MessageForm};
 pub use answer::Answered;
 pub use engine::{Engine, EngineSettings};
-pub use events::{Body, Cursor, Event};
+pub use events::{Body, Cursor};
+pub use place::{Place, Told};

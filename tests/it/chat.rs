@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::{
-    Actor, Gateway, Plan,
+    Actor, Gateway, Plan, cluster,
     fake_model::{FakeModel, Script},
 };
 
@@ -346,4 +346,64 @@ async fn a_cursor_from_before_a_restart_gets_what_it_missed_as_whole_texts() {
     let next = watcher.expect("MessageAdded").await;
     assert_eq!(next["message"]["content"], "Thanks");
     assert!(next["cursor"].as_str() > end["cursor"].as_str());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_back_after_a_restart_is_told_what_they_missed_and_nothing_twice() {
+    let mut gateway = Gateway::start().await;
+    let admin = with_faq(&gateway).await;
+    let (token, database) = (admin.token.clone(), gateway.database.clone());
+    let conversation = admin.conversation().await;
+    let first = admin.chat(&conversation, "Is an anvil heavy?").await.all().await;
+    let second = admin.chat(&conversation, "How heavy is it?").await.all().await;
+    gateway.stop().await;
+    // One was stored a little before all that, and its transaction was so late that nobody was told of it.
+    let late = "INSERT INTO messages (tenant_id, conversation_id, role, status, content, created_at, updated_at) \
+                SELECT tenant_id, id, 'AGENT', 'COMPLETE', 'I am here too.', moment, moment \
+                FROM conversations, (VALUES (timestamptz '2026-11-21T11:59:57Z')) AS late (moment)";
+    cluster::owner(&database).await.execute(late, &[]).await.expect("a row");
+    let again = Gateway::planned(Plan { database: Some(database), ..Plan::default() }).await;
+    again.clock.advance(chrono::TimeDelta::minutes(1));
+    let admin = Actor { token, ..again.stranger() };
+    admin.data(&format!("mutation {{ sendMessage(input: {{ conversationId: \"{conversation}\", content: \"Thanks\" }}) {{ message {{ id }} }} }}")).await;
+    let missed = async |behind: &Value| {
+        let mut watcher = admin.watch(&conversation, behind["cursor"].as_str()).await;
+        let mut told = Vec::new();
+        loop {
+            let event = watcher.next().await.expect("more");
+            if event["message"]["content"] == "Thanks" {
+                return told.join(", ");
+            }
+            let id = event["messageId"].as_str().or(event["message"]["id"].as_str()).expect("an id");
+            told.push(format!("{} {id}", event["__typename"].as_str().expect("a type")));
+        }
+    };
+    insta::assert_snapshot!(missed(&first[0]).await, @"ReplySnapshot message_2, ReplyCompleted message_2, MessageAdded message_3, ReplySnapshot message_4, ReplyCompleted message_4, MessageAdded message_5");
+    insta::assert_snapshot!(missed(first.last().expect("an end")).await, @"MessageAdded message_3, ReplySnapshot message_4, ReplyCompleted message_4, MessageAdded message_5");
+    insta::assert_snapshot!(missed(&second[0]).await, @"ReplySnapshot message_4, ReplyCompleted message_4, MessageAdded message_5");
+    insta::assert_snapshot!(missed(second.last().expect("an end")).await, @"MessageAdded message_5");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_that_is_longer_than_the_log_tells_its_question_once() {
+    let model = FakeModel::start(Script::ByHand).await;
+    let gateway = Gateway::with_model(model.base_url.clone()).await;
+    let admin = with_faq(&gateway).await;
+    let conversation = admin.conversation().await;
+    let mut events = admin.chat(&conversation, "Tell me all").await;
+    let call = model.call().await;
+    let (mut seen, mut whole) = (Vec::new(), String::new());
+    // Each piece alone is more than a log keeps.
+    for piece in ["one ", "two ", "three "].map(|word| word.repeat(150_000)) {
+        whole.push_str(&piece);
+        call.text(&piece).await;
+        while shown(&seen) != whole {
+            seen.push(events.next().await.expect("more"));
+        }
+    }
+    call.finish().await;
+    seen.extend(events.all().await);
+    assert!(shown(&seen) == whole);
+    let count = |kind: &str| seen.iter().filter(|event| event["__typename"] == kind).count();
+    assert_eq!((count("MessageAdded"), count("ReplyCompleted")), (1, 1));
 }

@@ -178,7 +178,6 @@ async fn after_a_restart_the_rest_is_told_as_whole_texts() {
     let told = admin.subscribe(CHAT, question).await.all().await;
     assert_eq!(kinds(&told), ["MessageAdded", "ReplySnapshot", "ReplyCompleted"]);
     let mut rest = admin.watch(&conversation, Some(cursor(&told[0]))).await;
-    assert_eq!(rest.expect("MessageAdded").await["message"], told[0]["message"]);
     assert_eq!(rest.expect("ReplySnapshot").await["text"], "About as heavy as it looks.");
     assert_eq!(rest.expect("ReplyCompleted").await["message"], told[2]["message"]);
 }

@@ -269,6 +269,16 @@ impl Log {
         })
     }
 
+    /// What happened from `since` to `until`, as far as the log goes back. Deltas are left out.
+    pub(super) fn between(&self, since: Cursor, until: Cursor) -> Vec<Event> {
+        let first = self.pieces.partition_point(|piece| piece.last() < since);
+        let events = self.pieces.range(first..).filter_map(|piece| match piece {
+            Piece::Event(event) if event.cursor <= until => Some(event.clone()),
+            _ => None,
+        });
+        events.collect()
+    }
+
     /// What happened behind `place`; of a watcher that is far behind, in bigger bites.
     pub(super) fn behind(&self, place: Cursor) -> Vec<Event> {
         let behind = self.pieces.partition_point(|piece| piece.last() <= place);

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::watch;
 
 use crate::{
@@ -116,6 +116,12 @@ impl Watcher {
     /// The place of the newest event that `is_it`, as far as the log goes back. Deltas are not looked at.
     pub(in crate::chat) fn place_of(&self, is_it: impl Fn(&Body) -> bool) -> Option<Cursor> {
         lock(&self.topic.log).place_of(is_it)
+    }
+
+    /// What happened up to `place`, and not longer than `margin` before it, as far as the log goes back. Deltas are left out.
+    pub(in crate::chat) fn before(&self, place: Cursor, margin: TimeDelta) -> Vec<Event> {
+        let since = Cursor { millis: place.millis - margin.num_milliseconds(), number: 0 };
+        lock(&self.topic.log).between(since, place)
     }
 
     /// The reply that was being written when it began to watch, for a watcher that has nothing of it yet. What came

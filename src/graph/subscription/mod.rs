@@ -4,7 +4,7 @@ use async_graphql::{Context, ID, Result};
 use futures_util::{Stream, StreamExt, future};
 
 use crate::{
-    chat::{Cursor, Event, MessageForm},
+    chat::{MessageForm, Place, Told},
     context::TenantCx,
     graph::{
         auth::{Access, auth},
@@ -36,7 +36,8 @@ impl Subscription {
     }
 
     /// Watches a conversation until you leave. `after` goes on behind a cursor, nothing lost and nothing twice; without
-    /// it, the stream begins now, with a ReplySnapshot of a reply in progress.
+    /// it, the stream begins now, with a ReplySnapshot of a reply in progress. What the server can't replay any more comes as
+    /// whole messages; if you break off amid these, they come again, under the same ids.
     #[graphql(directive = auth::apply(Access::Visitor))]
     async fn conversation_events(
         &self,
@@ -46,19 +47,19 @@ impl Subscription {
     ) -> Result<impl Stream<Item = Result<Swift<ChatEvent>>> + use<>> {
         let cx = context::tenant(ctx)?.clone();
         let id = ids::parse(&conversation_id, "conversationId")?;
-        let after = after.as_deref().map(Cursor::parse).transpose()?;
-        let events = Box::pin(context::engine(ctx)?.watch(&cx, id, after)).await?;
+        let after = after.as_deref().map(Place::parse).transpose()?;
+        let events = Box::pin(context::engine(ctx)?.watch(&cx, id, after.as_ref())).await?;
         Ok(shown(events, cx))
     }
 }
 
 /// Events as the graph shows them; to a website visitor, only what is for customers.
 fn shown(
-    events: impl Stream<Item = Outcome<Event>> + Send,
+    events: impl Stream<Item = Outcome<Told>> + Send,
     cx: TenantCx,
 ) -> impl Stream<Item = Result<Swift<ChatEvent>>> + Send {
     let is_visitor = cx.scope().bound_to().is_some();
     let told =
-        move |event: &Outcome<Event>| !is_visitor || event.as_ref().map_or(true, |event| event.body.is_for_customers());
+        move |event: &Outcome<Told>| !is_visitor || event.as_ref().map_or(true, |event| event.body.is_for_customers());
     events.filter(move |event| future::ready(told(event))).map(move |event| Ok(Swift(ChatEvent::new(event?, &cx))))
 }

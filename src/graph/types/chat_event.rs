@@ -3,7 +3,7 @@
 use async_graphql::{Context, ID, Interface, OutputType, SimpleObject};
 
 use crate::{
-    chat::{Body, Event},
+    chat::{Body, Told},
     context::TenantCx,
     graph::{
         plain::{Plain, plain},
@@ -158,8 +158,8 @@ impl Plain for ChatEvent {
 
 impl ChatEvent {
     /// An event as the graph shows it; its rows load what hangs on them afresh.
-    pub fn new(event: Event, cx: &TenantCx) -> Self {
-        let cursor = event.cursor.to_string();
+    pub fn new(event: Told, cx: &TenantCx) -> Self {
+        let cursor = event.place.to_string();
         let conversation_id = ID(event.conversation.global());
         let show = |row| Message { row, cx: cx.renewed() };
         match event.body {
