@@ -260,7 +260,9 @@ async fn told_again(cx: &TenantCx, watcher: &Watcher, accepted: Accepted) -> Out
         .unwrap_or_else(|| Cursor::at(accepted.message.created_at - MARGIN));
     let behind = |cursor: Cursor, known: &[MessageId]| {
         let mut lately = lately(watcher, cursor);
-        known.iter().for_each(|message| lately.note(cursor, *message));
+        for message in known {
+            lately.note(cursor, *message);
+        }
         lately.place(cursor)
     };
     let told = |place: &Place, body: Body| Told { place: place.clone(), conversation, body };

@@ -149,10 +149,10 @@ mod tests {
         insta::assert_snapshot!(slots(told, Language::English), @"The next free times are: Monday, November 23 at 9:00 AM; Wednesday, November 25 at 3:30 PM.");
         insta::assert_snapshot!(slots(told, Language::Spanish), @"Los próximos horarios libres son: lunes 23 de noviembre a las 9:00; miércoles 25 de noviembre a las 15:30.");
         assert!(slots(&Map::new(), Language::Spanish).starts_with("No encontré"));
-        let booked = json!({ "already_booked": [{ "starts_at": "2026-11-23T09:00:00-06:00" }], "slots": [{ "starts_at": "2026-11-23T09:30:00-06:00" }] });
-        let booked = booked.as_object().expect("an object");
-        insta::assert_snapshot!(slots(booked, Language::English), @"You are already booked for Monday, November 23 at 9:00 AM. The next free times are: Monday, November 23 at 9:30 AM.");
-        insta::assert_snapshot!(slots(booked, Language::Spanish), @"Ya tiene reservado: lunes 23 de noviembre a las 9:00. Los próximos horarios libres son: lunes 23 de noviembre a las 9:30.");
+        let both = json!({ "already_booked": [{ "starts_at": "2026-11-23T09:00:00-06:00" }], "slots": [{ "starts_at": "2026-11-23T09:30:00-06:00" }] });
+        let both = both.as_object().expect("an object");
+        insta::assert_snapshot!(slots(both, Language::English), @"You are already booked for Monday, November 23 at 9:00 AM. The next free times are: Monday, November 23 at 9:30 AM.");
+        insta::assert_snapshot!(slots(both, Language::Spanish), @"Ya tiene reservado: lunes 23 de noviembre a las 9:00. Los próximos horarios libres son: lunes 23 de noviembre a las 9:30.");
         let one = json!({ "starts_at": "2026-11-23T09:00:00-06:00" });
         let one = one.as_object().expect("an object");
         assert_eq!(
