@@ -5,10 +5,11 @@ import { useEffect, useRef, useSyncExternalStore } from "react";
 
 export function Events({ stream }) {
   const state = useSyncExternalStore(stream.watch, stream.read);
-  const end = useRef(null);
+  const list = useRef(null);
   const count = state?.events.at(-1)?.number;
+  // The list alone: an element that is scrolled into view scrolls all that it stands in.
   useEffect(() => {
-    end.current?.scrollIntoView({ block: "nearest" });
+    list.current?.scrollTo(0, list.current.scrollHeight);
   }, [count]);
   if (!state) return null;
   const { events, isOpen } = state;
@@ -22,11 +23,10 @@ export function Events({ stream }) {
         </button>
       </header>
       <Text events={events} />
-      <ol role="log" aria-label="Event log" tabIndex={0}>
+      <ol ref={list} role="log" aria-label="Event log" tabIndex={0}>
         {events.map((event) => (
           <Event key={event.number} {...event} />
         ))}
-        <li ref={end} className="end" aria-hidden="true" />
       </ol>
     </section>
   );

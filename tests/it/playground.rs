@@ -163,6 +163,33 @@ async fn a_session_outlives_a_reload_and_is_renewed_in_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn many_events_push_no_button_out_of_sight() {
+    let model = FakeModel::start(Script::ByHand).await;
+    let gateway = Gateway::with_model(model.base_url.clone()).await;
+    gateway.tenant("acme").await.admin().await;
+    let mut page = Browser::open(&gateway.url("/graphiql")).await;
+    sign_in(&mut page, "admin@acme.example").await;
+    page.sees("header.bar", "acme Inc.").await;
+    turn_to(&mut page, "Chat").await;
+    page.click(RUN).await;
+    let call = model.call().await;
+    for piece in 0..60 {
+        call.text(&format!("Piece {piece}. ")).await;
+        // One that is seen is not told together with the next.
+        page.sees(".events .text", &format!("Piece {piece}.")).await;
+    }
+    page.sees(".events .count", "62").await;
+    // The list is at its end, and nothing else has moved.
+    let bottom = |of: &str| format!("document.querySelector({of:?}).getBoundingClientRect().bottom");
+    let (last, list) = (bottom(".events li:last-child"), bottom(".events ol"));
+    page.until(&format!("Math.abs({last} - {list}) < 2")).await;
+    page.click(RUN).await;
+    page.sees(".events", "ended").await;
+    page.click(".events button").await;
+    page.until("!document.querySelector('.events')").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_page_and_its_files_are_ours_alone() {
     let gateway = Gateway::start().await;
     let get = async |path: &str| gateway.http.get(gateway.url(path)).send().await.expect("an answer");
