@@ -12,7 +12,7 @@ export function Events({ stream }) {
     list.current?.scrollTo(0, list.current.scrollHeight);
   }, [count]);
   if (!state) return null;
-  const { events, isOpen } = state;
+  const { events, text, isOpen } = state;
   return (
     <section className="events" aria-label="Events">
       <header>
@@ -22,7 +22,7 @@ export function Events({ stream }) {
           Clear
         </button>
       </header>
-      <Text events={events} />
+      {text && <p className="text">{text}</p>}
       <ol ref={list} role="log" aria-label="Event log" tabIndex={0}>
         {events.map((event) => (
           <Event key={event.number} {...event} />
@@ -43,16 +43,12 @@ function Event({ at, answer }) {
   );
 }
 
-/** What the newest reply says so far. It starts empty; a snapshot says the whole of it; a delta goes on. */
-function Text({ events }) {
-  let text = "";
-  for (const { answer } of events) {
-    const { kind, rest } = read(answer);
-    if (kind === "ReplyStarted") text = "";
-    if (typeof rest.text !== "string") continue;
-    text = kind === "ReplySnapshot" ? rest.text : text + rest.text;
-  }
-  return text && <p className="text">{text}</p>;
+/** What the newest reply says so far, with one more answer. It starts empty; a snapshot says the whole of it; a delta goes on. */
+export function said(text, answer) {
+  const { kind, rest } = read(answer);
+  if (kind === "ReplyStarted") return "";
+  if (typeof rest.text !== "string") return text;
+  return kind === "ReplySnapshot" ? rest.text : text + rest.text;
 }
 
 /** An answer's one root field: its kind, and what else was asked for. */

@@ -5,7 +5,7 @@ import { GraphiQL } from "graphiql";
 import { useMemo, useSyncExternalStore } from "react";
 import { createRoot } from "react-dom/client";
 import { Bar } from "./bar.jsx";
-import { Events } from "./events.jsx";
+import { Events, said } from "./events.jsx";
 import { examples } from "./examples.js";
 import { fetcherOf, post } from "./graph.js";
 import { openSession } from "./session.js";
@@ -40,4 +40,4 @@ function Playground({ paths, session, stream }) {
 const root = document.getElementById("playground");
 const paths = { graph: root.dataset.graph, socket: root.dataset.socket };
 const session = openSession((body, headers) => post(paths.graph, body, headers));
-createRoot(root).render(<Playground paths={paths} session={session} stream={openStream()} />);
+createRoot(root).render(<Playground paths={paths} session={session} stream={openStream(said)} />);

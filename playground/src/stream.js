@@ -1,12 +1,16 @@
-// The events of the newest subscription, in order: GraphiQL itself shows only the last one. Must not know what they mean.
+// The events of the newest subscription, in order: GraphiQL itself shows only the last one. Must not know what they mean: what
+// they say together is told by `said(text, answer)`, the text with one more answer.
 
 import { store } from "./store.js";
 
 // As many as are kept; the oldest go first.
 const KEPT = 1000;
 
-/** What it holds: null, or `{ events: [{ number, at, answer }], isOpen }`, `at` in milliseconds since the start. */
-export function openStream() {
+/**
+ * What it holds: null, or `{ events: [{ number, at, answer }], text, isOpen }`, `at` in milliseconds since the start. The text has
+ * its beginning when the first events are gone.
+ */
+export function openStream(said) {
   const state = store(null);
   return {
     read: state.read,
@@ -15,7 +19,7 @@ export function openStream() {
     /** The same answers, noted as they pass. */
     record(answers) {
       const started = performance.now();
-      let mine = { events: [], isOpen: true };
+      let mine = { events: [], text: "", isOpen: true };
       let number = 0;
       const note = (changes) => {
         // A newer stream, or nobody, has the place.
@@ -34,7 +38,7 @@ export function openStream() {
           else {
             number += 1;
             const event = { number, at: performance.now() - started, answer: step.value };
-            note({ events: [...mine.events, event].slice(-KEPT) });
+            note({ events: [...mine.events, event].slice(-KEPT), text: said(mine.text, event.answer) });
           }
           return step;
         },

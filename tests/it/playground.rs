@@ -190,6 +190,41 @@ async fn many_events_push_no_button_out_of_sight() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_long_reply_has_its_beginning_when_its_first_events_are_gone() {
+    let gateway = Gateway::start().await;
+    let mut page = Browser::open(&gateway.url("/graphiql")).await;
+    // A server that has very much to say, and says it at once.
+    let talkative = r#"{ window.WebSocket = class {
+        static OPEN = 1;
+        readyState = 1;
+        constructor() {
+            setTimeout(() => this.onopen());
+        }
+        send(text) {
+            const { type, id } = JSON.parse(text);
+            const tell = (message) => this.onmessage({ data: JSON.stringify(message) });
+            if (type === "connection_init") setTimeout(() => tell({ type: "connection_ack" }));
+            if (type !== "subscribe") return;
+            for (let piece = 1; piece <= 1010; piece++) {
+                const chat = { __typename: "ReplyDelta", text: `Piece ${piece}. ` };
+                tell({ type: "next", id, payload: { data: { chat } } });
+            }
+        }
+        close() {}
+    }; }"#;
+    page.evaluate(talkative).await;
+    // Laying the list out for each of them takes long, and is not what is looked at here.
+    page.evaluate("void document.head.insertAdjacentHTML('beforeend', '<style>.events ol { display: none }</style>')")
+        .await;
+    turn_to(&mut page, "Chat").await;
+    page.click(RUN).await;
+    page.sees(".events .count", "1010").await;
+    assert_eq!(page.evaluate("document.querySelectorAll('.events li').length").await, 1000);
+    page.sees(".events .text", "Piece 1. Piece 2. ").await;
+    page.sees(".events .text", " Piece 1010.").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_page_and_its_files_are_ours_alone() {
     let gateway = Gateway::start().await;
     let get = async |path: &str| gateway.http.get(gateway.url(path)).send().await.expect("an answer");
