@@ -10,16 +10,19 @@ query WhoAmI {
   }
 }
 `,
-  `# What the form above does, for a frontend of
-# your own: put an address and a password here.
-mutation SignIn {
-  login(input: { email: "", password: "" }) {
+  {
+    query: `# What the form above does, for a frontend of
+# your own. Address and password: in Variables.
+mutation SignIn($input: LoginInput!) {
+  login(input: $input) {
     accessToken
     expiresIn
     refreshToken
   }
 }
 `,
+    variables: `{ "input": { "email": "", "password": "" } }`,
+  },
   `# As the platform's administrator. Then choose
 # the tenant above, to act in it.
 mutation CreateTenant {
@@ -70,4 +73,4 @@ subscription Chat {
   }
 }
 `,
-].map((query) => ({ query }));
+].map((tab) => (typeof tab === "string" ? { query: tab } : tab));

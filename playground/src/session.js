@@ -17,17 +17,24 @@ const ENDED = "Your session has ended. Sign in again.";
 const LOGOUT = "mutation SignOut { answer: logout }";
 
 /**
- * A session over `post(body, headers)`, which gives the graph's answer.
- * What it holds: `{ user, tenant, accessToken, refreshToken, renewAt, notice }`; `user` is null when nobody is signed in.
+ * A session over `post(body, headers)`, which gives the graph's answer; `leave()` is called when whose page it was is gone.
+ * What it holds: `{ user, owner, view, tenant, accessToken, refreshToken, renewAt, notice }`. `user` is null when nobody is
+ * signed in; `owner` is whose page it is: who was last, until they sign out or somebody else signs in. A new `view` is a new
+ * beginning: nothing of what is on the page is to stay.
  */
-export function openSession(post) {
+export function openSession(post, leave) {
   const state = store(restored());
   let renewal = null;
   let timer = null;
 
   const change = (changes) => {
+    const { owner, view } = state.read();
     const next = { ...state.read(), ...changes };
-    if (next.user) sessionStorage.setItem(KEY, JSON.stringify(next));
+    if (owner && owner !== next.owner) {
+      leave();
+      next.view = view + 1;
+    }
+    if (next.owner) sessionStorage.setItem(KEY, JSON.stringify(next));
     else sessionStorage.removeItem(KEY);
     state.write(next);
   };
@@ -40,7 +47,8 @@ export function openSession(post) {
 
   // By the lifetime that the graph told, not by the token's own clock times: our clock may not be the server's.
   const take = ({ user, accessToken, refreshToken, expiresIn }, changes) => {
-    change({ user, accessToken, refreshToken, renewAt: Date.now() + expiresIn * 1000 * RENEWED_AFTER, ...changes });
+    const renewAt = Date.now() + expiresIn * 1000 * RENEWED_AFTER;
+    change({ user, owner: user.email, accessToken, refreshToken, renewAt, ...changes });
     schedule();
   };
 
@@ -61,7 +69,7 @@ export function openSession(post) {
       .then((payload) => isStill() && take(payload, {}))
       .catch((error) => {
         if (!isStill()) return;
-        if (FINAL.includes(error.code)) change({ ...NOBODY, notice: ENDED });
+        if (FINAL.includes(error.code)) change({ ...SIGNED_OUT, notice: ENDED });
         else schedule(TRY_AGAIN_AFTER);
       })
       .finally(() => (renewal = null));
@@ -78,7 +86,7 @@ export function openSession(post) {
     async signOut() {
       const headers = await this.headers();
       clearTimeout(timer);
-      change(NOBODY);
+      change({ ...SIGNED_OUT, owner: null });
       delete headers["x-tenant-id"];
       await ask(LOGOUT, {}, headers).catch(() => {});
     },
@@ -96,7 +104,8 @@ export function openSession(post) {
   };
 }
 
-const NOBODY = { user: null, tenant: null, accessToken: null, refreshToken: null, renewAt: 0, notice: null };
+const SIGNED_OUT = { user: null, tenant: null, accessToken: null, refreshToken: null, renewAt: 0, notice: null };
+const NOBODY = { ...SIGNED_OUT, owner: null, view: 0 };
 
 function restored() {
   try {

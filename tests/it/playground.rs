@@ -28,6 +28,21 @@ async fn sign_in(page: &mut Browser, email: &str) {
     page.press("Enter").await;
 }
 
+/// Puts the cursor into an editor.
+async fn write_in(page: &mut Browser, pane: &str) {
+    // What is typed before the editor is there goes nowhere.
+    page.until(&format!("!!document.querySelector('{pane} .graphiql-editor:not(.hidden) .view-line')")).await;
+    // Nor does a click that comes before the editor listens: as a person would, they click again.
+    let is_focused = format!("!!document.querySelector('{pane} .monaco-editor.focused')");
+    for _ in 0..50 {
+        if page.evaluate(&is_focused).await == true {
+            break;
+        }
+        page.click(&format!("{pane} .graphiql-editor:not(.hidden)")).await;
+    }
+    page.until(&is_focused).await;
+}
+
 fn header<'a>(answer: &'a reqwest::Response, name: &str) -> &'a str {
     answer.headers()[name].to_str().expect("text")
 }
@@ -68,18 +83,7 @@ async fn an_administrator_signs_in_picks_a_tenant_asks_and_watches_a_reply_being
 
     // What the headers pane says goes before the picker.
     page.click("button[data-name=headers]").await;
-    // What is typed before the editor is there goes nowhere.
-    page.until("!!document.querySelector('section[aria-label=Headers] .graphiql-editor:not(.hidden) .view-line')")
-        .await;
-    // Nor does a click that comes before the editor listens: as a person would, they click again.
-    let is_focused = "!!document.querySelector('section[aria-label=Headers] .monaco-editor.focused')";
-    for _ in 0..50 {
-        if page.evaluate(is_focused).await == true {
-            break;
-        }
-        page.click("section[aria-label=Headers] .graphiql-editor:not(.hidden)").await;
-    }
-    page.until(is_focused).await;
+    write_in(&mut page, "section[aria-label=Headers]").await;
     page.types("{ \"X-Tenant-Id\": \"acme\" }").await;
     page.click(RUN).await;
     page.sees(ANSWER, "\"name\": \"Ada\"").await;
@@ -105,7 +109,7 @@ async fn an_administrator_signs_in_picks_a_tenant_asks_and_watches_a_reply_being
     assert_eq!(root.in_tenant("acme").data(count).await["conversations"]["totalCount"], 0);
 
     page.click(".bar .who button").await;
-    page.until("document.querySelector('input[type=email]') && sessionStorage.length === 0").await;
+    page.until("document.querySelector('input[type=email]') && !sessionStorage.getItem('frontdesk.session')").await;
     assert_eq!(page.complaints, Vec::<String>::new());
     let host = gateway.address.to_string();
     let elsewhere =
@@ -160,6 +164,36 @@ async fn a_session_outlives_a_reload_and_is_renewed_in_time() {
     assert_eq!(page.complaints, Vec::<String>::new());
     let kept = page.evaluate("JSON.stringify({ ...localStorage })").await;
     assert!(!kept.as_str().expect("text").contains("eyJ"), "no token is kept for good: {kept}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_person_typed_is_not_there_for_the_next() {
+    let gateway = Gateway::start().await;
+    gateway.tenant("acme").await.admin().await;
+    let mut page = Browser::open(&gateway.url("/graphiql")).await;
+    // As an earlier version of the page left it.
+    page.evaluate("localStorage.setItem('graphiql:queries', 'my-password')").await;
+    page.reload().await;
+    sign_in(&mut page, "admin@acme.example").await;
+    page.sees("header.bar", "tenant administrator").await;
+    let in_tab = "Object.values(sessionStorage).join().includes('my-password')";
+    let for_good = "Object.values(localStorage).join().includes('my-password')";
+    write_in(&mut page, ".graphiql-query-editor").await;
+    page.types(" my-password ").await;
+    page.until(in_tab).await;
+    assert_eq!(page.evaluate(for_good).await, false);
+    page.reload().await;
+    page.sees(".graphiql-query-editor", "my-password").await;
+
+    page.click(".bar .who button").await;
+    page.until("!!document.querySelector('input[type=email]')").await;
+    // Editors write a little late: when the new ones have, the old ones would have.
+    page.until("!!sessionStorage.getItem('graphiql:tabState')").await;
+    for place in [in_tab, for_good, "document.body.innerText.includes('my-password')"] {
+        assert_eq!(page.evaluate(place).await, false, "{place}");
+    }
+    page.sees(".graphiql-query-editor", "WhoAmI").await;
+    assert_eq!(page.complaints, Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]
