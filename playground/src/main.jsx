@@ -2,7 +2,7 @@
 
 import "./workers.js";
 import { GraphiQL } from "graphiql";
-import { useMemo, useSyncExternalStore } from "react";
+import { useEffect, useMemo, useSyncExternalStore } from "react";
 import { createRoot } from "react-dom/client";
 import { Bar } from "./bar.jsx";
 import { Events, said } from "./events.jsx";
@@ -20,6 +20,7 @@ import "./playground.css";
 function Playground({ paths, session, stream, typed }) {
   const { user, view } = useSyncExternalStore(session.watch, session.read);
   const storage = useMemo(() => typed.storage(), [typed, view]);
+  useEffect(() => stream.close, [stream, view]);
   // A new fetcher makes GraphiQL ask for the schema again, which production shows to administrators only.
   const fetcher = useMemo(() => fetcherOf(paths, session, stream), [paths, session, stream, user?.email]);
   return (

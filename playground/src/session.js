@@ -19,8 +19,8 @@ const LOGOUT = "mutation SignOut { answer: logout }";
 /**
  * A session over `post(body, headers)`, which gives the graph's answer; `leave()` is called when whose page it was is gone.
  * What it holds: `{ user, owner, view, tenant, accessToken, refreshToken, renewAt, notice }`. `user` is null when nobody is
- * signed in; `owner` is whose page it is: who was last, until they sign out or somebody else signs in. A new `view` is a new
- * beginning: nothing of what is on the page is to stay.
+ * signed in; `owner` is whose page it is: who was last, until they sign out or somebody else signs in. A new `view` is another
+ * owner's, or of another tenant: no answer that is on the page is to stay.
  */
 export function openSession(post, leave) {
   const state = store(restored());
@@ -28,12 +28,11 @@ export function openSession(post, leave) {
   let timer = null;
 
   const change = (changes) => {
-    const { owner, view } = state.read();
+    const { owner, tenant, view } = state.read();
     const next = { ...state.read(), ...changes };
-    if (owner && owner !== next.owner) {
-      leave();
-      next.view = view + 1;
-    }
+    const hasLeft = owner && owner !== next.owner;
+    if (hasLeft) leave();
+    if (hasLeft || tenant?.id !== next.tenant?.id) next.view = view + 1;
     if (next.owner) sessionStorage.setItem(KEY, JSON.stringify(next));
     else sessionStorage.removeItem(KEY);
     state.write(next);
@@ -81,12 +80,14 @@ export function openSession(post, leave) {
     read: state.read,
     watch: state.watch,
     async signIn(email, password) {
-      take(await ask(LOGIN, { input: { email, password } }, {}), { tenant: null, notice: null });
+      const payload = await ask(LOGIN, { input: { email, password } }, {});
+      const { owner, tenant } = state.read();
+      take(payload, { tenant: payload.user.email === owner ? tenant : null, notice: null });
     },
     async signOut() {
       const headers = await this.headers();
       clearTimeout(timer);
-      change({ ...SIGNED_OUT, owner: null });
+      change({ ...SIGNED_OUT, owner: null, tenant: null });
       delete headers["x-tenant-id"];
       await ask(LOGOUT, {}, headers).catch(() => {});
     },
@@ -98,14 +99,14 @@ export function openSession(post, leave) {
       const { accessToken, tenant } = state.read();
       return {
         ...(accessToken && { authorization: `Bearer ${accessToken}` }),
-        ...(tenant && { "x-tenant-id": tenant.id }),
+        ...(accessToken && tenant && { "x-tenant-id": tenant.id }),
       };
     },
   };
 }
 
-const SIGNED_OUT = { user: null, tenant: null, accessToken: null, refreshToken: null, renewAt: 0, notice: null };
-const NOBODY = { ...SIGNED_OUT, owner: null, view: 0 };
+const SIGNED_OUT = { user: null, accessToken: null, refreshToken: null, renewAt: 0, notice: null };
+const NOBODY = { ...SIGNED_OUT, owner: null, view: 0, tenant: null };
 
 function restored() {
   try {

@@ -12,10 +12,16 @@ const KEPT = 1000;
  */
 export function openStream(said) {
   const state = store(null);
+  let newest = null;
   return {
     read: state.read,
     watch: state.watch,
     clear: () => state.write(null),
+    /** Clears, and hears no more of what is running. */
+    close() {
+      state.write(null);
+      newest?.return();
+    },
     /** The same answers, noted as they pass. */
     record(answers) {
       const started = performance.now();
@@ -28,7 +34,7 @@ export function openStream(said) {
         state.write(mine);
       };
       state.write(mine);
-      return {
+      return (newest = {
         [Symbol.asyncIterator]() {
           return this;
         },
@@ -46,7 +52,7 @@ export function openStream(said) {
           note({ isOpen: false });
           return answers.return();
         },
-      };
+      });
     },
   };
 }

@@ -28,6 +28,27 @@ async fn sign_in(page: &mut Browser, email: &str) {
     page.press("Enter").await;
 }
 
+/// Picks the tenant to act in.
+async fn act_in(page: &mut Browser, tenant: &str) {
+    page.click("[aria-label='Tenant to act in']").await;
+    page.types(tenant).await;
+    page.until(&format!("document.querySelector('[role=listbox]')?.innerText.trim().startsWith('{tenant}')")).await;
+    page.press("Enter").await;
+    page.until(&format!("document.querySelector('[aria-label=\"Tenant to act in\"]').value === '{tenant}'")).await;
+}
+
+/// Two tenants, each with a lead: Ada at acme, Bea at birch.
+async fn two_tenants(gateway: &Gateway) {
+    for (slug, name) in [("acme", "Ada"), ("birch", "Bea")] {
+        let admin = gateway.tenant(slug).await.admin().await;
+        admin
+            .data(&format!(
+                "mutation {{ createLead(input: {{ name: \"{name}\", email: \"{name}@x.example\" }}) {{ id }} }}"
+            ))
+            .await;
+    }
+}
+
 /// Puts the cursor into an editor.
 async fn write_in(page: &mut Browser, pane: &str) {
     // What is typed before the editor is there goes nowhere.
@@ -51,14 +72,7 @@ fn header<'a>(answer: &'a reqwest::Response, name: &str) -> &'a str {
 async fn an_administrator_signs_in_picks_a_tenant_asks_and_watches_a_reply_being_written() {
     let model = FakeModel::start(Script::ByHand).await;
     let gateway = Gateway::with_model(model.base_url.clone()).await;
-    for (slug, name) in [("acme", "Ada"), ("birch", "Bea")] {
-        let admin = gateway.tenant(slug).await.admin().await;
-        admin
-            .data(&format!(
-                "mutation {{ createLead(input: {{ name: \"{name}\", email: \"{name}@x.example\" }}) {{ id }} }}"
-            ))
-            .await;
-    }
+    two_tenants(&gateway).await;
     let mut page = Browser::open(&gateway.url("/graphiql")).await;
 
     sign_in(&mut page, "root@platform.example").await;
@@ -193,6 +207,53 @@ async fn what_one_person_typed_is_not_there_for_the_next() {
         assert_eq!(page.evaluate(place).await, false, "{place}");
     }
     page.sees(".graphiql-query-editor", "WhoAmI").await;
+    assert_eq!(page.complaints, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_go_with_the_tenant_and_the_person_that_they_were_given_to() {
+    let model = FakeModel::start(Script::ByHand).await;
+    let gateway = Gateway::with_model(model.base_url.clone()).await;
+    two_tenants(&gateway).await;
+    let mut page = Browser::open(&gateway.url("/graphiql")).await;
+    let noted = "{
+        const Plain = WebSocket;
+        window.sockets = [];
+        window.WebSocket = class extends Plain {
+            constructor(...how) {
+                super(...how);
+                sockets.push(this);
+            }
+        };
+    }";
+    page.evaluate(noted).await;
+    sign_in(&mut page, "root@platform.example").await;
+    page.sees("header.bar", "platform administrator").await;
+    act_in(&mut page, "acme Inc.").await;
+    turn_to(&mut page, "Leads").await;
+    page.click(RUN).await;
+    page.sees(ANSWER, "\"name\": \"Ada\"").await;
+    turn_to(&mut page, "Chat").await;
+    page.click(RUN).await;
+    let call = model.call().await;
+    call.text("We are ").await;
+    page.sees(".events .text", "We are").await;
+
+    act_in(&mut page, "birch Inc.").await;
+    page.until("!document.querySelector('.events')").await;
+    // Nor is what runs still heard.
+    page.until("sockets.length === 1 && sockets[0].readyState > 1").await;
+    call.finish().await;
+    turn_to(&mut page, "Leads").await;
+    assert_eq!(page.evaluate("document.body.innerText.includes('Ada')").await, false);
+    page.click(RUN).await;
+    page.sees(ANSWER, "\"name\": \"Bea\"").await;
+
+    page.click(".bar .who button").await;
+    sign_in(&mut page, "admin@acme.example").await;
+    page.sees("header.bar", "acme Inc.").await;
+    turn_to(&mut page, "Leads").await;
+    assert_eq!(page.evaluate("document.body.innerText.includes('Bea')").await, false);
     assert_eq!(page.complaints, Vec::<String>::new());
 }
 
