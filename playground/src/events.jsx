@@ -43,7 +43,7 @@ function Event({ at, answer }) {
   );
 }
 
-/** What the newest reply says so far, and an answer more. It starts empty; a snapshot says the whole of it; a delta goes on. */
+/** What the newest reply says, with one more answer. It starts empty; a snapshot says the whole of it; a delta goes on. */
 export function said(text, answer) {
   const { kind, rest } = read(answer);
   if (kind === "ReplyStarted") return "";

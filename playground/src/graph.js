@@ -15,9 +15,9 @@ export async function post(url, body, headers) {
 
 /**
  * Follows one subscription over a socket of its own, so that each is asked with the headers of its moment. It is never asked
- * twice by itself: a `chat` that is sent again would be said again.
+ * twice by itself: a `chat` that is sent again would be said again. `hear` is told of each answer.
  */
-export function follow(url, body, headers) {
+export function follow(url, body, headers, hear) {
   const socket = new URL(url, location.href);
   socket.protocol = socket.protocol.replace("http", "ws");
   const client = createClient({ url: socket.href, connectionParams: headers, retryAttempts: 0 });
@@ -30,10 +30,11 @@ export function follow(url, body, headers) {
     async next() {
       if (isOver) return { done: true, value: undefined };
       try {
-        return await answers.next();
+        const step = await answers.next();
+        return step.done ? step : { done: false, value: hear(step.value) };
       } catch (cause) {
         isOver = true;
-        return { done: false, value: { errors: Array.isArray(cause) ? cause : [{ message: said(cause) }] } };
+        return { done: false, value: hear({ errors: Array.isArray(cause) ? cause : [said(cause)] }) };
       }
     },
     async return() {
@@ -44,18 +45,21 @@ export function follow(url, body, headers) {
 }
 
 function said(cause) {
-  if (cause?.code) return `The socket was closed: ${cause.code} ${cause.reason ?? ""}`.trim();
-  return cause?.message ?? "The socket can't be opened.";
+  const { code, reason = "" } = cause ?? {};
+  if (code) return { message: `The socket was closed: ${code} ${reason}`.trim(), extensions: { closed: code } };
+  return { message: cause?.message ?? "The socket can't be opened." };
 }
 
 /** GraphiQL's fetcher: the session's headers, then those of the headers pane, which win. */
 export function fetcherOf({ graph, socket }, session, stream) {
   return async ({ query, variables, operationName }, options) => {
-    const headers = merged(await session.headers(), options?.headers);
+    const ours = await session.headers();
+    const headers = merged(ours, options?.headers);
     const operation = operationOf(query, operationName);
     const body = { query, variables, operationName: operation?.name?.value ?? operationName };
-    if (operation?.operation === "subscription") return stream.record(follow(socket, body, headers));
-    const answer = await post(graph, body, headers);
+    const hear = (answer) => (headers.authorization === ours.authorization ? session.hear(answer) : answer);
+    if (operation?.operation === "subscription") return stream.record(follow(socket, body, headers, hear));
+    const answer = hear(await post(graph, body, headers));
     if (answer.data?.__schema === null) {
       throw new Error("This server shows its schema to administrators only. Requests work without it.");
     }

@@ -25,7 +25,7 @@ function Playground({ paths, session, stream, typed }) {
   const fetcher = useMemo(() => fetcherOf(paths, session, stream), [paths, session, stream, user?.email]);
   return (
     <>
-      <Bar session={session} ask={(body, headers) => post(paths.graph, body, headers)} />
+      <Bar session={session} ask={async (body, headers) => session.hear(await post(paths.graph, body, headers))} />
       <main>
         <GraphiQL key={view} fetcher={fetcher} storage={storage} defaultTabs={examples} shouldPersistHeaders={false}>
           <GraphiQL.Logo>

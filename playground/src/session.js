@@ -19,8 +19,8 @@ const LOGOUT = "mutation SignOut { answer: logout }";
 /**
  * A session over `post(body, headers)`, which gives the graph's answer; `leave()` is called when whose page it was is gone.
  * What it holds: `{ user, owner, view, tenant, accessToken, refreshToken, renewAt, notice }`. `user` is null when nobody is
- * signed in; `owner` is whose page it is: who was last, until they sign out or somebody else signs in. A new `view` is another
- * owner's, or of another tenant: no answer that is on the page is to stay.
+ * signed in; `owner` is whose page it is: who was last, until they sign out or somebody else signs in. A new `view` is
+ * another owner's, or of another tenant: no answer that is on the page is to stay.
  */
 export function openSession(post, leave) {
   const state = store(restored());
@@ -55,12 +55,12 @@ export function openSession(post, leave) {
     clearTimeout(timer);
     const { user, renewAt } = state.read();
     // A longer wait than a timer can hold would be over at once.
-    if (user) timer = setTimeout(renew, Math.min(Math.max(renewAt - Date.now(), pause), 2 ** 31 - 1));
+    if (user) timer = setTimeout(renewIfDue, Math.min(Math.max(renewAt - Date.now(), pause), 2 ** 31 - 1));
   };
 
   const renew = () => {
-    const { user, refreshToken, renewAt } = state.read();
-    if (!user || Date.now() < renewAt) return schedule();
+    const { user, refreshToken } = state.read();
+    if (!user) return undefined;
     // A refresh token is good for one use: whoever comes meanwhile waits for the same answer.
     // And who has signed out or in meanwhile is not overwritten.
     const isStill = () => state.read().refreshToken === refreshToken;
@@ -74,6 +74,8 @@ export function openSession(post, leave) {
       .finally(() => (renewal = null));
     return renewal;
   };
+
+  const renewIfDue = () => (Date.now() < state.read().renewAt ? schedule() : renew());
 
   schedule();
   return {
@@ -91,11 +93,16 @@ export function openSession(post, leave) {
       delete headers["x-tenant-id"];
       await ask(LOGOUT, {}, headers).catch(() => {});
     },
+    /** To be told of each answer to what was asked with `headers()`: where the token was refused, a renewal tells why. */
+    hear(answer) {
+      if (isRefused(answer)) renew();
+      return answer;
+    },
     /** The tenant that an administrator acts in, `{ id, name, subdomain }`, or null. */
     chooseTenant: (tenant) => change({ tenant }),
     /** What every request says of its caller. */
     async headers() {
-      await renew();
+      await renewIfDue();
       const { accessToken, tenant } = state.read();
       return {
         ...(accessToken && { authorization: `Bearer ${accessToken}` }),
@@ -104,6 +111,10 @@ export function openSession(post, leave) {
     },
   };
 }
+
+/** Whether the graph does not know a token, or does not any more; it closes sockets for that. */
+const isRefused = ({ errors }) =>
+  errors?.some(({ extensions }) => extensions?.code === "UNAUTHENTICATED" || extensions?.closed === 4403);
 
 const SIGNED_OUT = { user: null, accessToken: null, refreshToken: null, renewAt: 0, notice: null };
 const NOBODY = { ...SIGNED_OUT, owner: null, view: 0, tenant: null };

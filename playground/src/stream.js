@@ -1,5 +1,5 @@
-// The events of the newest subscription, in order: GraphiQL itself shows only the last one. Must not know what they mean: what
-// they say together is for `said(text, answer)` to tell.
+// The events of the newest subscription, in order: GraphiQL itself shows only the last one. Must not know what they mean:
+// what they say together is for `said(text, answer)` to tell.
 
 import { store } from "./store.js";
 
@@ -7,8 +7,8 @@ import { store } from "./store.js";
 const KEPT = 1000;
 
 /**
- * What it holds: null, or `{ events: [{ number, at, answer }], text, isOpen }`, `at` in milliseconds since the start. The text
- * has its beginning when the first events are gone.
+ * What it holds: null, or `{ events: [{ number, at, answer }], text, isOpen }`, `at` in milliseconds since the start. The
+ * text has its beginning when the first events are gone.
  */
 export function openStream(said) {
   const state = store(null);

@@ -258,6 +258,42 @@ async fn answers_go_with_the_tenant_and_the_person_that_they_were_given_to() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_was_ended_elsewhere_is_over_on_the_page_too() {
+    let model = FakeModel::start(Script::ByHand).await;
+    let gateway = Gateway::with_model(model.base_url.clone()).await;
+    let admin = gateway.tenant("acme").await.admin().await;
+    let mut page = Browser::open(&gateway.url("/graphiql")).await;
+    sign_in(&mut page, "admin@acme.example").await;
+    page.sees("header.bar", "acme Inc.").await;
+    // What is refused for another reason ends nothing.
+    turn_to(&mut page, "SignIn").await;
+    page.click(RUN).await;
+    page.sees(ANSWER, "UNAUTHENTICATED").await;
+    turn_to(&mut page, "Chat").await;
+    page.click(RUN).await;
+    let call = model.call().await;
+    call.text("We are ").await;
+    page.sees(".events .text", "We are").await;
+
+    let over = "Your session has ended. Sign in again.";
+    admin.data("mutation { revokeSessions }").await;
+    page.sees(".bar .fault", over).await;
+    page.sees(".events", "ended").await;
+    call.finish().await;
+    // Whoever comes back finds what they left.
+    sign_in(&mut page, "admin@acme.example").await;
+    page.sees("header.bar", "acme Inc.").await;
+    page.sees(".events .text", "We are").await;
+
+    turn_to(&mut page, "WhoAmI").await;
+    admin.data("mutation { revokeSessions }").await;
+    page.click(RUN).await;
+    page.sees(".bar .fault", over).await;
+    page.sees(ANSWER, "UNAUTHENTICATED").await;
+    assert_eq!(page.complaints, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn many_events_push_no_button_out_of_sight() {
     let model = FakeModel::start(Script::ByHand).await;
     let gateway = Gateway::with_model(model.base_url.clone()).await;
