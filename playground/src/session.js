@@ -1,6 +1,7 @@
 // Who is signed in, and in which tenant they act. Tokens are kept in memory and in this tab's sessionStorage, nowhere else,
 // and renewed before they run out. Must not know what is on the page.
 
+import { hold } from "./lock.js";
 import { store } from "./store.js";
 
 const KEY = "frontdesk.session";
@@ -14,13 +15,14 @@ const PAYLOAD = "accessToken refreshToken expiresIn user { email name role tenan
 const LOGIN = `mutation SignIn($input: LoginInput!) { answer: login(input: $input) { ${PAYLOAD} } }`;
 const REFRESH = `mutation Renew($input: RefreshTokenInput!) { answer: refreshToken(input: $input) { ${PAYLOAD} } }`;
 const ENDED = "Your session has ended. Sign in again.";
+const COPIED = "This tab is a copy, and the session is the other's. Sign in here too.";
 const LOGOUT = "mutation SignOut { answer: logout }";
 
 /**
  * A session over `post(body, headers)`, which gives the graph's answer; `leave()` is called when whose page it was is gone.
- * What it holds: `{ user, owner, view, tenant, accessToken, refreshToken, renewAt, notice }`. `user` is null when nobody is
- * signed in; `owner` is whose page it is: who was last, until they sign out or somebody else signs in. A new `view` is
- * another owner's, or of another tenant: no answer that is on the page is to stay.
+ * What it holds: `{ user, owner, view, tenant, tab, accessToken, refreshToken, renewAt, notice }`. `user` is null when nobody
+ * is signed in; `owner` is whose page it is: who was last, until they sign out or somebody else signs in. A new `view` is
+ * another owner's, or of another tenant: no answer that is on the page is to stay. `tab` is a name that is this tab's alone.
  */
 export function openSession(post, leave) {
   const state = store(restored());
@@ -77,14 +79,19 @@ export function openSession(post, leave) {
 
   const renewIfDue = () => (Date.now() < state.read().renewAt ? schedule() : renew());
 
-  schedule();
+  // A tab that is copied has a copy of the refresh token, which is good for one use. Nothing is asked before we know.
+  let isOurs = state.read().user ? hold(state.read().tab) : Promise.resolve(true);
+  isOurs.then((isSo) => (isSo ? schedule() : change({ ...SIGNED_OUT, notice: COPIED })));
+
   return {
     read: state.read,
     watch: state.watch,
     async signIn(email, password) {
       const payload = await ask(LOGIN, { input: { email, password } }, {});
       const { owner, tenant } = state.read();
-      take(payload, { tenant: payload.user.email === owner ? tenant : null, notice: null });
+      const tab = `${KEY} ${Math.random()}`;
+      isOurs = hold(tab);
+      take(payload, { tab, tenant: payload.user.email === owner ? tenant : null, notice: null });
     },
     async signOut() {
       const headers = await this.headers();
@@ -102,7 +109,7 @@ export function openSession(post, leave) {
     chooseTenant: (tenant) => change({ tenant }),
     /** What every request says of its caller. */
     async headers() {
-      await renewIfDue();
+      if (await isOurs) await renewIfDue();
       const { accessToken, tenant } = state.read();
       return {
         ...(accessToken && { authorization: `Bearer ${accessToken}` }),

@@ -1,7 +1,7 @@
 //! The playground: what is served of it, and what a person does with it in a real browser.
 
 use reqwest::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use frontdesk::http::WebSettings;
 
@@ -290,6 +290,28 @@ async fn a_session_that_was_ended_elsewhere_is_over_on_the_page_too() {
     page.click(RUN).await;
     page.sees(".bar .fault", over).await;
     page.sees(ANSWER, "UNAUTHENTICATED").await;
+    assert_eq!(page.complaints, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copied_tab_leaves_the_session_to_the_one_that_it_is_a_copy_of() {
+    let gateway = Gateway::start().await;
+    gateway.tenant("acme").await.admin().await;
+    let mut page = Browser::open(&gateway.url("/graphiql")).await;
+    sign_in(&mut page, "admin@acme.example").await;
+    page.sees("header.bar", "acme Inc.").await;
+    let refresh = "JSON.parse(sessionStorage.getItem('frontdesk.session')).refreshToken";
+    let before = page.evaluate(refresh).await;
+    // A window that a page opens begins with a copy of its sessionStorage, as a tab that is duplicated does.
+    let copying = "addEventListener('click', () => (window.copy = open(location.href, '', 'popup')), { once: true })";
+    page.evaluate(copying).await;
+    page.click(".bar h1").await;
+    page.until("copy.document.querySelector('.bar .fault')?.innerText.includes('This tab is a copy')").await;
+    let copied = "JSON.parse(copy.sessionStorage.getItem('frontdesk.session')).refreshToken";
+    assert_eq!(page.evaluate(copied).await, Value::Null);
+    assert_eq!(page.evaluate(refresh).await, before);
+    page.click(RUN).await;
+    page.sees(ANSWER, "\"role\": \"TENANT_ADMIN\"").await;
     assert_eq!(page.complaints, Vec::<String>::new());
 }
 
