@@ -1,10 +1,12 @@
 //! `examples/widget.html` in a real browser: on a website that the tenant allows, and on one that it does not.
 
 use axum::{Router, http::header, response::Html, routing::get};
+use chrono::TimeDelta;
+use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::support::{
-    Gateway, Plan,
+    Actor, Gateway, Plan, Tenant,
     browser::Browser,
     fake_model::{FakeModel, Script},
 };
@@ -27,11 +29,36 @@ async fn website(gateway: &Gateway) -> String {
 }
 
 const LAST: &str = "#frontdesk li:last-child";
+const STATUS: &str = "#frontdesk [role=status]";
+
+/// A visitor of a website that acme allows.
+async fn visitor(gateway: &Gateway, acme: &Tenant<'_>) -> Browser {
+    let origin = website(gateway).await;
+    acme.allow(&[&origin]).await;
+    let mut page = Browser::open(&origin).await;
+    page.until("sessionStorage.length === 1").await;
+    page
+}
 
 async fn asks(page: &mut Browser, question: &str) {
+    // What is still being sent is waited for.
+    page.until("!document.querySelector('#frontdesk .send').disabled").await;
     page.click("#frontdesk input").await;
     page.types(question).await;
     page.press("Enter").await;
+}
+
+/// A person answers here.
+async fn taken_over(staff: &Actor<'_>) {
+    staff.data(r#"mutation { updateConversation(id: "conversation_1", input: { status: HUMAN }) { id } }"#).await;
+}
+
+/// What that person writes.
+async fn writes(staff: &Actor<'_>, content: &str) {
+    let input = json!({ "conversationId": "conversation_1", "content": content });
+    let send = "mutation($input: SendMessageInput!) { sendMessage(input: $input) { message { id } } }";
+    let answer = staff.ask(send, json!({ "input": input })).await;
+    assert!(answer.get("errors").is_none(), "{answer}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -76,8 +103,8 @@ async fn a_visitor_chats_on_a_website_stops_a_reply_and_finds_it_all_again_after
 
     // A person takes over, and is read where the assistant was.
     let staff = acme.staff().await;
-    staff.data(r#"mutation { updateConversation(id: "conversation_1", input: { status: HUMAN }) { id } }"#).await;
-    staff.data(r#"mutation { sendMessage(input: { conversationId: "conversation_1", content: "This is Ann." }) { message { id } } }"#).await;
+    taken_over(&staff).await;
+    writes(&staff, "This is Ann.").await;
     page.sees("#frontdesk li.AGENT", "This is Ann.").await;
 
     // The session is ended elsewhere: the page opens another by itself, and nothing of the first is left on it.
@@ -107,14 +134,37 @@ async fn on_a_website_that_is_not_allowed_the_page_says_so() {
     let origin = website(&gateway).await;
     let mut page = Browser::open(&origin).await;
     page.sees(
-        "#frontdesk [role=status]",
+        STATUS,
         &format!("The chat can't be reached. Is the server up, and {origin} among the tenant's allowedOrigins?"),
     )
     .await;
     // ...but not where it is another tenant's.
     gateway.tenant("rival").await.allow(&[&origin]).await;
     page.reload().await;
-    page.sees("#frontdesk [role=status]", "This tenant's `allowedOrigins` are empty, so no website can use its chat.")
-        .await;
+    page.sees(STATUS, "This tenant's `allowedOrigins` are empty, so no website can use its chat.").await;
     assert_eq!(page.evaluate("sessionStorage.length").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn why_a_message_was_not_taken_is_told_until_one_is() {
+    let gateway = Gateway::start().await;
+    let acme = gateway.tenant("acme").await;
+    let mut page = visitor(&gateway, &acme).await;
+    let staff = acme.staff().await;
+    taken_over(&staff).await;
+    for number in 1..=5 {
+        asks(&mut page, &format!("Message {number}")).await;
+        page.sees(LAST, &format!("Message {number}")).await;
+    }
+    asks(&mut page, "Message 6").await;
+    page.sees(STATUS, "Try again in 5 s.").await;
+    // What is heard meanwhile takes nothing of it away.
+    writes(&staff, "This is Ann.").await;
+    page.sees(LAST, "This is Ann.").await;
+    page.sees(STATUS, "Try again in 5 s.").await;
+    gateway.clock.advance(TimeDelta::seconds(5));
+    page.press("Enter").await;
+    page.sees(LAST, "Message 6").await;
+    page.until("document.querySelector('#frontdesk [role=status]').innerText === ''").await;
+    assert_eq!(page.complaints, Vec::<String>::new());
 }
