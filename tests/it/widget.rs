@@ -30,6 +30,7 @@ async fn website(gateway: &Gateway) -> String {
 
 const LAST: &str = "#frontdesk li:last-child";
 const STATUS: &str = "#frontdesk [role=status]";
+const IS_WELL: &str = "document.querySelector('#frontdesk [role=status]').innerText === ''";
 
 /// A visitor of a website that acme allows.
 async fn visitor(gateway: &Gateway, acme: &Tenant<'_>) -> Browser {
@@ -107,15 +108,17 @@ async fn a_visitor_chats_on_a_website_stops_a_reply_and_finds_it_all_again_after
     writes(&staff, "This is Ann.").await;
     page.sees("#frontdesk li.AGENT", "This is Ann.").await;
 
-    // The session is ended elsewhere: the page opens another by itself, and nothing of the first is left on it.
+    // The session is ended elsewhere: the page says so and opens another, and nothing of the first is left on it.
     staff.data(r#"mutation { revokeVisitorSessions(conversationId: "conversation_1") }"#).await;
     page.until("JSON.parse(Object.values(sessionStorage)[0] ?? '{}').conversation === 'conversation_2'").await;
     page.until("document.querySelectorAll('#frontdesk li').length === 0").await;
+    page.sees(STATUS, "This chat has ended.").await;
     asks(&mut page, "Once more").await;
     let call = model.call().await;
     call.text("With pleasure.").await;
     call.finish().await;
     page.sees(LAST, "With pleasure.").await;
+    page.until(IS_WELL).await;
 
     page.click("#frontdesk .end").await;
     page.until("JSON.parse(Object.values(sessionStorage)[0] ?? '{}').conversation === 'conversation_3'").await;
@@ -165,6 +168,31 @@ async fn why_a_message_was_not_taken_is_told_until_one_is() {
     gateway.clock.advance(TimeDelta::seconds(5));
     page.press("Enter").await;
     page.sees(LAST, "Message 6").await;
-    page.until("document.querySelector('#frontdesk [role=status]').innerText === ''").await;
+    page.until(IS_WELL).await;
+    assert_eq!(page.complaints, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_visitor_who_waits_for_a_person_keeps_the_conversation() {
+    let gateway = Gateway::start().await;
+    let acme = gateway.tenant("acme").await;
+    let mut page = visitor(&gateway, &acme).await;
+    taken_over(&acme.staff().await).await;
+    asks(&mut page, "Is anybody there?").await;
+    page.sees(LAST, "Is anybody there?").await;
+
+    // More than half of the token's twelve hours pass, and the page is looked at.
+    let token = "JSON.parse(Object.values(sessionStorage)[0]).token";
+    let first = page.evaluate(token).await;
+    gateway.clock.advance(TimeDelta::hours(7));
+    page.evaluate("{ const now = Date.now; Date.now = () => now() + 7 * 3_600_000; }").await;
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))").await;
+    page.until(&format!("{token} !== {first}")).await;
+    // The first token runs out, and the stream that was opened with it.
+    gateway.clock.advance(TimeDelta::hours(6));
+    writes(&gateway.sign_in("staff@acme.example").await, "Now I am.").await;
+    page.sees(LAST, "Now I am.").await;
+    page.sees("#frontdesk li.CUSTOMER", "Is anybody there?").await;
+    page.until(IS_WELL).await;
     assert_eq!(page.complaints, Vec::<String>::new());
 }
