@@ -196,3 +196,30 @@ async fn a_visitor_who_waits_for_a_person_keeps_the_conversation() {
     page.until(IS_WELL).await;
     assert_eq!(page.complaints, Vec::<String>::new());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_is_refused_is_told_and_asked_for_again_when_it_may_be() {
+    let gateway = Gateway::start().await;
+    let acme = gateway.tenant("acme").await;
+    let mut page = visitor(&gateway, &acme).await;
+    let staff = acme.staff().await;
+    // A proxy before the server has no place for another stream; and nobody has to wait here.
+    let busy = r#"{
+        const [send, later] = [fetch, setTimeout];
+        window.fetch = async (url, request) => {
+            if (!url.endsWith("/stream") || window.isQuiet) return send(url, request);
+            const headers = { "Content-Type": "text/html", "Retry-After": "7" };
+            return new Response("<h1>Service Unavailable</h1>", { status: 503, headers });
+        };
+        window.pauses = [];
+        window.setTimeout = (done, pause) => (pauses.push(pause), later(done, 20));
+    }"#;
+    page.evaluate(busy).await;
+    staff.data(r#"mutation { revokeVisitorSessions(conversationId: "conversation_1") }"#).await;
+    page.sees(STATUS, "503").await;
+    page.until("pauses.includes(7000)").await;
+    page.evaluate("window.isQuiet = true").await;
+    page.until("!document.querySelector('#frontdesk [role=status]').innerText.includes('503')").await;
+    asks(&mut page, "Hello again").await;
+    page.until(IS_WELL).await;
+}
