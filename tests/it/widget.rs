@@ -223,3 +223,30 @@ async fn a_stream_that_is_refused_is_told_and_asked_for_again_when_it_may_be() {
     asks(&mut page, "Hello again").await;
     page.until(IS_WELL).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chat_that_was_shut_for_a_while_goes_on_when_somebody_writes_or_begins_anew() {
+    let gateway = Gateway::start().await;
+    let acme = gateway.tenant("acme").await;
+    let mut page = visitor(&gateway, &acme).await;
+    let root = gateway.root().await;
+    let switch = async |is_active: bool| {
+        let input = format!("id: \"tenant_1001\", input: {{ isActive: {is_active} }}");
+        root.data(&format!("mutation {{ updateTenant({input}) {{ id }} }}")).await;
+    };
+    switch(false).await;
+    page.sees(STATUS, "This tenant was deactivated.").await;
+    switch(true).await;
+    asks(&mut page, "Are you back?").await;
+    page.sees("#frontdesk li.CUSTOMER", "Are you back?").await;
+    page.until(IS_WELL).await;
+    page.until("JSON.parse(Object.values(sessionStorage)[0]).conversation === 'conversation_1'").await;
+
+    switch(false).await;
+    page.sees(STATUS, "This tenant was deactivated.").await;
+    switch(true).await;
+    page.click("#frontdesk .end").await;
+    page.until("JSON.parse(Object.values(sessionStorage)[0] ?? '{}').conversation === 'conversation_2'").await;
+    page.until(IS_WELL).await;
+    assert_eq!(page.complaints, Vec::<String>::new());
+}
