@@ -30,6 +30,7 @@ async fn website(gateway: &Gateway) -> String {
 
 const LAST: &str = "#frontdesk li:last-child";
 const STATUS: &str = "#frontdesk [role=status]";
+const FIELD: &str = "document.querySelector('#frontdesk input').value";
 const IS_WELL: &str = "document.querySelector('#frontdesk [role=status]').innerText === ''";
 
 /// A visitor of a website that acme allows.
@@ -195,6 +196,41 @@ async fn a_visitor_who_waits_for_a_person_keeps_the_conversation() {
     page.sees("#frontdesk li.CUSTOMER", "Is anybody there?").await;
     page.until(IS_WELL).await;
     assert_eq!(page.complaints, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_typed_while_a_message_is_sent_is_kept_and_what_was_not_sent_comes_back() {
+    let gateway = Gateway::start().await;
+    let acme = gateway.tenant("acme").await;
+    let mut page = visitor(&gateway, &acme).await;
+    taken_over(&acme.staff().await).await;
+    // A slow line, and then a broken one.
+    let slow = r#"{
+        const send = fetch;
+        const isSent = new Promise((send) => (window.letGo = send));
+        window.fetch = async (url, request) => {
+            if (window.isBroken && request.body.includes("sendMessage")) throw new TypeError("broken");
+            await isSent;
+            return send(url, request);
+        };
+    }"#;
+    page.evaluate(slow).await;
+    asks(&mut page, "First").await;
+    page.types("Second").await;
+    page.evaluate("letGo()").await;
+    page.sees(LAST, "First").await;
+    page.until("!document.querySelector('#frontdesk .send').disabled").await;
+    assert_eq!(page.evaluate(FIELD).await, "Second");
+
+    page.evaluate("window.isBroken = true").await;
+    page.press("Enter").await;
+    page.sees(STATUS, "The chat can't be reached.").await;
+    assert_eq!(page.evaluate(FIELD).await, "Second");
+    page.evaluate("window.isBroken = false").await;
+    page.press("Enter").await;
+    page.sees(LAST, "Second").await;
+    page.until(IS_WELL).await;
+    assert_eq!(page.evaluate(FIELD).await, "");
 }
 
 #[tokio::test(flavor = "multi_thread")]
