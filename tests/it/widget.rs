@@ -234,6 +234,34 @@ async fn what_is_typed_while_a_message_is_sent_is_kept_and_what_was_not_sent_com
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_message_whose_answer_was_lost_is_sent_again_as_the_same() {
+    let gateway = Gateway::start().await;
+    let acme = gateway.tenant("acme").await;
+    let mut page = visitor(&gateway, &acme).await;
+    taken_over(&acme.staff().await).await;
+    let deaf = r#"{
+        const send = fetch;
+        window.fetch = async (url, request) => {
+            const answer = await send(url, request);
+            if (window.isWell || !request.body.includes("sendMessage")) return answer;
+            throw new TypeError("lost");
+        };
+    }"#;
+    page.evaluate(deaf).await;
+    asks(&mut page, "Once").await;
+    page.sees(STATUS, "The chat can't be reached.").await;
+    page.sees(LAST, "Once").await;
+    page.evaluate("window.isWell = true").await;
+    page.press("Enter").await;
+    page.until(IS_WELL).await;
+    // Said again later it is another.
+    asks(&mut page, "Once").await;
+    asks(&mut page, "Twice").await;
+    page.sees(LAST, "Twice").await;
+    assert_eq!(page.evaluate("document.querySelectorAll('#frontdesk li').length").await, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stream_that_is_refused_is_told_and_asked_for_again_when_it_may_be() {
     let gateway = Gateway::start().await;
     let acme = gateway.tenant("acme").await;
