@@ -86,7 +86,7 @@ async fn a_visitor_chats_on_a_website_stops_a_reply_and_finds_it_all_again_after
     page.sees(LAST, "We <i>do</i>, and feathers.").await;
     call.finish().await;
     page.until("document.querySelector('#frontdesk .stop').hidden").await;
-    assert_eq!(page.evaluate("document.querySelectorAll('#frontdesk li *').length").await, 0);
+    assert_eq!(page.evaluate("document.querySelectorAll('#frontdesk li :not(.who)').length").await, 0);
 
     asks(&mut page, "Tell me everything").await;
     let call = model.call().await;
@@ -169,6 +169,47 @@ async fn why_a_message_was_not_taken_is_told_until_one_is() {
     gateway.clock.advance(TimeDelta::seconds(5));
     page.press("Enter").await;
     page.sees(LAST, "Message 6").await;
+    page.until(IS_WELL).await;
+    assert_eq!(page.complaints, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_listens_hears_each_message_once_and_who_says_it() {
+    let model = FakeModel::start(Script::ByHand).await;
+    let gateway = Gateway::with_model(model.base_url.clone()).await;
+    let acme = gateway.tenant("acme").await;
+    let mut page = visitor(&gateway, &acme).await;
+    // What comes into the log is read out, but where it says that it is not to be.
+    let listening = r#"{
+        window.heard = [];
+        const hear = (item) => item.ariaLive === "off" || heard.push(item.textContent);
+        new MutationObserver((changes) => changes.forEach(({ addedNodes }) => addedNodes.forEach(hear)))
+            .observe(document.querySelector('#frontdesk [role=log]'), { childList: true });
+    }"#;
+    page.evaluate(listening).await;
+    asks(&mut page, "Hello").await;
+    let call = model.call().await;
+    call.text("Good ").await;
+    page.sees(LAST, "Good").await;
+    page.until("document.querySelector('#frontdesk li:last-child').ariaLive === 'off'").await;
+    call.text("day.").await;
+    call.finish().await;
+    page.until("heard.length === 2").await;
+    // One that fails before its first word says why.
+    model.script(Script::Status(413, "{}".to_owned()));
+    asks(&mut page, "And now?").await;
+    page.until("heard.length === 4").await;
+    let staff = acme.staff().await;
+    taken_over(&staff).await;
+    writes(&staff, "This is Ann.").await;
+    page.until("heard.length === 5").await;
+    insta::assert_snapshot!(page.evaluate("heard.join('\\n')").await.as_str().expect("text"), @r"
+    You: Hello
+    Assistant: Good day.
+    You: And now?
+    Assistant: This conversation is too long for the model. Start a new one.
+    Staff: This is Ann.
+    ");
     page.until(IS_WELL).await;
     assert_eq!(page.complaints, Vec::<String>::new());
 }
