@@ -215,6 +215,27 @@ async fn whoever_listens_hears_each_message_once_and_who_says_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_chat_is_folded_away_and_opened_again() {
+    let gateway = Gateway::start().await;
+    let acme = gateway.tenant("acme").await;
+    let mut page = visitor(&gateway, &acme).await;
+    let is_folded = "document.querySelector('#frontdesk form').offsetHeight === 0";
+    assert_eq!(page.evaluate(is_folded).await, false);
+    page.click("#frontdesk .fold").await;
+    page.until(is_folded).await;
+    page.reload().await;
+    page.until(is_folded).await;
+    // It listens all the same.
+    let staff = acme.staff().await;
+    taken_over(&staff).await;
+    writes(&staff, "This is Ann.").await;
+    page.click("#frontdesk .fold").await;
+    page.sees(LAST, "This is Ann.").await;
+    assert_eq!(page.evaluate(is_folded).await, false);
+    assert_eq!(page.complaints, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_visitor_who_waits_for_a_person_keeps_the_conversation() {
     let gateway = Gateway::start().await;
     let acme = gateway.tenant("acme").await;
