@@ -131,21 +131,19 @@ async fn a_visitor_chats_on_a_website_stops_a_reply_and_finds_it_all_again_after
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn on_a_website_that_is_not_allowed_the_page_says_so() {
+async fn on_a_website_that_is_not_allowed_developers_are_told_why() {
     // A browser keeps from the page what the server says, where the server does not know the page...
     let gateway = Gateway::planned(Plan { is_production: true, ..Plan::default() }).await;
     gateway.tenant("acme").await;
     let origin = website(&gateway).await;
     let mut page = Browser::open(&origin).await;
-    page.sees(
-        STATUS,
-        &format!("The chat can't be reached. Is the server up, and {origin} among the tenant's allowedOrigins?"),
-    )
-    .await;
+    page.sees(STATUS, "The chat can't be reached at the moment.").await;
+    page.complains(&format!("Is the server up, and {origin} among the tenant's allowedOrigins?")).await;
     // ...but not where it is another tenant's.
     gateway.tenant("rival").await.allow(&[&origin]).await;
     page.reload().await;
-    page.sees(STATUS, "This tenant's `allowedOrigins` are empty, so no website can use its chat.").await;
+    page.sees(STATUS, "This chat is not available at the moment.").await;
+    page.complains("This tenant's `allowedOrigins` are empty, so no website can use its chat.").await;
     assert_eq!(page.evaluate("sessionStorage.length").await, 0);
 }
 
@@ -170,7 +168,6 @@ async fn why_a_message_was_not_taken_is_told_until_one_is() {
     page.press("Enter").await;
     page.sees(LAST, "Message 6").await;
     page.until(IS_WELL).await;
-    assert_eq!(page.complaints, Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -286,7 +283,7 @@ async fn what_is_typed_while_a_message_is_sent_is_kept_and_what_was_not_sent_com
 
     page.evaluate("window.isBroken = true").await;
     page.press("Enter").await;
-    page.sees(STATUS, "The chat can't be reached.").await;
+    page.sees(STATUS, "The chat can't be reached").await;
     assert_eq!(page.evaluate(FIELD).await, "Second");
     page.evaluate("window.isBroken = false").await;
     page.press("Enter").await;
@@ -311,7 +308,7 @@ async fn a_message_whose_answer_was_lost_is_sent_again_as_the_same() {
     }"#;
     page.evaluate(deaf).await;
     asks(&mut page, "Once").await;
-    page.sees(STATUS, "The chat can't be reached.").await;
+    page.sees(STATUS, "The chat can't be reached").await;
     page.sees(LAST, "Once").await;
     page.evaluate("window.isWell = true").await;
     page.press("Enter").await;
@@ -342,10 +339,11 @@ async fn a_stream_that_is_refused_is_told_and_asked_for_again_when_it_may_be() {
     }"#;
     page.evaluate(busy).await;
     staff.data(r#"mutation { revokeVisitorSessions(conversationId: "conversation_1") }"#).await;
-    page.sees(STATUS, "503").await;
+    page.sees(STATUS, "The chat can't be reached").await;
+    page.complains("The server said 503").await;
     page.until("pauses.includes(7000)").await;
     page.evaluate("window.isQuiet = true").await;
-    page.until("!document.querySelector('#frontdesk [role=status]').innerText.includes('503')").await;
+    page.until("!document.querySelector('#frontdesk [role=status]').innerText.includes('reached')").await;
     asks(&mut page, "Hello again").await;
     page.until(IS_WELL).await;
 }
@@ -361,7 +359,7 @@ async fn a_chat_that_was_shut_for_a_while_goes_on_when_somebody_writes_or_begins
         root.data(&format!("mutation {{ updateTenant({input}) {{ id }} }}")).await;
     };
     switch(false).await;
-    page.sees(STATUS, "This tenant was deactivated.").await;
+    page.sees(STATUS, "This chat is not available at the moment.").await;
     switch(true).await;
     asks(&mut page, "Are you back?").await;
     page.sees("#frontdesk li.CUSTOMER", "Are you back?").await;
@@ -369,10 +367,15 @@ async fn a_chat_that_was_shut_for_a_while_goes_on_when_somebody_writes_or_begins
     page.until("JSON.parse(Object.values(sessionStorage)[0]).conversation === 'conversation_1'").await;
 
     switch(false).await;
-    page.sees(STATUS, "This tenant was deactivated.").await;
+    page.sees(STATUS, "This chat is not available at the moment.").await;
     switch(true).await;
     page.click("#frontdesk .end").await;
     page.until("JSON.parse(Object.values(sessionStorage)[0] ?? '{}').conversation === 'conversation_2'").await;
     page.until(IS_WELL).await;
-    assert_eq!(page.complaints, Vec::<String>::new());
+
+    // A person closes the second one: whoever writes there is told of the way out.
+    let close = r#"mutation { updateConversation(id: "conversation_2", input: { status: CLOSED }) { id } }"#;
+    acme.staff().await.data(close).await;
+    asks(&mut page, "One thing more").await;
+    page.sees(STATUS, "This chat is closed. “New chat” begins another.").await;
 }
