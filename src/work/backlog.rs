@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     context::Services,
-    db::tables::jobs,
+    db::tables::backlog::{self, Backlog},
     kernel::metrics::{Metrics, moment},
 };
 
@@ -35,14 +35,14 @@ pub(super) fn announce(metrics: &Metrics) {
             metrics::Unit::Seconds,
             "When jobs were measured last, in seconds since the beginning of 1970."
         );
-        set(&jobs::Backlog::default(), 0.0, DateTime::UNIX_EPOCH);
+        set(&Backlog::default(), 0.0, DateTime::UNIX_EPOCH);
     });
 }
 
 /// Counts what is in line.
 pub(super) async fn measure(services: &Services) {
     let now = services.clock.now();
-    let backlog = match services.db.housekeep(async |tx| jobs::backlog(tx, now).await).await {
+    let backlog = match services.db.housekeep(async |tx| backlog::count(tx, now).await).await {
         Ok(backlog) => backlog,
         Err(failure) => return tracing::warn!(?failure, "the line of jobs could not be measured"),
     };
@@ -51,7 +51,7 @@ pub(super) async fn measure(services: &Services) {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a line of 2^52 jobs is not measured to the job")]
-fn set(backlog: &jobs::Backlog, age: f64, now: DateTime<Utc>) {
+fn set(backlog: &Backlog, age: f64, now: DateTime<Utc>) {
     for (name, counts) in [(DEPTH, &backlog.waiting), (DEAD, &backlog.dead)] {
         for kind in KINDS {
             let count = counts.iter().find(|(known, _)| known == kind).map_or(0, |(_, count)| *count);

@@ -100,6 +100,39 @@ async fn what_can_not_be_done_is_tried_again_later_each_time_and_at_last_given_u
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_stands_behind_a_job_that_is_put_off_is_not_late() {
+    let gateway = Gateway::start().await;
+    let tenant = gateway.tenant("acme").await;
+    let owner = cluster::owner(&gateway.database).await;
+    let oldest = async || {
+        gateway.worker.measure().await;
+        let shown = gateway.services.metrics.render();
+        let name = "frontdesk_jobs_oldest_seconds ";
+        shown.lines().find_map(|line| line.strip_prefix(name)).expect("an age").to_owned()
+    };
+    put(&tenant, Some("a"), 1).await;
+    put(&tenant, Some("a"), 2).await;
+    let put_off = "UPDATE jobs SET run_at = $1 WHERE payload->>'message' = '1'";
+    owner.execute(put_off, &[&(gateway.clock.now() + TimeDelta::minutes(20))]).await.expect("put off");
+    gateway.clock.advance(TimeDelta::minutes(10));
+    assert_eq!(oldest().await, "0");
+    // Others are late all the same: the first of another lane, and one in none; of another tenant, even by the same name.
+    let rival = gateway.tenant("rival").await;
+    for (whose, lane) in [(&tenant, Some("b")), (&tenant, None), (&rival, Some("a"))] {
+        put(whose, lane, 3).await;
+        gateway.clock.advance(TimeDelta::seconds(90));
+        assert_eq!(oldest().await, "90", "{lane:?}");
+        owner.execute("DELETE FROM jobs WHERE payload->>'message' = '3'", &[]).await.expect("done");
+    }
+    // So is the one that was put off, once it is due.
+    gateway.clock.advance(TimeDelta::minutes(7));
+    assert_eq!(oldest().await, "90");
+    // And the one behind it, once it is first: it was due all the time.
+    owner.execute("UPDATE jobs SET state = 'DEAD' WHERE payload->>'message' = '1'", &[]).await.expect("given up");
+    assert_eq!(oldest().await, "1290");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn while_jobs_cannot_be_counted_it_is_seen_since_when() {
     let database = cluster::database().await;
     // Past a pooler, which remembers for long that a database was away.

@@ -7,7 +7,7 @@ use crate::{
     config::Config,
     db::{
         Db, identity,
-        tables::{jobs, prompts, users},
+        tables::{backlog, prompts, users},
     },
     kernel::clock::Clock,
 };
@@ -22,7 +22,7 @@ pub(super) async fn look(area: &mut Area<'_>, db: &Db, config: &Config, clock: &
         })
         .await;
     let (Ok((has_admin, has_base)), Ok(backlog)) =
-        (seen, db.housekeep(async |tx| jobs::backlog(tx, clock.now()).await).await)
+        (seen, db.housekeep(async |tx| backlog::count(tx, clock.now()).await).await)
     else {
         return unanswered(area);
     };

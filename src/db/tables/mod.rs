@@ -2,6 +2,7 @@
 //! may run it, it says so by a generic. Must not decide anything: rules are the domain's.
 
 pub mod audit;
+pub mod backlog;
 pub mod booking;
 pub mod calls;
 pub mod conversations;
