@@ -24,7 +24,7 @@ use crate::{
     },
     kernel::{
         failure::Outcome,
-        vocabulary::{Channel, ConversationStatus, MailStatus},
+        vocabulary::{Channel, ConversationStatus, MailStatus, MessageRole},
     },
 };
 
@@ -215,7 +215,7 @@ pub async fn may_send(tx: &mut Tx<Tenant>) -> Outcome<bool> {
 }
 
 /// Puts a message of the business's in line for the customer of a conversation by mail, in its thread. `false` where it has
-/// none, or where no mailbox is open to send from. What is in line already is left as it is.
+/// none, or where a person wrote it and no mailbox is open to send from. What is in line already is left as it is.
 ///
 /// # Errors
 /// Database faults.
@@ -226,7 +226,9 @@ pub async fn carry(
     message: &MessageRow,
 ) -> Outcome<bool> {
     let Some(thread) = mails::thread_of(tx, conversation.id).await? else { return Ok(false) };
-    if !may_send(tx).await? {
+    // Whoever writes is told at once. What a model wrote is paid for, and stands in the conversation as said: it waits in line for a
+    // mailbox to be connected.
+    if message.role != MessageRole::Assistant && !may_send(tx).await? {
         return Ok(false);
     }
     let now = cx.now();

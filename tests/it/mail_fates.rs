@@ -5,8 +5,9 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Actor, Gateway, cluster, code,
+    Actor, Gateway, Plan, cluster, code,
     fake_google::{FakeGoogle, Fault, plain},
+    fake_model::{FakeModel, Script},
     mailbox::{self, DESK, PAT, asks, conversations, place, told},
 };
 
@@ -254,6 +255,32 @@ async fn an_answer_waits_where_the_consent_is_taken_back_before_it_goes_out() {
     gateway.clock.advance(TimeDelta::minutes(21));
     gateway.work().await;
     assert_eq!(google.sent(DESK).len(), 1, "once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_waits_where_the_consent_is_taken_back_while_it_is_written() {
+    let google = FakeGoogle::start().await;
+    let model = FakeModel::start(Script::ByHand).await;
+    let plan = Plan { model: Some(model.base_url.clone()), ..Plan::default() };
+    let gateway = mailbox::planned(&google, plan).await;
+    let admin = mailbox::with_mailbox(&google, &gateway.tenant("acme").await).await;
+    google.arrives(DESK, "thread-1", asks("1", "Is there room on Saturday?"));
+    let meanwhile = async {
+        let call = model.call().await;
+        google.takes_back(DESK);
+        told(&google, &gateway, "push-2").await;
+        assert_eq!(mailbox::settings(&admin).await["status"], "RECONNECT_NEEDED");
+        call.text("Yes, at 9.").await;
+        call.finish().await;
+    };
+    tokio::join!(told(&google, &gateway, "push-1"), meanwhile);
+    assert_eq!(fates(&admin).await, [format!("QUEUED: {UNCONNECTED}")]);
+    mailbox::connect(&google, &admin, DESK).await;
+    gateway.work().await;
+    assert_eq!(fates(&admin).await, ["SENT"]);
+    let sent = google.sent(DESK);
+    assert!(sent.len() == 1 && sent[0].1.contains("Yes, at 9."), "{sent:?}");
+    assert!(model.is_idle().await, "it is written once");
 }
 
 #[tokio::test(flavor = "multi_thread")]
