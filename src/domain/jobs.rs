@@ -123,3 +123,11 @@ pub async fn enqueue_at(
 pub async fn hasten(cx: &TenantCx, tx: &mut Tx<Tenant>, like: &Job) -> Outcome<usize> {
     jobs::hasten(tx, like.kind(), cx.now()).await
 }
+
+/// Whether a job in a lane is yet to be begun, or to be tried again.
+///
+/// # Errors
+/// Database faults.
+pub async fn is_waiting(tx: &mut Tx<Tenant>, lane: &str) -> Outcome<bool> {
+    jobs::is_waiting(tx, lane).await
+}

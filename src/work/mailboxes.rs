@@ -32,6 +32,8 @@ use crate::{
 
 /// Mails that may fail in one look: of more, it is not the mails that are at fault.
 const FAILURES_MAX: usize = 5;
+/// The same where Google gives others: those that it would not give keep nobody behind them waiting.
+const LATE_MAX: usize = 30;
 /// Between two looks that nobody asked for.
 const ROUND: TimeDelta = TimeDelta::minutes(20);
 /// Between two times that Gmail is asked to go on telling; it does so for seven days.
@@ -55,10 +57,17 @@ pub(super) async fn sync(tools: &Tools, cx: &TenantCx, held: &Held<'_>) -> Outco
     };
     let known = cx.read(async |tx| rows::known(tx, &news.changes.added).await).await?;
     let (mut failed, mut late) = (Vec::new(), Vec::new());
+    // Whether Google gives mail, now or in looks before from this place. Where it gave none, only the last try looks behind so few.
+    let mut gives = !known.is_empty() || held.is_last_try();
+    let mut is_all = true;
     for id in news.changes.added.iter().filter(|id| !known.contains(id)) {
         match taken_in(cx, news.generation, id).await {
-            Ok(Ok(Some(message))) => tools.engine.tell(cx, &message),
-            Ok(Ok(None)) => {}
+            Ok(Ok(message)) => {
+                gives = true;
+                if let Some(message) = message {
+                    tools.engine.tell(cx, &message);
+                }
+            }
             Ok(Err(Closed::NotConnected)) => return held.let_it_be().await,
             // Google wants to be left alone, whichever mail it is.
             Ok(Err(Closed::Passing(why, wait @ Some(_)))) => return Ok(Verdict::Later(why, wait)),
@@ -69,12 +78,13 @@ pub(super) async fn sync(tools: &Tools, cx: &TenantCx, held: &Held<'_>) -> Outco
                 failed.push((id, "a fault of ours; see the server's log".to_owned()));
             }
         }
-        if failed.len() + late.len() >= FAILURES_MAX {
+        let most = if gives { LATE_MAX } else { FAILURES_MAX };
+        is_all = failed.len() < FAILURES_MAX && failed.len() + late.len() < most;
+        if !is_all {
             break;
         }
     }
     cx.services().work.notify_one();
-    let is_all = failed.len() + late.len() < FAILURES_MAX;
     // The place stays where it was, and those that were taken in are known by then: the others are looked at again.
     if let Some((_, why)) = failed.first().or(late.first()).filter(|_| !held.is_last_try()) {
         return Ok(Verdict::Later(why.clone(), None));
@@ -86,11 +96,10 @@ pub(super) async fn sync(tools: &Tools, cx: &TenantCx, held: &Held<'_>) -> Outco
             tracing::error!(mail = %id, %why, "a mail that could not be taken in, however often, is passed over");
             mails::pass_over(cx, tx, id, UNREADABLE).await?;
         }
-        // What Google would not give yet is looked for with the next look, from the same place.
-        if let Some((_, why)) = late.first() {
-            return Ok(Verdict::Later(why.clone(), None));
-        }
-        if is_all {
+        if let Some((id, why)) = late.first() {
+            // The next look begins at the same place. This one has done what it could, and stands in nobody's way.
+            tracing::warn!(mail = %id, %why, late = late.len(), "a mail that Google would not give is asked for again later");
+        } else if is_all {
             mails::read_to(cx, tx, news.generation, &news.changes.history_id).await?;
         }
         held.done(tx).await
@@ -201,7 +210,10 @@ pub(super) async fn care(cx: &TenantCx, held: &Held<'_>, generation: i64) -> Out
             };
             mailboxes::change(tx, &changes).await?;
         }
-        jobs::enqueue(cx, tx, Some(LANE.to_owned()), &Job::MailboxSync).await?;
+        // A push that waits, or the look of another round, begins at the same place. One that is under way may be past it.
+        if !jobs::is_waiting(tx, LANE).await? {
+            jobs::enqueue(cx, tx, Some(LANE.to_owned()), &Job::MailboxSync).await?;
+        }
         let next = Job::MailboxCare { generation: row.generation };
         // In no lane: it would stop it until it is due.
         jobs::enqueue_at(cx, tx, None, &next, cx.now() + ROUND).await?;

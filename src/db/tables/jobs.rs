@@ -102,6 +102,19 @@ pub async fn hasten(tx: &mut Tx<Tenant>, kind: &str, now: DateTime<Utc>) -> Outc
     Ok(diesel::update(put_off).set((jobs::run_at.eq(now), jobs::updated_at.eq(now))).execute(tx.conn()).await?)
 }
 
+/// Whether one of the tenant's jobs in a lane is yet to be begun, or to be tried again.
+///
+/// # Errors
+/// Database faults.
+pub async fn is_waiting(tx: &mut Tx<Tenant>, lane: &str) -> Outcome<bool> {
+    let tenant = tx.tenant();
+    let waiting = jobs::table
+        .filter(jobs::tenant_id.eq(tenant))
+        .filter(jobs::lane.eq(lane))
+        .filter(jobs::state.eq(JobState::Ready));
+    Ok(diesel::select(diesel::dsl::exists(waiting)).get_result(tx.conn()).await?)
+}
+
 /// Which jobs to take.
 #[derive(Debug, Clone)]
 pub struct Wish {
