@@ -1,8 +1,11 @@
 //! Sends a reply by mail. It is noted as being sent before Gmail is asked; where Gmail's answer was lost, or we died over it, the
 //! thread is looked through for it before it is sent again. Where the mail is old, it is looked through for a person's answer
-//! first. While no mailbox is connected, it waits for one. Must not know what it says.
+//! first. What Gmail did not take is in line again. While no mailbox is connected, it waits for one. Must not know what it says.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::TryFutureExt;
@@ -84,15 +87,18 @@ pub(super) async fn send(cx: &TenantCx, held: &Held<'_>, id: Uuid) -> Outcome<Ve
         Stand::Ready(ready) => *ready,
         Stand::Over(verdict) => return Ok(verdict),
     };
+    // Whether it may have been sent, by an earlier try or by this one.
+    let is_unsure = AtomicBool::new(ready.is_second());
     let sent = mailbox::with(cx, |mailbox, open| {
         let span = tracing::info_span!(
             target: trace::TARGET, "send mail", otel.kind = "client", messaging.system = "gmail",
             messaging.operation.type = "send", outcome = Empty, otel.status_code = Empty, error.type = Empty,
         );
-        let sent = deliver(mailbox, open, &ready).instrument(span.clone());
+        let sent = deliver(mailbox, open, &ready, &is_unsure).instrument(span.clone());
         sent.inspect_err(move |_| trace::ended(&span, "failed", true))
     });
     let sent = sent.await?;
+    let is_unsure = is_unsure.into_inner();
     let end = async |status, gmail_id, failure: Option<String>| {
         cx.write(async |tx| {
             let progress = Progress { status, gmail_id, failure: Some(failure), updated_at: cx.now() };
@@ -104,19 +110,23 @@ pub(super) async fn send(cx: &TenantCx, held: &Held<'_>, id: Uuid) -> Outcome<Ve
     match sent {
         Ok(Some(gmail_id)) => end(MailStatus::Sent, Some(gmail_id), None).await,
         Ok(None) => end(MailStatus::Failed, None, Some(BY_HAND.to_owned())).await,
-        // It stays as being sent, so that it is looked for first.
         Err(Closed::Passing(why, wait)) if !held.is_last_try() => {
+            // What may have been sent stays as being sent, so that it is looked for first.
+            if !is_unsure {
+                cx.write(async |tx| stay_in_line(cx, tx, held, &ready.row, &why).await).await?;
+            }
             Ok(Verdict::Later(why, Some(wait.unwrap_or_default().max(held.usual(FIRST)))))
         }
         Err(Closed::NotConnected) if ready.may_wait(cx.now()) => wait_for_mailbox(cx, held, &ready.row).await,
         Err(Closed::NotConnected) => {
             tracing::warn!(mail = %id, "a mail was given up, since no mailbox is connected");
-            let failure = if ready.is_second() { format!("{UNCONNECTED} {UNSURE}") } else { UNCONNECTED.to_owned() };
+            let failure = if is_unsure { format!("{UNCONNECTED} {UNSURE}") } else { UNCONNECTED.to_owned() };
             end(MailStatus::Failed, None, Some(failure)).await
         }
         Err(Closed::Passing(why, _)) => {
             tracing::warn!(mail = %id, %why, "a mail was given up");
-            end(MailStatus::Failed, None, Some(format!("{why}. {UNSURE}"))).await
+            let failure = if is_unsure { format!("{why}. {UNSURE}") } else { why };
+            end(MailStatus::Failed, None, Some(failure)).await
         }
         Err(Closed::Lasting(why)) => {
             tracing::warn!(mail = %id, %why, "a mail was not sent");
@@ -127,24 +137,34 @@ pub(super) async fn send(cx: &TenantCx, held: &Held<'_>, id: Uuid) -> Outcome<Ve
 
 /// Leaves a reply in line until a mailbox is connected: this try sent nothing.
 async fn wait_for_mailbox(cx: &TenantCx, held: &Held<'_>, row: &ReplyRow) -> Outcome<Verdict> {
-    if row.failure.is_none() {
+    if row.failure.as_deref() != Some(UNCONNECTED) {
         tracing::warn!(mail = %row.id, "a mail waits for a mailbox to be connected");
     }
-    let failure = Some(Some(UNCONNECTED.to_owned()));
-    // What may have been sent by an earlier try is looked for first by the next one.
-    let progress = Progress { status: row.status, gmail_id: None, failure, updated_at: cx.now() };
     cx.write(async |tx| {
-        // Unless another node has it by now, and knows better.
-        if held.is_ours(tx).await? {
-            mails::progress(tx, row.id, &progress).await?;
-        }
+        stay_in_line(cx, tx, held, row, UNCONNECTED).await?;
         Ok(Verdict::Wait(LOOK))
     })
     .await
 }
 
-/// Gmail's id of the reply; `None` where a person answered instead.
-async fn deliver(mailbox: Mailbox, open: Open, ready: &Ready) -> Result<Option<String>, Trouble> {
+/// Notes why a reply waits that this try did not send, unless another node has it by now, and knows better. It stands as before
+/// the try: what an earlier one may have sent is looked for first by the next.
+async fn stay_in_line(cx: &TenantCx, tx: &mut Tx<Tenant>, held: &Held<'_>, row: &ReplyRow, why: &str) -> Outcome<()> {
+    if !held.is_ours(tx).await? {
+        return Ok(());
+    }
+    let failure = Some(Some(why.to_owned()));
+    let progress = Progress { status: row.status, gmail_id: None, failure, updated_at: cx.now() };
+    mails::progress(tx, row.id, &progress).await
+}
+
+/// Gmail's id of the reply; `None` where a person answered instead. Says where it may have been sent although this failed.
+async fn deliver(
+    mailbox: Mailbox,
+    open: Open,
+    ready: &Ready,
+    is_unsure: &AtomicBool,
+) -> Result<Option<String>, Trouble> {
     let (thread, marker) = (ready.thread.thread_id.as_str(), ready.row.id.to_string());
     if ready.is_second() {
         match mailbox.sent(thread, &marker).await {
@@ -177,16 +197,25 @@ async fn deliver(mailbox: Mailbox, open: Open, ready: &Ready) -> Result<Option<S
         text: &ready.text,
     };
     let raw = reply.raw().map_err(|_| Trouble::Lasting("the mail can't be written".into()))?;
-    match mailbox.send(&raw, Some(thread)).await {
+    match ask(&mailbox, &raw, Some(thread), is_unsure).await {
         Err(Trouble::Missing) => {}
         sent => return sent.map(Some),
     }
     match mailbox.sent(thread, &marker).await {
         // By the references, customers see it where it belongs. Another try would find no thread, and so not send it again.
-        Err(Trouble::Missing) => mailbox.send(&raw, None).await.map(Some),
+        Err(Trouble::Missing) => ask(&mailbox, &raw, None, is_unsure).await.map(Some),
         Ok(None) => Err(Trouble::Missing),
         known => known,
     }
+}
+
+/// Asks Gmail to send, and notes where it may have done so without a word.
+async fn ask(mailbox: &Mailbox, raw: &str, thread: Option<&str>, is_unsure: &AtomicBool) -> Result<String, Trouble> {
+    let sent = mailbox.send(raw, thread).await;
+    if matches!(sent, Err(Trouble::Passing(..))) {
+        is_unsure.store(true, Ordering::Relaxed);
+    }
+    sent
 }
 
 /// Marks a reply as being sent, if it is to be.

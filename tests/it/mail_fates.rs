@@ -180,6 +180,53 @@ async fn a_reply_in_a_thread_of_another_mailbox_goes_out_beside_it_and_never_twi
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_reply_that_gmail_did_not_take_is_known_not_to_have_gone() {
+    let google = FakeGoogle::start().await;
+    let gateway = mailbox::gateway(&google).await;
+    let admin = mailbox::with_mailbox(&google, &gateway.tenant("acme").await).await;
+    google.arrives(DESK, "thread-1", asks("1", "Is there room on Saturday?"));
+    told(&google, &gateway, "push-1").await;
+    // Of another mailbox than the thread: nothing there would tell what became of it.
+    mailbox::connect(&google, &admin, OTHER).await;
+    let refuses = |status: u16, reason: &str| {
+        let body = json!({ "error": { "errors": [{ "reason": reason }] } });
+        google.fails("send", Fault::Answer(404, json!({})));
+        google.fails("send", Fault::Answer(status, body));
+    };
+    let has_no_tokens = || {
+        google.tokens_end();
+        google.fails("token", Fault::Answer(503, json!({})));
+    };
+    let answers = ["429: rateLimitExceeded", "403: userRateLimitExceeded", "503: no reason given"];
+    for (n, answer) in answers.iter().enumerate() {
+        match n {
+            0 => refuses(429, "rateLimitExceeded"),
+            1 => refuses(403, "userRateLimitExceeded"),
+            _ => has_no_tokens(),
+        }
+        says(&admin, "I looked: yes, at 9.").await;
+        gateway.work().await;
+        assert_eq!(fates(&admin).await[n + 1], format!("QUEUED: Google answered {answer}"));
+        gateway.clock.advance(TimeDelta::minutes(2));
+        gateway.work().await;
+        assert_eq!((fates(&admin).await[n + 1].as_str(), google.sent(OTHER).len()), ("SENT", n + 1));
+    }
+    // Given up, it is not said to have been sent.
+    for _ in 0..12 {
+        refuses(429, "rateLimitExceeded");
+    }
+    says(&admin, "And at 10.").await;
+    gateway.work().await;
+    for _ in 0..11 {
+        gateway.clock.advance(TimeDelta::minutes(19));
+        gateway.work().await;
+    }
+    let admin = gateway.sign_in("admin@acme.example").await;
+    assert_eq!(fates(&admin).await[4], "FAILED: Google answered 429: rateLimitExceeded");
+    assert_eq!(google.sent(OTHER).len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_mail_that_google_would_not_give_is_asked_for_until_it_is_old() {
     let google = FakeGoogle::start().await;
     let gateway = mailbox::gateway(&google).await;

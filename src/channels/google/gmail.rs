@@ -271,8 +271,8 @@ impl Mailbox {
     /// id of it.
     ///
     /// # Errors
-    /// As Google says; `Missing` where the thread is not there, and nothing was sent. After `Passing` it may have been sent all
-    /// the same: see [`Mailbox::sent`].
+    /// As Google says; `Missing` where the thread is not there, and nothing was sent. After `Passing`, unlike after `Undone`, it
+    /// may have been sent all the same: see [`Mailbox::sent`].
     pub async fn send(&self, raw: &str, thread: Option<&str>) -> Result<String, Trouble> {
         let request = self.request(Method::POST, &["messages", "send"], &[])?;
         let body = match thread {

@@ -25,9 +25,12 @@ pub enum Trouble {
     /// It is not there, or no longer.
     #[error("it is not there")]
     Missing,
-    /// It may work later; after so long, where Google says so.
+    /// It may work later; after so long, where Google says so. What was asked for may be done all the same.
     #[error("{0}")]
     Passing(String, Option<Duration>),
+    /// As [`Trouble::Passing`], and nothing was done: Google took no more requests, or could not be asked.
+    #[error("{0}")]
+    Undone(String, Option<Duration>),
     /// It will not work like this.
     #[error("{0}")]
     Lasting(String),
@@ -37,7 +40,7 @@ impl Trouble {
     /// Whether another try may help.
     #[must_use]
     pub fn may_pass(&self) -> bool {
-        matches!(self, Self::Passing(..))
+        matches!(self, Self::Passing(..) | Self::Undone(..))
     }
 }
 
@@ -95,7 +98,9 @@ fn too_large() -> Trouble {
 }
 
 fn unreachable(error: reqwest::Error) -> Trouble {
-    Trouble::Passing(format!("Google can't be reached: {}", wire::cause(error)), None)
+    // Without a connection nothing was asked.
+    let trouble = if error.is_connect() { Trouble::Undone } else { Trouble::Passing };
+    trouble(format!("Google can't be reached: {}", wire::cause(error)), None)
 }
 
 /// What a refusal means. Google has two shapes of them: `{"error": "invalid_grant"}` where tokens are given, and
@@ -116,9 +121,12 @@ fn refusal(status: StatusCode, wish: Option<Duration>, body: &[u8]) -> Trouble {
         }
         (401, _) => Trouble::Stale,
         (404 | 410, _) => Trouble::Missing,
-        (408 | 429 | 500..=599, _)
-        | (403, "rateLimitExceeded" | "userRateLimitExceeded" | "dailyLimitExceeded" | "quotaExceeded")
-        | (_, "internal_failure" | "server_error" | "temporarily_unavailable") => Trouble::Passing(text, wish),
+        (429, _) | (403, "rateLimitExceeded" | "userRateLimitExceeded" | "dailyLimitExceeded" | "quotaExceeded") => {
+            Trouble::Undone(text, wish)
+        }
+        (408 | 500..=599, _) | (_, "internal_failure" | "server_error" | "temporarily_unavailable") => {
+            Trouble::Passing(text, wish)
+        }
         _ => Trouble::Lasting(text),
     }
 }
@@ -143,14 +151,15 @@ mod tests {
             |reason: &str| format!(r#"{{"error":{{"code":403,"status":"X","errors":[{{"reason":"{reason}"}}]}}}}"#);
         assert!(matches!(read(400, r#"{"error":"invalid_grant"}"#), Trouble::Revoked(_)));
         assert!(matches!(read(403, &told("insufficientPermissions")), Trouble::Revoked(_)));
-        for passing in [
-            read(403, &told("rateLimitExceeded")),
-            read(403, &told("userRateLimitExceeded")),
-            read(429, "{}"),
-            read(503, "<html>"),
-            read(400, r#"{"error":"temporarily_unavailable"}"#),
-        ] {
-            assert!(passing.may_pass(), "{passing}");
+        for undone in
+            [read(403, &told("rateLimitExceeded")), read(403, &told("userRateLimitExceeded")), read(429, "{}")]
+        {
+            assert!(matches!(undone, Trouble::Undone(..)) && undone.may_pass(), "{undone}");
+        }
+        for passing in
+            [read(408, ""), read(500, ""), read(503, "<html>"), read(400, r#"{"error":"temporarily_unavailable"}"#)]
+        {
+            assert!(matches!(passing, Trouble::Passing(..)) && passing.may_pass(), "{passing}");
         }
         assert_eq!(read(401, ""), Trouble::Stale);
         assert_eq!(read(404, ""), Trouble::Missing);
@@ -158,6 +167,20 @@ mod tests {
             assert!(matches!(lasting, Trouble::Lasting(_)), "{lasting}");
         }
         assert!(!read(400, r#"{"error":"token ya29.canary is bad"}"#).to_string().contains("canary"));
+    }
+
+    #[tokio::test]
+    async fn what_could_not_be_asked_for_is_undone_and_what_was_not_answered_may_be_done() {
+        crate::tokens::install_provider();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = format!("http://{}/", listener.local_addr().expect("an address"));
+        let wire = Wire::new(Duration::from_secs(5)).expect("a client");
+        let ask = || wire.ask::<Value>(wire.client().get(&address));
+        let (lost, ()) = tokio::join!(ask(), async { drop(listener.accept().await) });
+        assert!(matches!(lost, Err(Trouble::Passing(..))), "{lost:?}");
+        drop(listener);
+        let nobody = ask().await;
+        assert!(matches!(nobody, Err(Trouble::Undone(..))), "{nobody:?}");
     }
 
     #[test]

@@ -187,7 +187,7 @@ async fn failed(cx: &TenantCx, generation: i64, trouble: Trouble) -> Outcome<Clo
     .await?;
     Ok(match trouble {
         Trouble::Revoked(_) => Closed::NotConnected,
-        Trouble::Passing(why, wait) => Closed::Passing(why, wait),
+        Trouble::Passing(why, wait) | Trouble::Undone(why, wait) => Closed::Passing(why, wait),
         Trouble::Stale => Closed::Passing("Google refuses a fresh token".into(), None),
         Trouble::Missing => Closed::Lasting("it is not there".into()),
         Trouble::Lasting(why) => Closed::Lasting(why),
