@@ -37,6 +37,8 @@ const MOST: Duration = Duration::from_hours(24);
 pub(super) enum Verdict {
     /// It was ended, in the transaction of what it did.
     Done,
+    /// It was put off, in the transaction of what it found.
+    PutOff,
     /// Something else must come first; the try does not count.
     Wait(Duration),
     /// It failed, and may succeed: after so long at the soonest, where somebody says how long.
@@ -102,6 +104,17 @@ impl<'a> Held<'a> {
             inbox::processed(tx, delivery, self.job.attempts, self.cx.now()).await?;
         }
         Ok(Verdict::Done)
+    }
+
+    /// Puts the job off, without counting this try, in the transaction of what it found: whoever goes on when that is over, and makes
+    /// such jobs due, finds it. Nothing happens when it is not ours any more.
+    ///
+    /// # Errors
+    /// Database faults.
+    pub(super) async fn put_off(&self, tx: &mut Tx<Tenant>, pause: Duration) -> Outcome<Verdict> {
+        let now = self.cx.now();
+        jobs::put_off(tx, &self.job, self.token, now + delta(pause), now).await?;
+        Ok(Verdict::PutOff)
     }
 
     /// Ends a job that had nothing to change.

@@ -17,6 +17,7 @@ use crate::{
     context::TenantCx,
     db::{
         tables::{
+            mailboxes,
             mails::{self, Progress, ReceivedRow, ReplyRow, ThreadRow},
             messages, tenants,
         },
@@ -43,6 +44,8 @@ const OLD: TimeDelta = TimeDelta::hours(1);
 const PATIENCE: TimeDelta = TimeDelta::days(14);
 /// Between two looks whether one is. Whoever connects one has it looked at once.
 const LOOK: Duration = Duration::from_mins(20);
+/// The same, where one was connected during the try. Not at once: were it open, and yet not to be had, nobody would rest.
+const SOON: Duration = Duration::from_secs(1);
 /// Before the second try, whoever has it, so that Gmail has filed by then what it may have sent.
 const FIRST: Duration = Duration::from_secs(80);
 
@@ -141,8 +144,10 @@ async fn wait_for_mailbox(cx: &TenantCx, held: &Held<'_>, row: &ReplyRow) -> Out
         tracing::warn!(mail = %row.id, "a mail waits for a mailbox to be connected");
     }
     cx.write(async |tx| {
+        // Under its lock: whoever connects one finds this job put off, and makes it due, or did so before.
+        let is_open = mailboxes::lock(tx).await?.is_some_and(|mailbox| mailbox.is_open());
         stay_in_line(cx, tx, held, row, UNCONNECTED).await?;
-        Ok(Verdict::Wait(LOOK))
+        held.put_off(tx, if is_open { SOON } else { LOOK }).await
     })
     .await
 }

@@ -188,14 +188,14 @@ impl Worker {
         };
         let (outcome, is_error) = match &verdict {
             Ok(Verdict::Done) => ("done", false),
-            Ok(Verdict::Wait(_)) => ("wait", false),
+            Ok(Verdict::PutOff | Verdict::Wait(_)) => ("wait", false),
             Ok(Verdict::Later(..)) | Err(Failure::Refused(_)) => ("later", true),
             Ok(Verdict::Never(_)) => ("never", true),
             Err(Failure::Fault(_)) => ("fault", true),
         };
         trace::ended(&Span::current(), outcome, is_error);
         match verdict {
-            Ok(Verdict::Done) => {}
+            Ok(Verdict::Done | Verdict::PutOff) => {}
             Ok(Verdict::Wait(pause)) => held.wait(pause).await,
             Ok(Verdict::Later(why, pause)) => held.put_back(&why, pause).await,
             Ok(Verdict::Never(why)) => held.bury(&why).await,

@@ -1,12 +1,14 @@
 //! What becomes of mail that does not simply come and go: Google fails, a consent is taken back, a calendar writes. And staff
 //! see it.
 
+use std::sync::Arc;
+
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 use crate::support::{
     Actor, Gateway, Plan, cluster, code,
-    fake_google::{FakeGoogle, Fault, plain},
+    fake_google::{FakeGoogle, Fault, Gate, plain},
     fake_model::{FakeModel, Script},
     mailbox::{self, DESK, PAT, asks, conversations, place, told},
 };
@@ -375,6 +377,28 @@ async fn an_answer_waits_where_the_consent_is_taken_back_while_it_is_written() {
     let sent = google.sent(DESK);
     assert!(sent.len() == 1 && sent[0].1.contains("Yes, at 9."), "{sent:?}");
     assert!(model.is_idle().await, "it is written once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_goes_out_at_once_where_a_mailbox_is_connected_while_it_finds_none() {
+    let google = FakeGoogle::start().await;
+    let gateway = mailbox::gateway(&google).await;
+    let admin = mailbox::with_mailbox(&google, &gateway.tenant("acme").await).await;
+    google.arrives(DESK, "thread-1", asks("1", "Is there room on Saturday?"));
+    let gate = Arc::new(Gate::default());
+    google.fails("send", Fault::Answer(401, json!({ "error": { "errors": [{ "reason": "authError" }] } })));
+    google.fails("token", Fault::Held(gate.clone(), 400, json!({ "error": "invalid_grant" })));
+    // While it is in hand, nobody can make it due.
+    let meanwhile = async {
+        gate.reached().await;
+        mailbox::connect(&google, &admin, DESK).await;
+        gate.open();
+    };
+    tokio::join!(told(&google, &gateway, "push-1"), meanwhile);
+    assert_eq!(fates(&admin).await, [format!("QUEUED: {UNCONNECTED}")]);
+    gateway.clock.advance(TimeDelta::seconds(1));
+    gateway.work().await;
+    assert_eq!((fates(&admin).await, google.sent(DESK).len()), (vec!["SENT".to_owned()], 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

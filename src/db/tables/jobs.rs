@@ -261,6 +261,34 @@ pub async fn end(tx: &mut Tx<Tenant>, id: i64, token: Uuid) -> Outcome<bool> {
     Ok(ended == 1)
 }
 
+/// Puts a job off, without counting the try, in the transaction that found what it waits for. Nothing happens when it is not ours any
+/// more.
+///
+/// # Errors
+/// Database faults.
+pub async fn put_off(
+    tx: &mut Tx<Tenant>,
+    job: &JobRow,
+    token: Uuid,
+    run_at: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Outcome<()> {
+    let tenant = tx.tenant();
+    let held = jobs::table.find(job.id).filter(jobs::tenant_id.eq(tenant)).filter(jobs::lease_token.eq(token));
+    diesel::update(held)
+        .set((
+            jobs::state.eq(JobState::Ready),
+            jobs::attempts.eq(job.attempts - 1),
+            jobs::run_at.eq(run_at),
+            jobs::lease_token.eq(None::<Uuid>),
+            jobs::lease_expires_at.eq(None::<DateTime<Utc>>),
+            jobs::updated_at.eq(now),
+        ))
+        .execute(tx.conn())
+        .await?;
+    Ok(())
+}
+
 /// What becomes of a job that did not end.
 #[derive(Debug, Clone, Copy)]
 pub enum Next {

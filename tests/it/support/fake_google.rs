@@ -24,7 +24,7 @@ use ring::{
     signature::{KeyPair as _, RSA_PKCS1_SHA256},
 };
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Notify};
 
 /// What it takes for the platform's own.
 pub const CLIENT_ID: &str = "client.apps.example";
@@ -89,6 +89,32 @@ pub enum Fault {
     Lost,
     /// No answer comes; of `stop` alone.
     Silent,
+    /// This status and body, once the test lets it through; of `token` alone.
+    Held(Arc<Gate>, u16, Value),
+}
+
+/// Holds an answer back.
+#[derive(Default)]
+pub struct Gate {
+    reached: Notify,
+    opened: Notify,
+}
+
+impl Gate {
+    /// Waits until somebody asks for the answer.
+    pub async fn reached(&self) {
+        self.reached.notified().await;
+    }
+
+    /// Lets it through.
+    pub fn open(&self) {
+        self.opened.notify_one();
+    }
+
+    async fn passed(&self) {
+        self.reached.notify_one();
+        self.opened.notified().await;
+    }
 }
 
 impl FakeGoogle {
@@ -341,7 +367,7 @@ fn refused(status: u16, reason: &str) -> Response {
 
 fn fault(fault: &Fault) -> Response {
     match fault {
-        Fault::Answer(status, body) => {
+        Fault::Answer(status, body) | Fault::Held(_, status, body) => {
             (StatusCode::from_u16(*status).expect("a status"), Json(body.clone())).into_response()
         }
         Fault::Lost | Fault::Silent => refused(503, "backendError"),
@@ -354,10 +380,14 @@ fn form(body: &[u8]) -> HashMap<String, String> {
 
 async fn token(State(shared): Fake, body: Bytes) -> Response {
     let said = form(&body);
-    let mut state = shared.state.lock().expect("state");
-    if let Some(planned) = state.note("token", json!(said["grant_type"])) {
+    let planned = shared.state.lock().expect("state").note("token", json!(said["grant_type"]));
+    if let Some(Fault::Held(gate, ..)) = &planned {
+        gate.passed().await;
+    }
+    if let Some(planned) = planned {
         return fault(&planned);
     }
+    let mut state = shared.state.lock().expect("state");
     let no = |error: &str| {
         (StatusCode::BAD_REQUEST, Json(json!({ "error": error, "error_description": "no" }))).into_response()
     };
