@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     kernel::vocabulary::FinishReason,
-    llm::{Delta, ModelError, ToolCall, Usage, failure::shorten, remote::Frames},
+    llm::{Delta, ModelError, ToolCall, Usage, failure::shorten, reading::Frames},
 };
 
 /// What was read so far and not told yet.
@@ -18,9 +18,10 @@ pub(super) struct Reader {
 }
 
 impl Frames for Reader {
-    fn read(&mut self, frame: &str, told: &mut VecDeque<Result<Delta, ModelError>>) {
+    fn read(&mut self, frame: &str, told: &mut VecDeque<Result<Delta, ModelError>>) -> bool {
         let Ok(frame) = serde_json::from_str::<Value>(frame) else {
-            return told.push_back(Err(ModelError::unreadable("a frame that is no JSON")));
+            told.push_back(Err(ModelError::unreadable("a frame that is no JSON")));
+            return false;
         };
         // Errors of streams may come as a list of one.
         let frame = frame.get(0).unwrap_or(&frame);
@@ -28,33 +29,40 @@ impl Frames for Reader {
             let status = error.get("code").and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok());
             // Wrapped as in a body, where what it asks for is looked for.
             let body = frame.to_string();
-            return told.push_back(Err(ModelError::refused(status.unwrap_or(500), &body, None)));
+            told.push_back(Err(ModelError::refused(status.unwrap_or(500), &body, None)));
+            return false;
         }
         if let Some(reason) = frame.pointer("/promptFeedback/blockReason") {
-            return told.push_back(Err(ModelError::filtered(format!("the prompt was blocked: {reason}"))));
+            told.push_back(Err(ModelError::filtered(format!("the prompt was blocked: {reason}"))));
+            return false;
         }
         // Counts are of all so far: the last holds.
         if let Some(usage) = frame.get("usageMetadata").and_then(Value::as_object) {
             self.usage = Some(used(usage));
         }
-        let Some(candidate) = frame.pointer("/candidates/0") else { return };
+        let Some(candidate) = frame.pointer("/candidates/0") else { return false };
+        let mut is_more = false;
         for part in candidate.pointer("/content/parts").and_then(Value::as_array).into_iter().flatten() {
             if part.get("thought").and_then(Value::as_bool) == Some(true) {
                 continue;
             }
             if let Some(text) = part.get("text").and_then(Value::as_str).filter(|text| !text.is_empty()) {
                 told.push_back(Ok(Delta::Text(text.to_owned())));
+                is_more = true;
             }
             if let Some(call) = part.get("functionCall") {
                 self.calls.push(called(call, part, self.calls.len()));
+                is_more = true;
             }
         }
-        if let Some(reason) = candidate.get("finishReason").and_then(Value::as_str) {
-            self.finish = Some(reason.to_owned());
+        let reason = candidate.get("finishReason").and_then(Value::as_str).filter(|reason| !reason.is_empty());
+        if is_more || reason.is_some() {
+            self.finish = reason.map(str::to_owned);
         }
+        is_more
     }
 
-    fn is_whole(&self) -> bool {
+    fn has_reason(&self) -> bool {
         self.finish.is_some()
     }
 

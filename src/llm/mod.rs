@@ -12,6 +12,7 @@ mod models;
 mod openai;
 mod pace;
 mod patience;
+mod reading;
 mod remote;
 
 use std::ops::AddAssign;
@@ -156,7 +157,7 @@ impl AddAssign for Usage {
 pub trait ChatModel: Send + Sync {
     /// The name that is stored with the reply.
     fn name(&self) -> &str;
-    /// Begins a reply. One whose model has said why it ends is not waited for longer than `patience` has for its usage.
+    /// Begins a reply. One that is whole is not waited for longer than `patience` has for its usage.
     fn reply(&self, request: ModelRequest, patience: Patience) -> BoxStream<'static, Result<Sign, ModelError>>;
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     kernel::vocabulary::FinishReason,
-    llm::{Delta, ModelError, ToolCall, Usage, failure::shorten, remote::Frames},
+    llm::{Delta, ModelError, ToolCall, Usage, failure::shorten, reading::Frames},
 };
 
 /// What was read so far and not told yet.
@@ -26,38 +26,46 @@ struct Fragment {
 }
 
 impl Frames for Reader {
-    fn read(&mut self, frame: &str, told: &mut VecDeque<Result<Delta, ModelError>>) {
+    fn read(&mut self, frame: &str, told: &mut VecDeque<Result<Delta, ModelError>>) -> bool {
         if frame == "[DONE]" {
             // An end also where no reason came before it.
             self.finish.get_or_insert(FinishReason::Stop);
-            return self.end(told);
+            self.end(told);
+            return false;
         }
         let Ok(frame) = serde_json::from_str::<Value>(frame) else {
-            return told.push_back(Err(ModelError::unreadable("a frame that is no JSON")));
+            told.push_back(Err(ModelError::unreadable("a frame that is no JSON")));
+            return false;
         };
         if let Some(error) = frame.get("error").filter(|error| !error.is_null()) {
-            return told.push_back(Err(failure(error)));
+            told.push_back(Err(failure(error)));
+            return false;
         }
         if let Some(usage) = frame.get("usage").and_then(Value::as_object) {
             self.usage = Some(used(usage));
         }
-        let Some(choice) = frame.pointer("/choices/0") else { return };
+        let Some(choice) = frame.pointer("/choices/0") else { return false };
+        let mut is_more = false;
         // A refusal is the model's own words too; it comes in the place of the content.
         for said in ["/delta/content", "/delta/refusal"] {
             if let Some(text) = choice.pointer(said).and_then(Value::as_str).filter(|text| !text.is_empty()) {
                 told.push_back(Ok(Delta::Text(text.to_owned())));
+                is_more = true;
             }
         }
         for part in choice.pointer("/delta/tool_calls").and_then(Value::as_array).into_iter().flatten() {
             self.gather(part);
+            is_more = true;
         }
         // Some servers write an empty one until there is one.
-        if let Some(reason) = choice.get("finish_reason").and_then(Value::as_str).filter(|reason| !reason.is_empty()) {
-            self.finish = Some(finish(reason));
+        let reason = choice.get("finish_reason").and_then(Value::as_str).filter(|reason| !reason.is_empty());
+        if is_more || reason.is_some() {
+            self.finish = reason.map(finish);
         }
+        is_more
     }
 
-    fn is_whole(&self) -> bool {
+    fn has_reason(&self) -> bool {
         self.finish.is_some()
     }
 

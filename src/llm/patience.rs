@@ -14,7 +14,7 @@ pub struct Patience {
     pub first_sign: Duration,
     /// Between two signs of life.
     pub silence: Duration,
-    /// For the tokens that it used, once a model has said why it ends: a reply is whole without them.
+    /// For the tokens that it used, once a model has said why it ends behind what it said: a reply is whole without them.
     pub usage: Duration,
     /// For the whole reply: every try, every round of tools and every wait between them.
     pub whole: Duration,

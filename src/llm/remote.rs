@@ -3,7 +3,6 @@
 
 use std::{
     collections::VecDeque,
-    future::poll_fn,
     sync::{Arc, Mutex, PoisonError},
     task::Poll,
     time::Duration,
@@ -18,28 +17,17 @@ use genai::{
     Client, ModelIden, ServiceTarget,
     adapter::AdapterKind,
     chat::{
-        ChatMessage, ChatOptions, ChatRequest, ChatStream, ChatStreamEvent, ContentPart, FrameCtx, MessageContent,
-        RawFrameRef, ReasoningEffort, Tool, ToolCall, ToolResponse,
+        ChatMessage, ChatOptions, ChatRequest, ChatStream, ContentPart, FrameCtx, MessageContent, RawFrameRef,
+        ReasoningEffort, Tool, ToolCall, ToolResponse,
     },
     resolver::{AuthData, Endpoint},
 };
 use secrecy::{ExposeSecret, SecretString};
-use tokio::time::{Instant, timeout_at};
 
 use crate::llm::{
-    ChatModel, Delta, ModelError, ModelRequest, Patience, Provider, RemoteSettings, Said, Sign, ToolSpec, gemini,
-    openai,
+    ChatModel, ModelError, ModelRequest, Patience, Provider, RemoteSettings, Said, Sign, ToolSpec, gemini, openai,
+    reading::{Frames, RawFrames, Reading},
 };
-
-/// Reads a provider's frames.
-pub(super) trait Frames: Send {
-    /// Reads the next one.
-    fn read(&mut self, frame: &str, told: &mut VecDeque<Result<Delta, ModelError>>);
-    /// Whether the model has said why it ends, and that was not told. All that may come then is what it used.
-    fn is_whole(&self) -> bool;
-    /// There are no more: tells what was held back. Nothing, if the stream was cut.
-    fn end(&mut self, told: &mut VecDeque<Result<Delta, ModelError>>);
-}
 
 /// A client that all remote models share.
 ///
@@ -117,7 +105,7 @@ impl ChatModel for Remote {
         }
         stream::once(async move {
             match client.exec_chat_stream(target, chat, Some(&options)).await {
-                Ok(response) => Reading::new(response.stream, frames, reader, patience.usage).signs(),
+                Ok(response) => Reading::new(raw(response.stream, frames), reader, patience).signs(),
                 Err(error) => stream::iter([Err(ModelError::of(&error))]).boxed(),
             }
         })
@@ -126,94 +114,35 @@ impl ChatModel for Remote {
     }
 }
 
-/// A reply that is being read. genai's own events only tell when to look for frames.
-struct Reading {
-    events: ChatStream,
-    frames: Arc<Mutex<VecDeque<String>>>,
-    reader: Box<dyn Frames>,
-    told: VecDeque<Result<Delta, ModelError>>,
-    is_over: bool,
-    /// How long what it used is waited for, and until when, once it is whole.
-    usage: Duration,
-    until: Option<Instant>,
-}
-
-impl Reading {
-    fn new(events: ChatStream, frames: Arc<Mutex<VecDeque<String>>>, reader: Box<dyn Frames>, usage: Duration) -> Self {
-        Self { events, frames, reader, told: VecDeque::new(), is_over: false, usage, until: None }
-    }
-
-    fn signs(self) -> BoxStream<'static, Result<Sign, ModelError>> {
-        stream::unfold(self, |mut reading| async move { Some((reading.next().await?, reading)) }).boxed()
-    }
-
-    async fn next(&mut self) -> Option<Result<Sign, ModelError>> {
+/// The frames of a stream. genai's own events only tell when to look for them; of some it makes none.
+fn raw(mut events: ChatStream, seen: Arc<Mutex<VecDeque<String>>>) -> RawFrames {
+    let (mut broken, mut is_over) = (None, false);
+    stream::poll_fn(move |cx| {
         loop {
-            if let Some(piece) = self.told.pop_front() {
-                // What breaks behind a whole reply takes nothing of it.
-                if piece.is_err() && self.reader.is_whole() {
-                    self.told.clear();
-                    self.reader.end(&mut self.told);
-                    continue;
-                }
-                // Whatever stands behind an end is not the reply's.
-                if !matches!(piece, Ok(Delta::Text(_) | Delta::Calls(_))) {
-                    self.told.clear();
-                    self.is_over = true;
-                }
-                return Some(piece.map(Sign::Piece));
+            // They came before whatever was made of them.
+            if let Some(frame) = next(&seen) {
+                return Poll::Ready(Some(Ok(frame)));
             }
-            if self.is_over {
-                return None;
+            if let Some(error) = broken.take() {
+                return Poll::Ready(Some(Err(error)));
             }
-            let event = match self.until {
-                None => self.event().await,
-                // A connection that is held open has no more to say.
-                Some(until) => timeout_at(until, self.event()).await.unwrap_or(Happened::Event(None)),
-            };
-            let is_alive = self.read();
-            if self.until.is_none() && self.reader.is_whole() {
-                self.until = Some(Instant::now() + self.usage);
+            if is_over {
+                return Poll::Ready(None);
             }
-            match event {
-                Happened::Frames | Happened::Event(Some(Ok(_))) => {}
-                Happened::Event(Some(Err(error))) if is_about_a_frame(&error) => {}
-                Happened::Event(Some(Err(error))) => self.told.push_back(Err(ModelError::of(&error))),
-                Happened::Event(None) => {
-                    self.reader.end(&mut self.told);
-                    self.is_over = self.told.is_empty();
-                }
-            }
-            if is_alive && self.told.is_empty() {
-                return Some(Ok(Sign::Life));
+            match events.poll_next_unpin(cx) {
+                Poll::Ready(Some(Ok(_))) => {}
+                Poll::Ready(Some(Err(error))) if is_about_a_frame(&error) => {}
+                Poll::Ready(Some(Err(error))) => broken = Some(ModelError::of(&error)),
+                Poll::Ready(None) => is_over = true,
+                Poll::Pending => return next(&seen).map_or(Poll::Pending, |frame| Poll::Ready(Some(Ok(frame)))),
             }
         }
-    }
-
-    /// The next event, or as much as that frames came, of which genai may make no event.
-    async fn event(&mut self) -> Happened {
-        let (events, frames) = (&mut self.events, &self.frames);
-        poll_fn(|cx| match events.poll_next_unpin(cx) {
-            Poll::Ready(event) => Poll::Ready(Happened::Event(event)),
-            Poll::Pending if frames.lock().unwrap_or_else(PoisonError::into_inner).is_empty() => Poll::Pending,
-            Poll::Pending => Poll::Ready(Happened::Frames),
-        })
-        .await
-    }
-
-    /// Reads the frames that came; whether any did. One without data is a comment, or nothing that we know.
-    fn read(&mut self) -> bool {
-        let frames = std::mem::take(&mut *self.frames.lock().unwrap_or_else(PoisonError::into_inner));
-        for frame in frames.iter().filter(|frame| !frame.is_empty()) {
-            self.reader.read(frame, &mut self.told);
-        }
-        !frames.is_empty()
-    }
+    })
+    .boxed()
 }
 
-enum Happened {
-    Frames,
-    Event(Option<genai::Result<ChatStreamEvent>>),
+fn next(seen: &Mutex<VecDeque<String>>) -> Option<String> {
+    seen.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
 }
 
 /// What genai could not read in a frame, we have read ourselves.

@@ -167,6 +167,16 @@ async fn a_whole_answer_is_whole_whatever_becomes_of_its_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_reason_to_end_that_more_comes_behind_is_none() {
+    let model = FakeModel::start(Script::ByHand).await;
+    let gateway = Gateway::with_model(model.base_url.clone()).await;
+    let admin = gateway.tenant("acme").await.admin().await;
+    let every = delta("Half ").replace("\"finish_reason\":null", "\"finish_reason\":\"stop\"");
+    let failure = fails(&gateway, &model, &admin, Script::Cut(every.repeat(2))).await;
+    assert_eq!((&failure["cause"], &failure["content"]), (&json!("CUT_OFF"), &json!("Half Half ")), "{failure}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_model_that_breaks_the_connection() {
     let model = FakeModel::start(Script::ByHand).await;
     let gateway = Gateway::with_model(model.base_url.clone()).await;
