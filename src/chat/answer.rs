@@ -43,9 +43,8 @@ pub enum Answered {
     Open,
     /// It failed, and may succeed later.
     Later(String),
-    /// The model itself gave nothing of use. It may do better, and costs as much each time.
-    Useless(String),
-    /// It failed, and will again.
+    /// It failed, and will again; or the model itself gave nothing of use twice running: that is paid for each time, and what
+    /// the customer writes next waits.
     Never(String),
 }
 
@@ -59,16 +58,16 @@ impl Engine {
         // In a task of its own: between the commit and the start of the reply nobody may leave.
         let begin = async move {
             let taken = own.write(async |tx| take_up(&own, tx, question).await).await?;
-            Ok::<_, Failure>(taken.map(|(work, is_ours)| {
-                let key = (work.conversation.id, work.reply.id);
+            Ok::<_, Failure>(taken.map(|Taken { work, is_ours, was_useless }| {
+                let begun = (work.conversation.id, work.reply.id, was_useless);
                 if is_ours {
                     engine.write(&own, work);
                 }
-                key
+                begun
             }))
         };
         let begun = self.tasks.spawn(begin.in_current_span()).await.map_err(|error| Failure::Fault(error.into()))??;
-        let Some((conversation, reply)) = begun else { return Ok(Answered::Unwanted) };
+        let Some((conversation, reply, was_useless)) = begun else { return Ok(Answered::Unwanted) };
         let mut watcher = self.hub.watch(key(cx, conversation), None).await;
         loop {
             // Asked before the row is read: one that ends in between is seen to have ended.
@@ -78,6 +77,7 @@ impl Engine {
             match now.status {
                 MessageStatus::Complete => return Ok(Answered::Whole(Box::new(now))),
                 MessageStatus::Cancelled => return Ok(Answered::Unwanted),
+                MessageStatus::Failed if was_useless && is_useless(&now) => return Ok(Answered::Never(why(&now))),
                 MessageStatus::Failed => return Ok(failed(&now)),
                 MessageStatus::Pending | MessageStatus::Streaming if !is_ours => return Ok(Answered::Open),
                 MessageStatus::Pending | MessageStatus::Streaming => {}
@@ -88,17 +88,30 @@ impl Engine {
 }
 
 fn failed(reply: &TurnRow) -> Answered {
-    let why = reply.failure_reason.clone().unwrap_or_else(|| "the reply failed".to_owned());
-    match reply.failure_cause {
-        Some(ReplyFailure::EmptyAnswer) => Answered::Useless(why),
-        Some(cause) if !cause.may_pass() => Answered::Never(why),
-        _ => Answered::Later(why),
-    }
+    let may_pass = reply.failure_cause.is_none_or(ReplyFailure::may_pass);
+    if may_pass { Answered::Later(why(reply)) } else { Answered::Never(why(reply)) }
 }
 
-/// The reply to a message, made or made anew where it must be, and whether it is to be written by us; `None` where none is
-/// wanted.
-async fn take_up(cx: &TenantCx, tx: &mut Tx<Tenant>, question: MessageId) -> Outcome<Option<(Work, bool)>> {
+fn why(reply: &TurnRow) -> String {
+    reply.failure_reason.clone().unwrap_or_else(|| "the reply failed".to_owned())
+}
+
+/// Whether it failed since the model itself gave nothing of use. It may do better the next time.
+fn is_useless(reply: &TurnRow) -> bool {
+    reply.status == MessageStatus::Failed && reply.failure_cause == Some(ReplyFailure::EmptyAnswer)
+}
+
+/// A reply that was taken up.
+struct Taken {
+    work: Work,
+    /// Whether it is to be written by us.
+    is_ours: bool,
+    /// Whether the model gave nothing of use the last time.
+    was_useless: bool,
+}
+
+/// The reply to a message, made or made anew where it must be; `None` where none is wanted.
+async fn take_up(cx: &TenantCx, tx: &mut Tx<Tenant>, question: MessageId) -> Outcome<Option<Taken>> {
     let asked = messages::find(tx, question).await?.ok_or_else(|| Refusal::not_found("message"))?;
     let conversation = conversations::lock(tx, asked.conversation_id).await?;
     let conversation = conversation.ok_or_else(|| Refusal::not_found("conversation"))?;
@@ -115,16 +128,20 @@ async fn take_up(cx: &TenantCx, tx: &mut Tx<Tenant>, question: MessageId) -> Out
         // Nothing is written that nobody may get; by the time that there is a way again, a person may have answered.
         return Err(Refusal::new(ErrorCode::Conflict, carriage::no_way(&conversation)).into());
     }
+    let was_useless = reply.as_ref().is_some_and(is_useless);
     let reply = match reply {
         None => Some((accept::await_reply(cx, tx, &asked).await?, true)),
-        Some(row) if row.status == MessageStatus::Failed && !matches!(failed(&row), Answered::Never(_)) => {
+        Some(row) if row.status == MessageStatus::Failed && matches!(failed(&row), Answered::Later(_)) => {
             let now = cx.now();
             messages::revive(tx, row.id, now, now + LEASE).await?.map(|row| (row, true))
         }
         Some(row) => Some((row, false)),
     };
     let question = asked.message.content.into();
-    Ok(reply.map(|(reply, is_ours)| (Work { conversation, question, reply, is_next: false }, is_ours)))
+    Ok(reply.map(|(reply, is_ours)| {
+        let work = Work { conversation, question, reply, is_next: false };
+        Taken { work, is_ours, was_useless }
+    }))
 }
 
 /// Whether a person has the conversation, or has answered the question.

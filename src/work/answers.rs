@@ -20,9 +20,6 @@ use crate::{
 
 /// How long before one asks again what another node writes.
 const SOON: Duration = Duration::from_secs(2);
-/// Tries, the first included, where the model itself gives nothing of use: each is paid for, and what the customer writes next
-/// waits for the last.
-const USELESS: i32 = 2;
 
 /// Has `message` answered.
 pub(super) async fn give(tools: &Tools, cx: &TenantCx, held: &Held<'_>, message: MessageId) -> Outcome<Verdict> {
@@ -30,8 +27,7 @@ pub(super) async fn give(tools: &Tools, cx: &TenantCx, held: &Held<'_>, message:
         Answered::Whole(reply) => reply,
         Answered::Unwanted => return held.let_it_be().await,
         Answered::Open => return Ok(Verdict::Wait(SOON)),
-        Answered::Useless(why) if held.was_tried(USELESS) => return Ok(Verdict::Never(why)),
-        Answered::Later(why) | Answered::Useless(why) => return Ok(Verdict::Later(why, None)),
+        Answered::Later(why) => return Ok(Verdict::Later(why, None)),
         Answered::Never(why) => return Ok(Verdict::Never(why)),
     };
     let verdict = cx.write(async |tx| {

@@ -65,12 +65,7 @@ impl<'a> Held<'a> {
 
     /// Whether nobody will try it again.
     pub(super) fn is_last_try(&self) -> bool {
-        self.was_tried(TRIES)
-    }
-
-    /// Whether it was tried so often, this time included.
-    pub(super) fn was_tried(&self, times: i32) -> bool {
-        self.job.attempts >= times
+        self.job.attempts >= TRIES
     }
 
     /// Whether the job is ours yet; it stays so until the transaction ends.

@@ -310,6 +310,33 @@ async fn what_was_never_sent_is_told_to_no_model_as_said() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_model_makes_nothing_of_behind_an_outage_is_written_anew_once_too() {
+    let (phones, model, gateway) = modelled(ModelScript::Status(500, "{}".to_owned())).await;
+    let shop = Shop::open(&gateway).await;
+    let later = async |script: ModelScript| {
+        model.script(script);
+        gateway.clock.advance(TimeDelta::minutes(1));
+        gateway.work().await;
+        model.calls().await
+    };
+    shop.hears("e1", THEIRS, "Any room on Saturday?").await;
+    for _ in 0..2 {
+        assert!(later(ModelScript::Status(500, "{}".to_owned())).await > 0, "it is asked, and away");
+    }
+    let nothing = ModelScript::Bytes(end());
+    assert_eq!(later(nothing.clone()).await, 2, "the fourth try, and the first that gives nothing of use");
+    assert_eq!(later(answers("Yes.")).await, 1);
+    assert_eq!(phones.arrived(), ["Yes."]);
+    // Twice running it is given up.
+    model.script(nothing.clone());
+    shop.hears("e2", THEIRS, "Hello?").await;
+    assert_eq!(model.calls().await, 2);
+    assert_eq!(later(nothing).await, 2);
+    gateway.clock.advance(TimeDelta::hours(1));
+    assert_eq!(gateway.work().await, 0, "nobody tries again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_person_has_answered_meanwhile_is_not_answered_again() {
     let (phones, model, gateway) = modelled(ModelScript::Status(500, "{}".to_owned())).await;
     let shop = Shop::open(&gateway).await;
