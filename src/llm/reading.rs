@@ -136,6 +136,7 @@ mod tests {
     type Timed = (u64, Result<String, ModelError>);
 
     /// Text, a call for `f` and a reason to end, in a frame; each may be empty.
+    #[expect(clippy::unnecessary_wraps, reason = "a frame stands beside the errors that may come in its place")]
     fn frame(provider: Provider, text: &str, arguments: &str, reason: &str) -> Result<String, ModelError> {
         let frame = match provider {
             Provider::OpenAi => {
