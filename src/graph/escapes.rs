@@ -1,5 +1,5 @@
-//! Characters that a document's string writes as two escapes, as JSON does: `\ud83d\ude00`. The specification allows it (2.9.4, a
-//! surrogate pair), and the library's parser does not. Must not touch what is no string, nor what is no such pair.
+//! Characters that a document's string writes as two escapes, as JSON does, `\ud83d\ude00`, or as one of any length, `\u{1f600}`. The
+//! specification allows both (2.9.4), and the library's parser neither. Must not touch what is no string, nor any other escape.
 
 use std::borrow::Cow;
 
@@ -11,7 +11,8 @@ const ESCAPE: usize = 6;
 /// The document with each such pair as the character that it is.
 pub(super) fn joined(document: &str) -> Cow<'_, str> {
     // Nearly all documents go no further.
-    if !document.as_bytes().windows(3).any(|three| three.eq_ignore_ascii_case(b"\\ud")) {
+    let is_one = |three: &[u8]| three.eq_ignore_ascii_case(b"\\ud") || three == b"\\u{";
+    if !document.as_bytes().windows(3).any(is_one) {
         return Cow::Borrowed(document);
     }
     let mut whole = String::with_capacity(document.len());
@@ -37,6 +38,7 @@ fn join(text: &str, into: &mut String) {
         let (before, escape) = rest.split_at(at);
         into.push_str(before);
         let (character, length) = match (unit(escape), escape.get(ESCAPE..).and_then(unit)) {
+            _ if escape.starts_with("\\u{") => braced(escape),
             (Some(high), Some(low)) => match char::decode_utf16([high, low]).next() {
                 Some(Ok(character)) if character.len_utf16() == 2 => (Some(character), 2 * ESCAPE),
                 _ => (None, ESCAPE),
@@ -52,6 +54,17 @@ fn join(text: &str, into: &mut String) {
         rest = behind;
     }
     into.push_str(rest);
+}
+
+/// What `\u{X…}` at the front of a text stands for, and how long that is. What a string can't hold as it stands remains as it is.
+fn braced(text: &str) -> (Option<char>, usize) {
+    let code = text.get(3..).and_then(|text| text.split_once('}')).map(|(code, _)| code);
+    let value = code.filter(|code| code.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    let character = value.and_then(|code| char::from_u32(u32::from_str_radix(code, 16).ok()?));
+    match (character.filter(|character| !character.is_control() && !matches!(character, '"' | '\\')), code) {
+        (Some(character), Some(code)) => (Some(character), 4 + code.len()),
+        _ => (None, 3),
+    }
 }
 
 /// What `\uXXXX` at the front of a text stands for.
@@ -75,7 +88,9 @@ mod tests {
         ] {
             assert_eq!(joined(document), expected);
         }
+        assert_eq!(joined(r#"{ a(b: "\u{1F600}\u{e4}\u{00041}") }"#), "{ a(b: \"😀äA\") }");
         for document in [
+            r#"{ a(b: "\u{22} \u{5c} \u{d83d} \u{110000} \u{} \u{zz} \u{41") }"#,
             "{ me { id } }",
             r#"{ a(b: "\u00fc \ud83d x \ude00\ud83d \ud83d\u0041 \ud83d") }"#,
             r#"{ a(b: "\\ud83d\\ude00") }"#,
