@@ -55,6 +55,7 @@ pub(super) async fn send(tools: &Tools, cx: &TenantCx, held: &Held<'_>, id: Uuid
         target: trace::TARGET, "send text", otel.kind = "client", messaging.operation.type = "send",
         messaging.system = text.provider.as_str(), outcome = Empty, otel.status_code = Empty, error.type = Empty,
     );
+    let asked_at = cx.now();
     let sent = tools.texting.send(&account, &outgoing).instrument(span.clone()).await;
     if let Err(unsent) = &sent {
         trace::ended(&span, unsent.kind(), true);
@@ -74,7 +75,8 @@ pub(super) async fn send(tools: &Tools, cx: &TenantCx, held: &Held<'_>, id: Uuid
         .await
     };
     if let Err(Unsent::OptedOut(_)) = &sent {
-        cx.write(async |tx| texts::opt_out(tx, &text.recipient, cx.now()).await).await?;
+        // Said before we asked: one who asked for texts while we did is not silenced by it.
+        cx.write(async |tx| texts::opt_out(tx, &text.recipient, asked_at).await).await?;
     }
     match sent {
         Ok(name) => end(TextStatus::Sent, Some(name), None).await,
