@@ -138,8 +138,8 @@ impl Follower {
         for row in page {
             self.tell(&mut missed, row, &mut bodies);
         }
-        if is_last && let Some((message, text)) = missed.live.take() {
-            bodies.push(Body::ReplySnapshot { message, text });
+        if is_last && let Some(live) = missed.live.take() {
+            bodies.push(self.as_it_is(live));
         }
         let newest = bodies.len().checked_sub(1).filter(|_| is_last);
         for message in missed.fresh.drain(..) {
@@ -162,11 +162,12 @@ impl Follower {
             (MessageRole::Assistant, MessageStatus::Pending) => {}
             (MessageRole::Assistant, MessageStatus::Streaming) => {
                 // One that began after the place where the log goes on is in the log from its start.
-                if let Some((message, text)) = missed.live.take_if(|(message, _)| *message == row.id) {
-                    bodies.push(Body::ReplySnapshot { message, text });
+                if let Some(live) = missed.live.take_if(|(message, _)| *message == row.id) {
+                    bodies.push(self.as_it_is(live));
                 }
             }
-            (MessageRole::Assistant, _) => {
+            // What it says of itself, without being asked, is a message as any other.
+            (MessageRole::Assistant, _) if row.reply_to_id.is_some() => {
                 missed.live.take_if(|(message, _)| *message == row.id);
                 if !missed.has_end_of(&row) {
                     self.note(missed, &row);
@@ -181,6 +182,13 @@ impl Follower {
                 }
             }
         }
+    }
+
+    /// The text so far of a reply that is being written. Whoever was told that it had failed is told how it goes on.
+    fn as_it_is(&mut self, (message, text): (MessageId, String)) -> Body {
+        self.told.remove(&message);
+        self.lately.forget(message);
+        Body::ReplySnapshot { message, text }
     }
 
     /// Notes that a row is told by a look-up.

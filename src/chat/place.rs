@@ -84,12 +84,15 @@ impl Lately {
                 self.note(event.cursor, message);
             }
             // One that had failed is written anew, and ends once more.
-            Body::ReplyStarted(_) => {
-                self.told.retain(|(_, told)| *told != message);
-                self.names = None;
-            }
+            Body::ReplyStarted(_) => self.forget(message),
             Body::ReplyDelta { .. } | Body::ReplySnapshot { .. } | Body::ToolCalled { .. } => {}
         }
+    }
+
+    /// Takes note that a reply is written anew.
+    pub(super) fn forget(&mut self, message: MessageId) {
+        self.told.retain(|(_, told)| *told != message);
+        self.names = None;
     }
 
     /// Takes note of a message that was told at a place, or before.

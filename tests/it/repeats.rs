@@ -7,6 +7,7 @@ use crate::{
     support::{
         Actor, Answer, CHAT, Gateway, Plan, code,
         fake_model::{FakeModel, Script},
+        fake_phones::FakePhones,
         shop::{Shop, THEIRS, carried},
     },
 };
@@ -195,4 +196,44 @@ async fn what_a_person_answered_meanwhile_is_part_of_the_rest() {
     assert_eq!(kinds(&told), ["MessageAdded"]);
     let mut rest = visitor.watch(&conversation, Some(cursor(&told[0]))).await;
     assert_eq!(rest.expect("MessageAdded").await["message"]["content"], "I am.");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_was_told_that_a_reply_failed_hears_it_written_anew() {
+    let (phones, model) = (FakePhones::start().await, FakeModel::start(Script::Status(500, "{}".to_owned())).await);
+    let plan = || Plan { settings: phones.settings(), model: Some(model.base_url.clone()), ..Plan::default() };
+    let mut gateway = Gateway::planned(plan()).await;
+    let shop = Shop::open(&gateway).await;
+    shop.hears("e1", THEIRS, "Any room on Saturday?").await;
+    let mut watcher = shop.admin.watch("conversation_1", Some("1-0")).await;
+    let mut told = Vec::new();
+    while told.last().is_none_or(|event: &Value| event["__typename"] != "ReplyFailed") {
+        told.push(watcher.next().await.expect("more"));
+    }
+    let (failed, token) = (cursor(told.last().expect("its end")).to_owned(), shop.admin.token.clone());
+    drop(watcher);
+    let database = gateway.database.clone();
+    gateway.stop().await;
+    // On the next server the text's job is taken up again, while the watcher comes back with the place where it stood.
+    let again = Gateway::planned(Plan { database: Some(database), ..plan() }).await;
+    again.clock.advance(chrono::TimeDelta::minutes(1));
+    model.calls().await;
+    model.script(Script::ByHand);
+    let admin = Actor { token, ..again.stranger() };
+    let heard = async {
+        let call = model.call().await;
+        call.text("At").await;
+        let mut watcher = admin.watch("conversation_1", Some(&failed)).await;
+        let first = watcher.next().await.expect("the text so far");
+        call.text(" 10.").await;
+        call.finish().await;
+        let mut heard = vec![first];
+        while heard.last().is_some_and(|event| event["__typename"] != "ReplyCompleted") {
+            heard.push(watcher.next().await.expect("more"));
+        }
+        heard
+    };
+    let (_, heard) = tokio::join!(again.work(), heard);
+    assert!(heard.len() > 1, "{heard:?}");
+    assert_eq!(phones.arrived(), ["At 10."]);
 }
