@@ -42,6 +42,12 @@ async fn visitor(gateway: &Gateway, acme: &Tenant<'_>) -> Browser {
     page
 }
 
+/// Brings the page's tab to the front, or another one.
+async fn looks(page: &mut Browser, is_hidden: bool) {
+    let hidden = format!("Object.defineProperty(document, 'hidden', {{ value: {is_hidden}, configurable: true }})");
+    page.evaluate(&format!("{{ {hidden}; document.dispatchEvent(new Event('visibilitychange')); }}")).await;
+}
+
 async fn asks(page: &mut Browser, question: &str) {
     // What is still being sent is waited for.
     page.until("!document.querySelector('#frontdesk .send').disabled").await;
@@ -378,4 +384,71 @@ async fn a_chat_that_was_shut_for_a_while_goes_on_when_somebody_writes_or_begins
     acme.staff().await.data(close).await;
     asks(&mut page, "One thing more").await;
     page.sees(STATUS, "This chat is closed. “New chat” begins another.").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tab_that_nobody_looks_at_holds_no_connection_and_misses_nothing() {
+    let gateway = Gateway::start().await;
+    let acme = gateway.tenant("acme").await;
+    let mut page = visitor(&gateway, &acme).await;
+    let counted = r#"{
+        const send = fetch;
+        window.streams = 0;
+        window.fetch = async (url, request) => {
+            if (!url.endsWith("/stream")) return send(url, request);
+            request.signal.addEventListener("abort", () => (streams -= 1));
+            streams += 1;
+            return send(url, request);
+        };
+    }"#;
+    page.evaluate(counted).await;
+    looks(&mut page, true).await;
+    looks(&mut page, false).await;
+    page.until("streams === 1").await;
+    looks(&mut page, true).await;
+    page.until("streams === 0").await;
+    let staff = acme.staff().await;
+    taken_over(&staff).await;
+    writes(&staff, "This is Ann.").await;
+    assert_eq!(page.evaluate("document.querySelectorAll('#frontdesk li').length").await, 0);
+    looks(&mut page, false).await;
+    page.sees(LAST, "This is Ann.").await;
+    page.until(IS_WELL).await;
+    assert_eq!(page.complaints, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_hangs_is_given_up_and_comes_back() {
+    let gateway = Gateway::start().await;
+    let acme = gateway.tenant("acme").await;
+    let mut page = visitor(&gateway, &acme).await;
+    taken_over(&acme.staff().await).await;
+    // The browser has no connection left; and nobody has to wait here.
+    let stuck = r#"{
+        const send = fetch;
+        window.given = [];
+        AbortSignal.timeout = (pause) => {
+            const end = new AbortController();
+            window.runOut = () => end.abort(new DOMException("timed out", "TimeoutError"));
+            given.push(pause);
+            return end.signal;
+        };
+        window.fetch = async (url, request) => {
+            if (window.isWell || !request.body.includes("sendMessage")) return send(url, request);
+            window.isStuck = true;
+            return new Promise((_, fail) => request.signal.addEventListener("abort", () => fail(request.signal.reason)));
+        };
+    }"#;
+    page.evaluate(stuck).await;
+    asks(&mut page, "Hello").await;
+    page.until("window.isStuck").await;
+    assert_eq!(page.evaluate(FIELD).await, "");
+    assert_eq!(page.evaluate("given.at(-1)").await, 30_000);
+    page.evaluate("runOut()").await;
+    page.sees(STATUS, "The chat can't be reached").await;
+    assert_eq!(page.evaluate(FIELD).await, "Hello");
+    page.evaluate("window.isWell = true").await;
+    page.press("Enter").await;
+    page.sees(LAST, "Hello").await;
+    page.until(IS_WELL).await;
 }
