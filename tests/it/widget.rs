@@ -289,7 +289,7 @@ async fn what_is_typed_while_a_message_is_sent_is_kept_and_what_was_not_sent_com
 
     page.evaluate("window.isBroken = true").await;
     page.press("Enter").await;
-    page.sees(STATUS, "The chat can't be reached").await;
+    page.sees(STATUS, "Your message was not sent. Please send it again.").await;
     assert_eq!(page.evaluate(FIELD).await, "Second");
     page.evaluate("window.isBroken = false").await;
     page.press("Enter").await;
@@ -313,17 +313,32 @@ async fn a_message_whose_answer_was_lost_is_sent_again_as_the_same() {
         };
     }"#;
     page.evaluate(deaf).await;
+    // It is not heard of elsewhere either.
+    looks(&mut page, true).await;
     asks(&mut page, "Once").await;
-    page.sees(STATUS, "The chat can't be reached").await;
-    page.sees(LAST, "Once").await;
+    page.sees(STATUS, "Your message was not sent.").await;
+    assert_eq!(page.evaluate(FIELD).await, "Once");
     page.evaluate("window.isWell = true").await;
     page.press("Enter").await;
+    page.sees(LAST, "Once").await;
     page.until(IS_WELL).await;
+    looks(&mut page, false).await;
     // Said again later it is another.
     asks(&mut page, "Once").await;
     asks(&mut page, "Twice").await;
     page.sees(LAST, "Twice").await;
     assert_eq!(page.evaluate("document.querySelectorAll('#frontdesk li').length").await, 3);
+
+    // One that is heard of after all has nothing left to be sent.
+    gateway.clock.advance(TimeDelta::minutes(1));
+    page.evaluate("window.isWell = false").await;
+    looks(&mut page, true).await;
+    asks(&mut page, "Thrice").await;
+    page.sees(STATUS, "Your message was not sent.").await;
+    looks(&mut page, false).await;
+    page.sees(LAST, "Thrice").await;
+    page.until(IS_WELL).await;
+    assert_eq!(page.evaluate(FIELD).await, "");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -445,7 +460,7 @@ async fn a_message_that_hangs_is_given_up_and_comes_back() {
     assert_eq!(page.evaluate(FIELD).await, "");
     assert_eq!(page.evaluate("given.at(-1)").await, 30_000);
     page.evaluate("runOut()").await;
-    page.sees(STATUS, "The chat can't be reached").await;
+    page.sees(STATUS, "Your message was not sent.").await;
     assert_eq!(page.evaluate(FIELD).await, "Hello");
     page.evaluate("window.isWell = true").await;
     page.press("Enter").await;
