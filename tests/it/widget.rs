@@ -467,3 +467,36 @@ async fn a_message_that_hangs_is_given_up_and_comes_back() {
     page.sees(LAST, "Hello").await;
     page.until(IS_WELL).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_has_gone_on_to_the_pages_own_form_keeps_the_keyboard() {
+    let gateway = Gateway::start().await;
+    let acme = gateway.tenant("acme").await;
+    let mut page = visitor(&gateway, &acme).await;
+    taken_over(&acme.staff().await).await;
+    let slow = r#"{
+        const send = fetch;
+        const isSent = new Promise((send) => (window.letGo = send));
+        window.fetch = async (url, request) => {
+            if (request.body.includes("sendMessage")) await isSent;
+            return send(url, request);
+        };
+        document.querySelector("main").insertAdjacentHTML("beforeend", "<input id=own>");
+    }"#;
+    page.evaluate(slow).await;
+    asks(&mut page, "First").await;
+    page.click("#own").await;
+    page.evaluate("letGo()").await;
+    page.sees(LAST, "First").await;
+    page.until("!document.querySelector('#frontdesk .send').disabled").await;
+    page.types("Mine").await;
+    assert_eq!(page.evaluate("own.value").await, "Mine");
+    assert_eq!(page.evaluate(FIELD).await, "");
+    // Whoever has not stays in the chat's field, also by its button.
+    asks(&mut page, "Second").await;
+    page.sees(LAST, "Second").await;
+    page.types("Third").await;
+    page.click("#frontdesk .send").await;
+    page.sees(LAST, "Third").await;
+    page.until("document.activeElement === document.querySelector('#frontdesk input')").await;
+}
