@@ -500,3 +500,22 @@ async fn whoever_has_gone_on_to_the_pages_own_form_keeps_the_keyboard() {
     page.sees(LAST, "Third").await;
     page.until("document.activeElement === document.querySelector('#frontdesk input')").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_reads_further_up_stays_there_until_they_write() {
+    let gateway = Gateway::start().await;
+    let acme = gateway.tenant("acme").await;
+    let mut page = visitor(&gateway, &acme).await;
+    let staff = acme.staff().await;
+    taken_over(&staff).await;
+    writes(&staff, &"A line of many.\n".repeat(60)).await;
+    page.sees(LAST, "A line of many.").await;
+    let log = "document.querySelector('#frontdesk [role=log]')";
+    page.evaluate(&format!("{log}.scrollTop = 0")).await;
+    writes(&staff, "This is Ann.").await;
+    page.sees(LAST, "This is Ann.").await;
+    assert_eq!(page.evaluate(&format!("{log}.scrollTop")).await, 0);
+    asks(&mut page, "I see.").await;
+    page.sees(LAST, "I see.").await;
+    page.until(&format!("{log}.scrollHeight - {log}.scrollTop - {log}.clientHeight < 2")).await;
+}
