@@ -228,13 +228,34 @@ async fn the_chat_is_folded_away_and_opened_again() {
     page.until(is_folded).await;
     page.reload().await;
     page.until(is_folded).await;
-    // It listens all the same.
+    // It listens all the same, and shows that something came, also on the next page.
+    let label = "document.querySelector('#frontdesk .fold').ariaLabel";
+    let has_dot = "document.querySelector('#frontdesk').classList.contains('unread')";
+    assert_eq!(page.evaluate(label).await, "Chat window");
     let staff = acme.staff().await;
     taken_over(&staff).await;
     writes(&staff, "This is Ann.").await;
-    page.click("#frontdesk .fold").await;
+    page.until(has_dot).await;
+    assert_eq!(page.evaluate(label).await, "Chat window, new message");
+    page.reload().await;
+    page.until(has_dot).await;
+    // All of it is the button.
+    let at_its_name = "(() => {
+        const { left, top } = document.querySelector('#frontdesk h2').getBoundingClientRect();
+        document.elementFromPoint(left + 2, top + 2).click();
+    })()";
+    page.evaluate(at_its_name).await;
     page.sees(LAST, "This is Ann.").await;
     assert_eq!(page.evaluate(is_folded).await, false);
+    assert_eq!(page.evaluate(has_dot).await, false);
+    assert_eq!(page.evaluate(label).await, "Chat window");
+    // What was seen, folded or not, is nothing new after a load.
+    writes(&staff, "How can I help?").await;
+    page.sees(LAST, "How can I help?").await;
+    page.click("#frontdesk .fold").await;
+    page.reload().await;
+    page.until("document.querySelectorAll('#frontdesk li').length === 2").await;
+    assert_eq!(page.evaluate(has_dot).await, false);
     assert_eq!(page.complaints, Vec::<String>::new());
 }
 
