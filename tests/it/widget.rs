@@ -38,7 +38,7 @@ async fn visitor(gateway: &Gateway, acme: &Tenant<'_>) -> Browser {
     let origin = website(gateway).await;
     acme.allow(&[&origin]).await;
     let mut page = Browser::open(&origin).await;
-    page.until("sessionStorage.length === 1").await;
+    begins(&mut page).await;
     page
 }
 
@@ -46,6 +46,12 @@ async fn visitor(gateway: &Gateway, acme: &Tenant<'_>) -> Browser {
 async fn looks(page: &mut Browser, is_hidden: bool) {
     let hidden = format!("Object.defineProperty(document, 'hidden', {{ value: {is_hidden}, configurable: true }})");
     page.evaluate(&format!("{{ {hidden}; document.dispatchEvent(new Event('visibilitychange')); }}")).await;
+}
+
+/// Turns to the field, and has a session by it.
+async fn begins(page: &mut Browser) {
+    page.click("#frontdesk input").await;
+    page.until("sessionStorage.length === 1").await;
 }
 
 async fn asks(page: &mut Browser, question: &str) {
@@ -79,7 +85,7 @@ async fn a_visitor_chats_on_a_website_stops_a_reply_and_finds_it_all_again_after
     let origin = website(&gateway).await;
     acme.allow(&[&origin]).await;
     let mut page = Browser::open(&origin).await;
-    page.until("sessionStorage.length === 1").await;
+    begins(&mut page).await;
 
     asks(&mut page, "Do you sell <b>anvils</b>?").await;
     let call = model.call().await;
@@ -143,11 +149,13 @@ async fn on_a_website_that_is_not_allowed_developers_are_told_why() {
     gateway.tenant("acme").await;
     let origin = website(&gateway).await;
     let mut page = Browser::open(&origin).await;
+    page.click("#frontdesk input").await;
     page.sees(STATUS, "The chat can't be reached at the moment.").await;
     page.complains(&format!("Is the server up, and {origin} among the tenant's allowedOrigins?")).await;
     // ...but not where it is another tenant's.
     gateway.tenant("rival").await.allow(&[&origin]).await;
     page.reload().await;
+    page.click("#frontdesk input").await;
     page.sees(STATUS, "This chat is not available at the moment.").await;
     page.complains("This tenant's `allowedOrigins` are empty, so no website can use its chat.").await;
     assert_eq!(page.evaluate("sessionStorage.length").await, 0);
@@ -539,4 +547,26 @@ async fn whoever_reads_further_up_stays_there_until_they_write() {
     asks(&mut page, "I see.").await;
     page.sees(LAST, "I see.").await;
     page.until(&format!("{log}.scrollHeight - {log}.scrollTop - {log}.clientHeight < 2")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_is_only_looked_at_opens_no_conversation() {
+    let gateway = Gateway::start().await;
+    let acme = gateway.tenant("acme").await;
+    let origin = website(&gateway).await;
+    acme.allow(&[&origin]).await;
+    let mut page = Browser::open(&origin).await;
+    let is_quiet = |page: &Browser| !page.requests.iter().any(|url| url.starts_with(&gateway.url("")));
+    page.click("#frontdesk .fold").await;
+    page.reload().await;
+    assert!(is_quiet(&page), "{:?}", page.requests);
+    // Whoever opens it has a conversation, and one only.
+    page.click("#frontdesk .fold").await;
+    page.until("Object.values(sessionStorage).some((kept) => kept.includes('conversation_1'))").await;
+    assert!(!is_quiet(&page));
+    page.reload().await;
+    taken_over(&acme.staff().await).await;
+    asks(&mut page, "Hello").await;
+    page.sees(LAST, "Hello").await;
+    page.until("Object.values(sessionStorage).some((kept) => kept.includes('conversation_1'))").await;
 }
