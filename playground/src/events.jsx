@@ -1,16 +1,13 @@
 // Below GraphiQL's answer: the events of a subscription as they come, one a line, and the text that their pieces make. Must
 // not know the graph, but that a piece of text is called `text`, and which events begin one.
 
-import { useEffect, useRef, useSyncExternalStore } from "react";
+import { useLayoutEffect, useRef, useSyncExternalStore } from "react";
 
 export function Events({ stream }) {
   const state = useSyncExternalStore(stream.watch, stream.read);
-  const list = useRef(null);
   const count = state?.events.at(-1)?.number;
-  // The list alone: an element that is scrolled into view scrolls all that it stands in.
-  useEffect(() => {
-    list.current?.scrollTo(0, list.current.scrollHeight);
-  }, [count]);
+  const textBox = useEnd(state?.text);
+  const list = useEnd(count);
   if (!state) return null;
   const { events, text, isOpen } = state;
   return (
@@ -22,14 +19,35 @@ export function Events({ stream }) {
           Clear
         </button>
       </header>
-      {text && <p className="text">{text}</p>}
-      <ol ref={list} role="log" aria-label="Event log" tabIndex={0}>
+      {text && (
+        <p {...textBox} className="text">
+          {text}
+        </p>
+      )}
+      <ol {...list} role="log" aria-label="Event log" tabIndex={0}>
         {events.map((event) => (
           <Event key={event.number} {...event} />
         ))}
       </ol>
     </section>
   );
+}
+
+/** For a box that grows with its content: it stays at its end, but not while somebody reads further up. */
+function useEnd(content) {
+  const ref = useRef(null);
+  const isAtEnd = useRef(true);
+  useLayoutEffect(() => {
+    const box = ref.current;
+    // A box that is gone, or all in sight, begins anew.
+    if (!box || box.scrollHeight <= box.clientHeight) isAtEnd.current = true;
+    // The box alone: an element that is scrolled into view scrolls all that it stands in.
+    else if (isAtEnd.current) box.scrollTo(0, box.scrollHeight);
+  }, [content]);
+  const onScroll = ({ currentTarget: box }) => {
+    isAtEnd.current = box.scrollHeight - box.scrollTop - box.clientHeight < 40;
+  };
+  return { ref, onScroll };
 }
 
 function Event({ at, answer }) {

@@ -336,6 +336,39 @@ async fn many_events_push_no_button_out_of_sight() {
     let bottom = |of: &str| format!("document.querySelector({of:?}).getBoundingClientRect().bottom");
     let (last, list) = (bottom(".events li:last-child"), bottom(".events ol"));
     page.until(&format!("Math.abs({last} - {list}) < 2")).await;
+
+    // So is a long text; but whoever reads further up is left there, until they come back.
+    let boxes = [".events .text", ".events ol"];
+    let rest = |of: &str| {
+        let element = format!("document.querySelector({of:?})");
+        format!("{element}.scrollHeight - {element}.clientHeight - {element}.scrollTop")
+    };
+    let goes = |of: &str, place: &str| {
+        format!(
+            "new Promise((done) => {{
+                const box = document.querySelector({of:?});
+                box.addEventListener('scroll', () => done(), {{ once: true }});
+                box.scrollTop = {place};
+            }})"
+        )
+    };
+    call.text(&"A line of many.\n".repeat(80)).await;
+    page.sees(".events .text", "A line of many.").await;
+    for of in boxes {
+        page.until(&format!("{} < 2", rest(of))).await;
+        page.evaluate(&goes(of, "0")).await;
+    }
+    call.text("Unseen.").await;
+    page.sees(".events .text", "Unseen.").await;
+    for of in boxes {
+        assert_eq!(page.evaluate(&format!("document.querySelector({of:?}).scrollTop")).await, 0, "{of}");
+        page.evaluate(&goes(of, "box.scrollHeight")).await;
+    }
+    call.text(&"The end.\n".repeat(20)).await;
+    page.sees(".events .text", "The end.").await;
+    for of in boxes {
+        page.until(&format!("{} < 2", rest(of))).await;
+    }
     page.click(RUN).await;
     page.sees(".events", "ended").await;
     page.click(".events button").await;
