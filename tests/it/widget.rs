@@ -323,6 +323,26 @@ async fn what_is_typed_while_a_message_is_sent_is_kept_and_what_was_not_sent_com
     page.evaluate("window.isBroken = false").await;
     page.press("Enter").await;
     page.sees(LAST, "Second").await;
+    // Also where something new was typed by then.
+    page.until(IS_WELL).await;
+    let late = r#"{
+        const send = fetch;
+        const isTyped = new Promise((typed) => (window.typed = typed));
+        window.fetch = async (url, request) => {
+            if (request.body.includes("sendMessage")) await isTyped;
+            return send(url, request);
+        };
+        window.isBroken = true;
+    }"#;
+    page.evaluate(late).await;
+    asks(&mut page, "Third").await;
+    page.types("Fourth").await;
+    page.evaluate("typed()").await;
+    page.sees(STATUS, "Your message was not sent.").await;
+    assert_eq!(page.evaluate(FIELD).await, "Third Fourth");
+    page.evaluate("window.isBroken = false").await;
+    page.press("Enter").await;
+    page.sees(LAST, "Third Fourth").await;
     page.until(IS_WELL).await;
     assert_eq!(page.evaluate(FIELD).await, "");
 }
@@ -368,6 +388,15 @@ async fn a_message_whose_answer_was_lost_is_sent_again_as_the_same() {
     page.sees(LAST, "Thrice").await;
     page.until(IS_WELL).await;
     assert_eq!(page.evaluate(FIELD).await, "");
+    // But what was typed behind it has.
+    looks(&mut page, true).await;
+    asks(&mut page, "Again").await;
+    page.sees(STATUS, "Your message was not sent.").await;
+    page.types(" and more").await;
+    looks(&mut page, false).await;
+    page.sees(LAST, "Again").await;
+    page.until(IS_WELL).await;
+    assert_eq!(page.evaluate(FIELD).await, "and more");
 }
 
 #[tokio::test(flavor = "multi_thread")]
