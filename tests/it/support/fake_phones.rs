@@ -172,7 +172,8 @@ async fn by_twilio(
 fn take(shared: &Shared, mut sent: Sent, prefix: &str, answer: impl FnOnce(&str) -> Response) -> Response {
     let script = shared.script.lock().expect("script").pop_front().unwrap_or(Script::Take);
     let mut all = shared.sent.lock().expect("sent");
-    let id = format!("{prefix}{:032}", all.len() + 1);
+    // No provider gives a name again, also where this one is started anew beside the same database.
+    let id = format!("{prefix}{}", uuid::Uuid::new_v4().simple());
     sent.id = (!script.is_refusal()).then(|| id.clone());
     all.push(sent);
     shared.news.notify_waiters();
