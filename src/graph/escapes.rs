@@ -58,9 +58,11 @@ fn join(text: &str, into: &mut String) {
 
 /// What `\u{X…}` at the front of a text stands for, and how long that is. What a string can't hold as it stands remains as it is.
 fn braced(text: &str) -> (Option<char>, usize) {
-    let code = text.get(3..).and_then(|text| text.split_once('}')).map(|(code, _)| code);
-    let value = code.filter(|code| code.bytes().all(|byte| byte.is_ascii_hexdigit()));
-    let character = value.and_then(|code| char::from_u32(u32::from_str_radix(code, 16).ok()?));
+    let behind = text.get(3..).unwrap_or_default();
+    // No further than its digits go: of many that do not end, each would be read to the end of them all.
+    let digits = behind.bytes().take_while(u8::is_ascii_hexdigit).count();
+    let code = behind.get(..digits).filter(|_| behind.as_bytes().get(digits) == Some(&b'}'));
+    let character = code.and_then(|code| char::from_u32(u32::from_str_radix(code, 16).ok()?));
     match (character.filter(|character| !character.is_control() && !matches!(character, '"' | '\\')), code) {
         (Some(character), Some(code)) => (Some(character), 4 + code.len()),
         _ => (None, 3),

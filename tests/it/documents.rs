@@ -69,6 +69,7 @@ fn hostile() -> Vec<(&'static str, String, &'static str)> {
         ("a long name", format!("{{ {} }}", "x".repeat(100_000)), complex),
         ("long names", format!("{{ {} }}", format!("{} ", "x".repeat(1_000)).repeat(70)), complex),
         ("a long string", format!("{{ lead(id: \"{}\") {{ id }} }}", "x".repeat(200_000)), bad),
+        ("escapes that do not end", format!("{{ lead(id: \"{}\") {{ id }} }}", "\\u{".repeat(150_000)), bad),
         ("only spaces", " ".repeat(100_000), bad),
         ("only comments", "# x\n".repeat(20_000), bad),
         ("an open string", "{ lead(id: \"".to_owned(), bad),
