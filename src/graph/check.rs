@@ -21,9 +21,9 @@ use crate::{
         auth::Access,
         documents::News,
         escapes,
+        gather::Gather,
         limits::{self, Limits, Uses},
         plans::Plan,
-        root,
         rules::{self, Rules},
         scan::scan,
         sum::Sum,
@@ -34,6 +34,8 @@ use crate::{
     },
 };
 
+/// What whoever asks for more than one subscription is told.
+const ONE: &str = "A subscription has one field at its root. Ask for each by an operation of its own.";
 /// Rows that a list without a size is taken to give.
 const PLAIN_LIST: usize = 10;
 /// What a field costs that asks the database for each row of its parent.
@@ -170,10 +172,10 @@ pub(super) fn check(
         within("mutations", limits.mutations, sum.roots)?;
     }
     if operation.node.ty == OperationType::Subscription {
-        let is_skipped = |directives: &[Positioned<Directive>]| is_skipped(directives, walk.variables);
-        let fields = root::names(&operation.node.selection_set.node, &document.fragments, &is_skipped);
-        if fields.len() != 1 {
-            return Err(invalid(root::ONE, Some(operation.pos)));
+        let gather = Gather { rules, document: &document, variables: &request.variables };
+        // Whether a fragment may stand here, the validator knows.
+        if gather.fields("", &[&operation.node.selection_set]).len() != 1 {
+            return Err(invalid(ONE, Some(operation.pos)));
         }
     }
     within("lists of types in each other", limits.circle, sum.circle)?;

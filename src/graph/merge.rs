@@ -1,8 +1,7 @@
 //! What is selected several times under one name, brought together before it runs: the specification executes it once (6.3.2,
-//! CollectFields and MergeSelectionSets), where the library executes each and merges what they gave. A write would be done
-//! twice, and of two lists that were read one after the other rows would be mixed. Here directives are looked at too, and what stands
-//! at a subscription's root is unpacked, of which the library runs plain fields only. Of an interface, what
-//! is selected of every kind comes first. Must not know what a field means.
+//! MergeSelectionSets), where the library executes each and merges what they gave. A write would be done twice, and of two lists
+//! that were read one after the other rows would be mixed. What stands at a subscription's root is unpacked too, of which the
+//! library runs plain fields only. Of an interface, what is selected of every kind comes first. Must not know what a field means.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -12,15 +11,17 @@ use std::{
 use async_graphql::{
     Name, Pos, Positioned, Variables,
     parser::types::{
-        Directive, DocumentOperations, ExecutableDocument, Field, InlineFragment, OperationDefinition, OperationType,
-        Selection, SelectionSet, TypeCondition,
+        DocumentOperations, ExecutableDocument, Field, InlineFragment, OperationDefinition, OperationType, Selection,
+        SelectionSet, TypeCondition,
     },
 };
 use async_graphql_value::Value;
 
 use crate::graph::{
     check::{self, Rejection},
-    doubles, limits,
+    doubles,
+    gather::{Gather, Group},
+    limits,
     rules::{self, Rules},
 };
 
@@ -31,9 +32,6 @@ pub(super) struct Merged {
     pub(super) bytes: usize,
 }
 
-/// Fields that are one in the answer: its name, and each time that it is selected.
-type Group<'d> = (&'d str, Vec<&'d Positioned<Field>>);
-
 /// About how long the text of a field is without what its arguments say, in bytes.
 const FIELD: usize = 32;
 /// Largest document of this kind, in bytes: an argument is copied to each place that its fragment is spread to.
@@ -42,9 +40,7 @@ const BYTES_MAX: usize = 2 << 20;
 const TYPENAME: &str = "__typename";
 
 struct Merge<'d> {
-    rules: &'d Rules,
-    document: &'d ExecutableDocument,
-    variables: &'d Variables,
+    gather: Gather<'d>,
     most: usize,
     fields: usize,
     bytes: usize,
@@ -67,7 +63,8 @@ pub(super) fn merged(
     if is_open && doubles::are_none(document, rules) {
         return Ok(None);
     }
-    let mut merge = Merge { rules, document, variables, most, fields: 0, bytes: 0 };
+    let gather = Gather { rules, document, variables };
+    let mut merge = Merge { gather, most, fields: 0, bytes: 0 };
     let selection_set = merge.set(rules::root(operation.node.ty), &[&operation.node.selection_set])?;
     let bytes = merge.bytes;
     let merged = OperationDefinition { selection_set, ..operation.node.clone() };
@@ -112,13 +109,14 @@ impl<'d> Merge<'d> {
         sets: &[&'d Positioned<SelectionSet>],
     ) -> Result<Positioned<SelectionSet>, Rejection> {
         let pos = sets.first().map(|set| set.pos).unwrap_or_default();
-        let rules = self.rules;
+        let Gather { rules, .. } = self.gather;
         let mut items = Vec::new();
         match rules.kinds(parent) {
-            None => self.write(parent, &self.gather(parent, sets), &mut items)?,
+            None => self.write(parent, &self.gather.fields(parent, sets), &mut items)?,
             // Of whichever kind it turns out to be.
             Some(kinds) => {
-                let of_kinds: Vec<_> = kinds.iter().map(|kind| (kind.as_str(), self.gather(kind, sets))).collect();
+                let of_kinds: Vec<_> =
+                    kinds.iter().map(|kind| (kind.as_str(), self.gather.fields(kind, sets))).collect();
                 let common = self.common(parent, &of_kinds);
                 let is_common = |group: &Group<'_>| common.contains(group.0);
                 if let Some((_, groups)) = of_kinds.first() {
@@ -159,57 +157,11 @@ impl<'d> Merge<'d> {
             *count += usize::from(is_alike);
         }
         let is_known =
-            |field: &Field| field.name.node == TYPENAME || self.rules.field(parent, &field.name.node).is_some();
+            |field: &Field| field.name.node == TYPENAME || self.gather.rules.field(parent, &field.name.node).is_some();
         let is_common = |fields: &[&'d Positioned<Field>], count| {
             count == of_kinds.len() && fields.first().is_some_and(|field| is_known(&field.node))
         };
         alike.into_iter().filter(|(_, (fields, count))| is_common(fields, *count)).map(|(name, _)| name).collect()
-    }
-
-    /// All fields of an object's type, in the order in which their names are met first (6.3.2).
-    fn gather(&self, kind: &str, sets: &[&'d Positioned<SelectionSet>]) -> Vec<Group<'d>> {
-        let mut gathered = Gathered::default();
-        for set in sets {
-            self.gather_from(kind, &set.node, &mut gathered);
-        }
-        gathered.groups
-    }
-
-    fn gather_from(&self, kind: &str, set: &'d SelectionSet, gathered: &mut Gathered<'d>) {
-        let is_of = |on: &Name| self.is_of(kind, on);
-        for item in &set.items {
-            match &item.node {
-                Selection::Field(field) if !self.is_skipped(&field.node.directives) => gathered.push(field),
-                Selection::InlineFragment(inline)
-                    if !self.is_skipped(&inline.node.directives)
-                        && inline.node.type_condition.as_ref().is_none_or(|on| is_of(&on.node.on.node)) =>
-                {
-                    self.gather_from(kind, &inline.node.selection_set.node, gathered);
-                }
-                Selection::FragmentSpread(spread) if !self.is_skipped(&spread.node.directives) => {
-                    let name = &spread.node.fragment_name.node;
-                    // A valid document has it. What was gathered from it before is not gathered again.
-                    if let Some(fragment) = self.document.fragments.get(name)
-                        && gathered.fragments.insert(name)
-                        && is_of(&fragment.node.type_condition.node.on.node)
-                    {
-                        self.gather_from(kind, &fragment.node.selection_set.node, gathered);
-                    }
-                }
-                _ => {}
-            }
-        }
-    }
-
-    /// Whether what is of a kind is of another type too. Of the types of introspection no rule is known; they are objects' all.
-    fn is_of(&self, kind: &str, on: &Name) -> bool {
-        kind.is_empty()
-            || kind == on.as_str()
-            || self.rules.kinds(on).is_some_and(|kinds| kinds.iter().any(|known| known == kind))
-    }
-
-    fn is_skipped(&self, directives: &[Positioned<Directive>]) -> bool {
-        check::is_skipped(directives, self.variables)
     }
 
     /// Writes each group as one field.
@@ -233,7 +185,7 @@ impl<'d> Merge<'d> {
             check::within("fields after spreading fragments", self.most, self.fields)?;
             self.bytes += FIELD + first.node.arguments.iter().map(|(_, value)| length(&value.node)).sum::<usize>();
             check::within("bytes after spreading fragments", BYTES_MAX, self.bytes)?;
-            let gives = self.rules.field(parent, &first.node.name.node).map_or("", |rule| rule.gives.as_str());
+            let gives = self.gather.rules.field(parent, &first.node.name.node).map_or("", |rule| rule.gives.as_str());
             let sets: Vec<_> = fields.iter().map(|field| &field.node.selection_set).collect();
             let field = Field {
                 alias: first.node.alias.clone(),
@@ -256,26 +208,6 @@ fn length(value: &Value) -> usize {
         Value::Object(fields) => fields.iter().map(|(name, value)| name.len() + length(value)).sum(),
         Value::Variable(name) | Value::Enum(name) => name.len(),
         _ => 0,
-    }
-}
-
-/// What was gathered of a selection so far.
-#[derive(Default)]
-struct Gathered<'d> {
-    groups: Vec<Group<'d>>,
-    /// Where the group of a name is.
-    places: HashMap<&'d str, usize>,
-    fragments: HashSet<&'d Name>,
-}
-
-impl<'d> Gathered<'d> {
-    fn push(&mut self, field: &'d Positioned<Field>) {
-        let name = field.node.response_key().node.as_str();
-        let at = *self.places.entry(name).or_insert(self.groups.len());
-        match self.groups.get_mut(at) {
-            Some((_, fields)) => fields.push(field),
-            None => self.groups.push((name, vec![field])),
-        }
     }
 }
 
